@@ -1,0 +1,140 @@
+# How Lightning DB is compiled, and the functions that its folders use:
+#   lightning_room(<room> SOURCES a.cc ... [DEPS target ...])       a room of src/, as an object library
+#   lightning_test(<name> SOURCES a.cc ... [ROOMS room ...] [LABELS label ...] [LIBS target ...])
+#   lightning_folder(<path>)                                        add_subdirectory, when it is there
+
+include(GNUInstallDirs)
+
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
+find_program(LIGHTNING_CCACHE ccache)
+if(LIGHTNING_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${LIGHTNING_CCACHE}")
+endif()
+
+find_package(Threads REQUIRED)
+
+# Directory options: they reach each target of this project and nothing of a project that embeds it.
+add_compile_options(-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -fno-omit-frame-pointer
+                    $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+if(LIGHTNING_WERROR)
+  add_compile_options(-Werror)
+endif()
+if(LIGHTNING_SIM)
+  add_compile_definitions(LIGHTNING_SIM=1)
+endif()
+if(LIGHTNING_SANITIZE)
+  add_compile_options(-fsanitize=${LIGHTNING_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${LIGHTNING_SANITIZE})
+endif()
+
+# LIGHTNING_ROOMS: names, lowest first; LIGHTNING_ROOM_<name>: the number of each.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/rooms.txt")
+set(LIGHTNING_ROOMS "")
+file(STRINGS "${PROJECT_SOURCE_DIR}/cmake/rooms.txt" room_lines REGEX "^[a-z]+ [0-9]+$")
+foreach(line IN LISTS room_lines)
+  string(REGEX MATCH "^([a-z]+) ([0-9]+)$" line "${line}")
+  list(APPEND LIGHTNING_ROOMS ${CMAKE_MATCH_1})
+  set(LIGHTNING_ROOM_${CMAKE_MATCH_1} ${CMAKE_MATCH_2})
+endforeach()
+
+# One room of src/: an object library, part of both libraries. A room without sources yet is skipped.
+function(lightning_room room)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
+  if(NOT room IN_LIST LIGHTNING_ROOMS)
+    message(FATAL_ERROR "${room} is not in cmake/rooms.txt")
+  endif()
+  if(NOT arg_SOURCES)
+    return()
+  endif()
+  add_library(lightning_${room} OBJECT ${arg_SOURCES})
+  target_include_directories(lightning_${room} PUBLIC "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src")
+  target_link_libraries(lightning_${room} PUBLIC ${arg_DEPS})
+  set_property(GLOBAL APPEND PROPERTY LIGHTNING_ROOM_TARGETS lightning_${room})
+  set_property(GLOBAL APPEND PROPERTY LIGHTNING_ROOM_DEPS ${arg_DEPS})
+endfunction()
+
+# lightningdb (shared) and lightningdb_static, both of the objects of all rooms.
+function(lightning_libraries)
+  get_property(rooms GLOBAL PROPERTY LIGHTNING_ROOM_TARGETS)
+  get_property(deps GLOBAL PROPERTY LIGHTNING_ROOM_DEPS)
+  if(NOT rooms)
+    return()
+  endif()
+  set(objects "")
+  foreach(room IN LISTS rooms)
+    list(APPEND objects $<TARGET_OBJECTS:${room}>)
+  endforeach()
+  add_library(lightningdb SHARED ${objects})
+  add_library(lightningdb_static STATIC ${objects})
+  set_target_properties(lightningdb PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+  set_target_properties(lightningdb_static PROPERTIES OUTPUT_NAME lightningdb)
+  if(NOT LIGHTNING_SANITIZE)  # a sanitizer's runtime stands in the executable
+    target_link_options(lightningdb PRIVATE -Wl,--no-undefined)
+  endif()
+  foreach(library lightningdb lightningdb_static)
+    target_compile_features(${library} PUBLIC cxx_std_20)
+    target_include_directories(${library} PUBLIC
+      $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+    target_link_libraries(${library} PRIVATE Threads::Threads ${deps})
+    add_library(LightningDB::${library} ALIAS ${library})
+  endforeach()
+endfunction()
+
+# A GoogleTest executable, each of its tests known to ctest. It links `lightning_testing` and, beside that, the
+# objects of ROOMS; ROOMS is by default, in src/<room>, that room and all of a lower number (so that a unit test
+# builds without what stands above it), elsewhere the whole static library. LABELS choose the presets that run it:
+#   threads (tsan), sim (sim), kill, cli, install, demo (release), release-only (release, and not asan).
+function(lightning_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;ROOMS;LABELS;LIBS")
+  if(NOT LIGHTNING_TESTS)
+    return()
+  endif()
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY "${PROJECT_SOURCE_DIR}/src" OUTPUT_VARIABLE room)
+  set(libraries lightningdb_static)
+  if(NOT arg_ROOMS AND room IN_LIST LIGHTNING_ROOMS)
+    foreach(other IN LISTS LIGHTNING_ROOMS)
+      if(other STREQUAL room OR LIGHTNING_ROOM_${other} LESS LIGHTNING_ROOM_${room})
+        list(APPEND arg_ROOMS ${other})
+      endif()
+    endforeach()
+  endif()
+  if(arg_ROOMS)
+    list(TRANSFORM arg_ROOMS REPLACE "(.+)" "$<TARGET_NAME_IF_EXISTS:lightning_\\1>" OUTPUT_VARIABLE libraries)
+  endif()
+
+  add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE
+    "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
+  target_link_libraries(${name} PRIVATE ${arg_LIBS} $<TARGET_NAME_IF_EXISTS:lightning_testing>
+                        ${libraries} GTest::gtest_main Threads::Threads)
+  string(REPLACE ";" "\\;" labels "${arg_LABELS}")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${labels}")
+  foreach(label IN LISTS arg_LABELS)  # `ninja tests_threads` builds what `ctest -L threads` runs
+    if(NOT TARGET tests_${label})
+      add_custom_target(tests_${label})
+    endif()
+    add_dependencies(tests_${label} ${name})
+  endforeach()
+endfunction()
+
+function(lightning_folder path)
+  if(EXISTS "${PROJECT_SOURCE_DIR}/${path}/CMakeLists.txt")
+    add_subdirectory(${path})
+  endif()
+endfunction()

@@ -1,0 +1,4 @@
+// LIGHTNING_EXPORT marks what the shared library exports; everything else is hidden.
+#pragma once
+
+#define LIGHTNING_EXPORT __attribute__((visibility("default")))
