@@ -123,8 +123,9 @@ function(lightning_test name)
     "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
   target_link_libraries(${name} PRIVATE ${arg_LIBS} $<TARGET_NAME_IF_EXISTS:lightning_testing>
                         ${libraries} GTest::gtest_main Threads::Threads)
-  string(REPLACE ";" "\\;" labels "${arg_LABELS}")
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${labels}")
+  list(JOIN arg_LABELS "+" labels)  # ctest -L matches a part of it; PRE_TEST discovery loses a list
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX "${name}." PROPERTIES
+                       LABELS "${labels}")
   foreach(label IN LISTS arg_LABELS)  # `ninja tests_threads` builds what `ctest -L threads` runs
     if(NOT TARGET tests_${label})
       add_custom_target(tests_${label})
