@@ -1,0 +1,42 @@
+// WriteBatch: puts and removals, in any keyspaces of one database, that Database::write() makes visible at once or not
+// at all. Later operations on a key win over earlier ones.
+//
+// Thread safety: one thread at a time. Holds copies of keys and values.
+#pragma once
+
+#include <lightning/export.h>
+#include <lightning/status.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace lightning {
+
+class Keyspace;
+
+class LIGHTNING_EXPORT WriteBatch {
+ public:
+  /// In the default keyspace. Lengths beyond the limits are reported by write().
+  void put(std::string_view key, std::string_view value);
+  void remove(std::string_view key);
+  void put(const Keyspace& keyspace, std::string_view key, std::string_view value);
+  void remove(const Keyspace& keyspace, std::string_view key);
+
+  void clear();
+  size_t count() const { return count_; }
+  /// Encoded size; write() takes up to 1 GiB.
+  size_t bytes() const { return encoded_.size(); }
+
+  // For the engine: operations in the order given, each as src/format/batch_codec.h says.
+  const std::string& encoded() const { return encoded_; }
+
+ private:
+  void append(uint8_t kind, uint32_t keyspace_id, std::string_view key, std::string_view value);
+
+  std::string encoded_;
+  size_t count_ = 0;
+};
+
+}  // namespace lightning

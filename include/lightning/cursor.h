@@ -1,0 +1,46 @@
+// Cursor: a position among the keys of one keyspace as of one moment; steps in both directions.
+//
+// It reads at the LSN at which it was made (or its snapshot's), however long it lives; it pins versions, never files.
+// Thread safety: one thread at a time. Holds the database's core; after close() every move ends with status `closed`.
+#pragma once
+
+#include <lightning/export.h>
+#include <lightning/status.h>
+
+#include <memory>
+#include <string_view>
+
+namespace lightning {
+
+class CursorState;
+
+class LIGHTNING_EXPORT Cursor {
+ public:
+  Cursor();
+  explicit Cursor(std::unique_ptr<CursorState> state);
+  Cursor(Cursor&&) noexcept;
+  Cursor& operator=(Cursor&&) noexcept;
+  ~Cursor();
+
+  void seek_first();
+  void seek_last();
+  /// To the first key at or after `key`.
+  void seek(std::string_view key);
+  /// To the last key at or before `key`.
+  void seek_for_prev(std::string_view key);
+  /// One step; only while valid().
+  void next();
+  void prev();
+
+  /// Is it on an entry? False behind either end, before the first seek, and after an error (see status()).
+  bool valid() const;
+  /// Views that die at the next move.
+  std::string_view key() const;
+  std::string_view value() const;
+  const Status& status() const;
+
+ private:
+  std::unique_ptr<CursorState> state_;
+};
+
+}  // namespace lightning

@@ -1,0 +1,78 @@
+// Database: an embedded, ordered key-value store in one directory. The header that most programs include.
+//
+//   lightning::Result<lightning::Database> opened = lightning::Database::open("./mydb");
+//   if (!opened) return report(opened.status());
+//   lightning::Database& db = *opened;
+//   lightning::Status s = db.put("user:1", "Alice");
+//   if (lightning::Lookup found = db.get("user:1")) use(found.value());
+//
+// Thread safety: any threads, except close() and destruction against other calls of the same Database object; Keyspace,
+// Snapshot, Cursor and Scan handles may outlive it and then answer `closed`.
+// Ownership: one process at a time may open a directory for writing; a second opener gets `busy` with the holder's pid.
+// A forked child's calls answer `closed`.
+#pragma once
+
+#include <lightning/batch.h>
+#include <lightning/export.h>
+#include <lightning/keyspace.h>
+#include <lightning/options.h>
+#include <lightning/snapshot.h>
+#include <lightning/stats.h>
+#include <lightning/status.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lightning {
+
+/// A database is its default keyspace (put, get, scan, ...: keyspace.h) and what concerns the whole.
+class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
+ public:
+  /// Opens the database in `directory`, made when it does not exist (unless options.create is false).
+  static Result<Database> open(const std::string& directory, const Options& options = {});
+  /// Makes a database; already_exists if the directory holds one.
+  static Result<Database> create(const std::string& directory, const Options& options = {});
+
+  /// A closed one.
+  Database() = default;
+  explicit Database(std::shared_ptr<Engine> engine);
+  Database(Database&&) noexcept = default;
+  Database& operator=(Database&& other) noexcept;
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+  /// Closes, without a report.
+  ~Database();
+
+  /// Makes everything durable, ends background work, gives the directory back. Reports the first failure; the database
+  /// is closed in any case. Other handles answer `closed` from now on.
+  Status close();
+
+  /// Applies the batch at once or not at all.
+  Status write(const WriteBatch& batch, const WriteOptions& options = {});
+
+  /// Versions visible now stay readable until it is released.
+  Result<Snapshot> snapshot() const;
+
+  /// The keyspace called `name` (1 to 255 bytes), made when it does not exist and `create` is true.
+  Result<Keyspace> keyspace(std::string_view name, bool create = true);
+  /// Removes the keyspace and its entries; handles to it answer not_found from then on.
+  Status drop_keyspace(std::string_view name);
+  /// Names in bytewise order, without the default one.
+  Result<std::vector<std::string>> keyspaces() const;
+
+  /// Makes every commit that returned survive a power cut.
+  Status sync();
+  /// Turns what is in memory into runs and waits for it; not needed for durability.
+  Status flush();
+  /// Merges all runs into one sorted run without removals; waits for it.
+  Status compact();
+
+  Result<Stats> stats() const;
+  /// ok, or what made the database refuse writes. A failed flush of the log lasts until it is opened again; a full disk
+  /// ends when space returns.
+  Status background_error() const;
+};
+
+}  // namespace lightning

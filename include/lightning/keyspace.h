@@ -1,0 +1,70 @@
+// Keyspace: a name space of ordered keys inside a database. Database is its own default keyspace.
+//
+// Keys are 0 to 65,535 bytes, values to 1 GiB, in bytewise order. Keyspaces share one log: a WriteBatch is atomic
+// across them.
+// Thread safety: any threads. A handle holds the database's core: after close() every call answers `closed`.
+#pragma once
+
+#include <lightning/cursor.h>
+#include <lightning/export.h>
+#include <lightning/options.h>
+#include <lightning/scan.h>
+#include <lightning/snapshot.h>
+#include <lightning/status.h>
+#include <lightning/value.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lightning {
+
+class Engine;
+
+inline constexpr uint64_t kKeyBytesMax = 65'535;
+inline constexpr uint64_t kValueBytesMax = 1 * GiB;
+inline constexpr uint64_t kBatchBytesMax = 1 * GiB;
+
+class LIGHTNING_EXPORT Keyspace {
+ public:
+  /// An empty handle: every call answers `closed`.
+  Keyspace() = default;
+  Keyspace(std::shared_ptr<Engine> engine, uint32_t id) : engine_(std::move(engine)), id_(id) {}
+
+  Status put(std::string_view key, std::string_view value, const WriteOptions& options = {});
+  /// ok whether or not the key was there.
+  Status remove(std::string_view key, const WriteOptions& options = {});
+
+  Lookup get(std::string_view key, const ReadOptions& options = {}) const;
+  /// Fills `reused`; the Lookup refers to it.
+  Lookup get(std::string_view key, Value& reused, const ReadOptions& options = {}) const;
+  /// True when the key is there; its value stays empty.
+  Lookup contains(std::string_view key, const ReadOptions& options = {}) const;
+  /// Reads all keys as of one moment; values[i].present() says whether keys[i] was found. Sizes must be equal.
+  Status get_many(std::span<const std::string_view> keys, std::span<Value> values,
+                  const ReadOptions& options = {}) const;
+
+  Cursor cursor(const ReadOptions& options = {}) const;
+  /// All entries.
+  Scan scan(const ReadOptions& options = {}) const;
+  /// Entries with from <= key < to.
+  Scan scan(std::string_view from, std::string_view to, const ReadOptions& options = {}) const;
+  /// Entries with from <= key.
+  Scan scan_from(std::string_view from, const ReadOptions& options = {}) const;
+  Scan scan_prefix(std::string_view prefix, const ReadOptions& options = {}) const;
+
+  /// About how many bytes on disk and in memory the entries of [from, to) take.
+  Result<uint64_t> approximate_size(std::string_view from, std::string_view to) const;
+
+  /// Never reused; the default keyspace is 0.
+  uint32_t id() const { return id_; }
+
+ protected:
+  std::shared_ptr<Engine> engine_;
+  uint32_t id_ = 0;
+};
+
+}  // namespace lightning

@@ -1,0 +1,103 @@
+// Options of a database, of reads and of writes. Every field has a default; fields are only ever appended.
+//
+// Thread safety: plain data. Sizes are in bytes, times in milliseconds. docs/options.md has the table.
+#pragma once
+
+#include <lightning/export.h>
+#include <lightning/status.h>
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace lightning {
+
+inline constexpr uint64_t KiB = 1024;
+inline constexpr uint64_t MiB = 1024 * KiB;
+inline constexpr uint64_t GiB = 1024 * MiB;
+
+class Snapshot;
+
+/// What a write survives once its call returned ok.
+enum class Durability : uint8_t {
+  standard,  // as Options::durability says
+  process,   // a killed process: its bytes, and all earlier ones, are with the kernel
+  power,     // power loss: a flush of the log covers it
+};
+
+/// Which commits a read without a snapshot sees.
+enum class ReadLevel : uint8_t {
+  latest,   // every commit that returned
+  durable,  // only what a power cut can no longer take back
+};
+
+enum class EventKind : uint8_t { flush, merge, stall, error };
+
+/// What the engine tells about its background work; the only log there is.
+struct Event {
+  EventKind kind = EventKind::error;
+  std::string_view message;  // one line, dies with the call
+  uint64_t bytes = 0;        // read or written by the work, where that means something
+  uint64_t duration_us = 0;
+  Status status;             // of kind error
+};
+
+struct Options {
+  /// Make the database when the directory holds none.
+  bool create = true;
+  /// Open without writing a byte; several processes may at once. Recovery happens in memory.
+  bool read_only = false;
+  /// What Durability::standard means: process or power.
+  Durability durability = Durability::power;
+  /// How long a `process` write may be exposed to a power cut before a flush is started; 0 = until something else flushes.
+  uint64_t flush_interval_ms = 1000;
+  /// Cap on own memory: memtables with their indexes, caches, cursors, merges. At least 4 MiB and twice write_buffer_size.
+  uint64_t memory_limit = 512 * MiB;
+  /// Size to which a log segment, which is a memtable, grows before it becomes a run. 64 KiB to 4 GiB.
+  uint64_t write_buffer_size = 64 * MiB;
+  /// Values longer than this stand outside the leaf pages of runs. 64 bytes to 2 KiB.
+  uint64_t value_separation = 1 * KiB;
+  /// Answer faults in mapped files (SIGBUS) instead of letting them end the process. Off: files are read and written by
+  /// system calls only.
+  bool sigbus_guard = true;
+  /// Called from background threads and from stalled writers; must not call the database. Empty: silence.
+  std::function<void(const Event&)> on_event = {};
+
+  /// Presets, to be adapted further: balanced is the default-constructed Options.
+  LIGHTNING_EXPORT static Options balanced();
+  LIGHTNING_EXPORT static Options read_optimized();
+  LIGHTNING_EXPORT static Options write_optimized();
+  LIGHTNING_EXPORT static Options low_memory();
+};
+
+/// One row of the table of options, for tools and documents.
+struct OptionInfo {
+  std::string_view name;
+  std::string_view unit;
+  std::string_view default_value;
+  std::string_view range;
+  std::string_view effect;
+};
+
+LIGHTNING_EXPORT std::span<const OptionInfo> option_table();
+/// Sets the option called `name` from text ("64MiB", "true", "process"). An unknown name or an impossible value answers
+/// invalid_argument and says what is possible. `preset` is accepted as a name and replaces all options.
+LIGHTNING_EXPORT Status set_option(Options& options, std::string_view name, std::string_view value);
+/// ok, or invalid_argument that says what is possible. open() asks it too.
+LIGHTNING_EXPORT Status check_options(const Options& options);
+
+struct WriteOptions {
+  Durability durability = Durability::standard;
+  /// How long the write may wait for memory or disk space before anything is done; then it returns busy.
+  uint64_t timeout_ms = 60'000;
+};
+
+struct ReadOptions {
+  /// Read as of this snapshot of the same database; `level` is then unused.
+  const Snapshot* snapshot = nullptr;
+  ReadLevel level = ReadLevel::latest;
+};
+
+}  // namespace lightning
