@@ -1,4 +1,4 @@
 // LIGHTNING_EXPORT marks what the shared library exports; everything else is hidden.
 #pragma once
 
-#define LIGHTNING_EXPORT __attribute__((visibility("default")))
+#define LIGHTNING_EXPORT [[gnu::visibility("default")]]

@@ -1,0 +1,46 @@
+#include <sys/mman.h>
+
+#include "base/coding.h"
+#include "io/env.h"
+#include "io/page_size.h"
+#include "io/process_word.h"
+
+namespace lightning {
+
+Result<PageMemory> PageMemory::map(uint64_t size) {
+  if (size == 0 || size > kMappingBytesMax) {
+    return Status(StatusCode::invalid_argument, "page memory of " + std::to_string(size) + " bytes");
+  }
+  (void)process_word();  // made before the first fork that could matter
+  size = align_up(size, page_bytes());
+  // Aligned to huge pages by mapping more and giving back what sticks out.
+  const bool huge = size >= kHugePageBytes;
+  const uint64_t mapped = huge ? size + kHugePageBytes : size;
+  void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    return Status(StatusCode::out_of_memory, "the system refuses " + std::to_string(size) + " bytes of memory");
+  }
+  char* data = static_cast<char*>(memory);
+  if (huge) {
+    char* const begin = data;
+    data = reinterpret_cast<char*>(align_up(reinterpret_cast<uint64_t>(begin), kHugePageBytes));
+    if (data != begin) munmap(begin, static_cast<size_t>(data - begin));
+    char* const end = data + size;
+    if (end != begin + mapped) munmap(end, static_cast<size_t>(begin + mapped - end));
+    madvise(data, size, MADV_HUGEPAGE);
+  }
+  madvise(data, size, MADV_DONTFORK);
+  return PageMemory(data, size);
+}
+
+PageMemory::~PageMemory() {
+  if (data_ != nullptr && !in_forked_child()) munmap(data_, size_);
+}
+
+void PageMemory::release(uint64_t offset, uint64_t size) {
+  const uint64_t end = (offset + size) & ~(page_bytes() - 1);
+  offset = align_up(offset, page_bytes());
+  if (end > offset && !in_forked_child()) madvise(data_ + offset, end - offset, MADV_DONTNEED);
+}
+
+}  // namespace lightning
