@@ -1,0 +1,81 @@
+// Internal key: a prefix-free keyspace id, then the user's key. One log, one memtable and one tree serve every keyspace.
+//
+// Format: id < 240 is one byte; a larger id is the byte 0xfb and four bytes big-endian. No encoded id is a prefix of
+// another, so keyspaces never mix, and all keys of one keyspace stand together in bytewise order.
+// Thread safety: values.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+
+namespace lightning {
+
+inline constexpr uint32_t kDefaultKeyspaceId = 0;
+inline constexpr uint32_t kCatalogueKeyspaceId = 1;   // name -> id, see engine/catalogue.h
+inline constexpr uint32_t kFirstUserKeyspaceId = 2;
+inline constexpr uint32_t kOneByteKeyspaceIdMax = 239;
+inline constexpr unsigned char kLongKeyspaceIdTag = 0xfb;
+inline constexpr size_t kKeyspaceIdBytesMax = 5;
+inline constexpr size_t kInternalKeyBytesMax = 65'535 + kKeyspaceIdBytesMax;
+
+inline size_t keyspace_prefix_size(uint32_t id) { return id <= kOneByteKeyspaceIdMax ? 1 : kKeyspaceIdBytesMax; }
+
+inline char* put_keyspace_prefix(char* to, uint32_t id) {
+  if (id <= kOneByteKeyspaceIdMax) {
+    *to = static_cast<char>(id);
+    return to + 1;
+  }
+  *to = static_cast<char>(kLongKeyspaceIdTag);
+  const uint32_t big_endian = __builtin_bswap32(id);
+  std::memcpy(to + 1, &big_endian, 4);
+  return to + kKeyspaceIdBytesMax;
+}
+
+/// The size of the keyspace prefix of an internal key, 0 when it is malformed.
+inline size_t parse_keyspace_prefix(std::string_view internal_key, uint32_t* id) {
+  if (internal_key.empty()) return 0;
+  const auto first = static_cast<unsigned char>(internal_key[0]);
+  if (first <= kOneByteKeyspaceIdMax) {
+    *id = first;
+    return 1;
+  }
+  if (first != kLongKeyspaceIdTag || internal_key.size() < kKeyspaceIdBytesMax) return 0;
+  uint32_t big_endian;
+  std::memcpy(&big_endian, internal_key.data() + 1, 4);
+  *id = __builtin_bswap32(big_endian);
+  return kKeyspaceIdBytesMax;
+}
+
+/// An internal key built for one call: on the stack unless it is long. Check ok() where memory may run out.
+class InternalKey {
+ public:
+  InternalKey(uint32_t keyspace_id, std::string_view user_key) {
+    size_ = keyspace_prefix_size(keyspace_id) + user_key.size();
+    char* to = inline_;
+    if (size_ > sizeof(inline_)) {
+      long_.reset(new (std::nothrow) char[size_]);
+      to = long_.get();
+      if (to == nullptr) return;
+    }
+    data_ = to;
+    to = put_keyspace_prefix(to, keyspace_id);
+    if (!user_key.empty()) std::memcpy(to, user_key.data(), user_key.size());
+  }
+  InternalKey(const InternalKey&) = delete;
+  InternalKey& operator=(const InternalKey&) = delete;
+
+  bool ok() const { return data_ != nullptr; }
+  std::string_view view() const { return {data_, size_}; }
+
+ private:
+  const char* data_ = nullptr;
+  size_t size_;
+  char inline_[120];
+  std::unique_ptr<char[]> long_;
+};
+
+}  // namespace lightning

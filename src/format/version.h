@@ -1,0 +1,29 @@
+// What a key holds at one position of the log.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace lightning {
+
+/// Stored in log entries and in runs; values are format constants.
+enum class EntryKind : uint8_t {
+  put = 1,
+  remove = 2,
+};
+
+inline bool known_entry_kind(uint8_t kind) { return kind == 1 || kind == 2; }
+
+/// A version whose LSN is below every reader that can exist needs no LSN any more: it is settled.
+inline constexpr uint64_t kSettledLsn = 0;
+/// Reads everything, committed or not yet visible to others: for flush and merge.
+inline constexpr uint64_t kReadAllLsn = UINT64_MAX;
+
+/// Visible to a read at S when lsn < S.
+struct Version {
+  uint64_t lsn = kSettledLsn;
+  EntryKind kind = EntryKind::put;
+  std::string_view value;
+};
+
+}  // namespace lightning

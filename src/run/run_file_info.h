@@ -1,0 +1,25 @@
+// RunFileInfo: what the manifest records of one run file.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace lightning {
+
+struct RunFileInfo {
+  uint64_t id = 0;           // never reused; the file is run_file_name(id)
+  uint64_t size = 0;         // of the file, in bytes
+  uint64_t footer_hash = 0;  // checksum of the footer, which names the checksums of all sections
+  uint64_t entries = 0;      // keys
+  uint64_t removals = 0;     // keys whose newest version is a removal
+  uint64_t raw_bytes = 0;    // keys and values
+  uint64_t lsn_min = 0;      // the log range [lsn_min, lsn_max) that the versions came from
+  uint64_t lsn_max = 0;
+  std::string smallest;      // internal keys, inclusive
+  std::string largest;
+};
+
+/// "0000000007.run"
+std::string run_file_name(uint64_t id);
+
+}  // namespace lightning
