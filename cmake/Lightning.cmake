@@ -12,6 +12,7 @@ set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
 set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
@@ -97,7 +98,8 @@ endfunction()
 # A GoogleTest executable, each of its tests known to ctest. It links `lightning_testing` and, beside that, the
 # objects of ROOMS; ROOMS is by default, in src/<room>, that room and all of a lower number (so that a unit test
 # builds without what stands above it), elsewhere the whole static library. LABELS choose the presets that run it:
-#   threads (tsan), sim (sim), kill, cli, install, demo (release), release-only (release, and not asan).
+#   asan runs all but install, demo and release-only; tsan threads; sim sim;
+#   release kill, cli, install, demo and release-only.
 function(lightning_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;ROOMS;LABELS;LIBS")
   if(NOT LIGHTNING_TESTS)
@@ -126,11 +128,10 @@ function(lightning_test name)
   list(JOIN arg_LABELS "+" labels)  # ctest -L matches a part of it; PRE_TEST discovery loses a list
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX "${name}." PROPERTIES
                        LABELS "${labels}")
-  foreach(label IN LISTS arg_LABELS)  # `ninja tests_threads` builds what `ctest -L threads` runs
-    if(NOT TARGET tests_${label})
-      add_custom_target(tests_${label})
+  foreach(label IN ITEMS threads sim)  # presets that build nothing else
+    if(label IN_LIST arg_LABELS)
+      add_dependencies(tests_${label} ${name})
     endif()
-    add_dependencies(tests_${label} ${name})
   endforeach()
 endfunction()
 
