@@ -19,6 +19,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <memory>
 
@@ -28,12 +29,15 @@
 namespace lightning {
 
 inline constexpr int kBucketSlots = 10;
+// The control word: lock, somebody sleeps for it, number of the overflow bucket.
 inline constexpr uint32_t kBucketLocked = 1;
+inline constexpr uint32_t kBucketAwaited = 2;
+inline constexpr int kOverflowShift = 2;
 
 struct alignas(64) Bucket {
   std::atomic<uint64_t> tags[2];        // eight 16-bit tags, slot i in bits 16 * (i % 4) of word i / 4
   std::atomic<uint32_t> tags_tail;      // slots 8 and 9
-  std::atomic<uint32_t> control;        // bit 0 lock (primary only), bits 1.. number of the overflow bucket, 0 = none
+  std::atomic<uint32_t> control;        // lock bits (primary only) and the overflow bucket's number, 0 = none
   std::atomic<uint32_t> entries[kBucketSlots];
 };
 static_assert(sizeof(Bucket) == 64);
@@ -53,7 +57,7 @@ class PointIndex {
     for (;;) {
       const int slot = find_tag(*at, tag);
       if (slot >= 0) return at->entries[slot].load(std::memory_order_acquire);
-      const uint32_t overflow = at->control.load(std::memory_order_acquire) >> 1;
+      const uint32_t overflow = at->control.load(std::memory_order_acquire) >> kOverflowShift;
       if (overflow == 0) [[likely]] return 0;
       at = &overflow_bucket(overflow);
     }
@@ -78,21 +82,27 @@ class PointIndex {
   }
 
  private:
-  static constexpr uint64_t kChunkBuckets = 1024;
-  static constexpr uint64_t kChunksMax = 1 << 14;
+  // Overflow buckets stand in chunks of 64, 128, 256, ...: chunk k begins with number 64 * (2^k - 1).
+  static constexpr uint32_t kFirstChunkBuckets = 64;
+  static constexpr uint32_t kChunksMax = 24;
 
   PointIndex() = default;
   uint64_t bucket_of(uint64_t hash) const {
     // The upper 32 bits choose the bucket, the lowest 16 are the tag.
     return ((hash >> 32) * bucket_count_) >> 32;
   }
+  void lock_word(std::atomic<uint32_t>& control);
   Bucket& bucket(uint64_t hash) const { return buckets_[bucket_of(hash)]; }
+  static uint32_t chunk_of(uint32_t number) { return std::bit_width(number / kFirstChunkBuckets + 1) - 1; }
   Bucket& overflow_bucket(uint32_t number) const {
-    return chunks_[number / kChunkBuckets].load(std::memory_order_acquire)[number % kChunkBuckets];
+    const uint32_t chunk = chunk_of(number);
+    const uint32_t first = kFirstChunkBuckets * ((1u << chunk) - 1);
+    return chunks_[chunk].load(std::memory_order_acquire)[number - first];
   }
   /// The slot of `tag` in one bucket, -1 if it has none.
   static int find_tag(const Bucket& bucket, uint64_t tag);
-  static int free_slot(const Bucket& bucket);
+  /// How many slots of one bucket are taken; they are taken from slot 0 on.
+  static int taken_slots(const Bucket& bucket);
   Status add_overflow(Bucket& last);
 
   PageMemory memory_;
@@ -101,7 +111,7 @@ class PointIndex {
 
   Mutex overflow_mutex_;
   std::atomic<uint32_t> overflow_used_{1};  // number 0 means none
-  std::array<std::atomic<Bucket*>, kChunksMax>& chunks_ = *new std::array<std::atomic<Bucket*>, kChunksMax>{};
+  std::array<std::atomic<Bucket*>, kChunksMax> chunks_{};
   std::atomic<uint64_t> overflow_bytes_{0};
 };
 

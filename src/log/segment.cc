@@ -1,0 +1,199 @@
+#include "log/segment.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "base/check.h"
+#include "base/interleave.h"
+
+namespace lightning {
+
+namespace {
+
+constexpr uint64_t kHeaderChecked = 80;
+constexpr uint64_t kHeaderSeed = 0x7365676d656e7431ull;
+constexpr uint64_t kBlockBytes = 4096;
+// A file read in recovery is never larger than the largest commit allows.
+constexpr uint64_t kCapacityMax = kRecordLengthMax + kEndRecordBytesMin + kBlockBytes;
+constexpr size_t kNumberDigits = 10;
+
+Status damaged(uint64_t number, std::string_view what, uint64_t offset) {
+  return Status(StatusCode::corruption, what, segment_file_name(number), offset);
+}
+
+}  // namespace
+
+std::string segment_file_name(uint64_t number) {
+  std::string digits = std::to_string(number);
+  if (digits.size() < kNumberDigits) digits.insert(0, kNumberDigits - digits.size(), '0');
+  return digits + ".log";
+}
+
+bool parse_segment_file_name(const std::string& name, uint64_t* number) {
+  if (name.size() < kNumberDigits + 4 || name.size() > 24 || !name.ends_with(".log")) return false;
+  uint64_t value = 0;
+  for (const char c : std::string_view(name).substr(0, name.size() - 4)) {
+    if (c < '0' || c > '9') return false;
+    value = value * 10 + static_cast<uint64_t>(c - '0');
+  }
+  *number = value;
+  return value != 0 && segment_file_name(value) == name;
+}
+
+Result<std::shared_ptr<Segment>> Segment::create(Directory& directory, const SegmentIdentity& identity,
+                                                 SegmentFileKind wanted, std::unique_ptr<File> recycled) {
+  std::shared_ptr<Segment> segment(new Segment);
+  segment->identity_ = identity;
+  Result<PageMemory> memory = PageMemory::map(identity.capacity);
+  if (!memory) return memory.status();
+  segment->memory_ = *std::move(memory);
+  segment->file_ = std::move(recycled);
+  if (segment->file_ == nullptr) {
+    Result<std::unique_ptr<File>> file = directory.open(segment->file_name(), OpenMode::create);
+    if (!file) return file.status();
+    segment->file_ = *std::move(file);
+  }
+  const uint64_t file_bytes = kSegmentHeaderBytes + identity.capacity;
+  if (wanted == SegmentFileKind::mapped) {
+    const Status allocated = segment->file_->allocate(file_bytes);
+    if (!allocated.ok() && !allocated.is(StatusCode::not_supported)) return allocated;
+    if (allocated.ok()) {
+      Result<std::unique_ptr<MappedRegion>> mapping = segment->file_->map(0, file_bytes, MapMode::write);
+      if (!mapping) return mapping.status();
+      segment->mapping_ = *std::move(mapping);
+      segment->kind_ = SegmentFileKind::mapped;
+    }
+  }
+  if (Status status = segment->write_header(); !status.ok()) return status;
+  if (Status status = segment->file_->sync(); !status.ok()) return status;
+  return segment;
+}
+
+Status Segment::write_header() {
+  char page[kSegmentHeaderBytes] = {};
+  store<uint64_t>(page, kSegmentMagic);
+  store<uint32_t>(page + 8, kSegmentFormatVersion);
+  store<uint64_t>(page + 16, identity_.number);
+  store<uint64_t>(page + 24, identity_.base_lsn);
+  store<uint64_t>(page + 32, identity_.capacity);
+  store<uint64_t>(page + 40, identity_.salt);
+  store<uint64_t>(page + 48, identity_.database_id);
+  store<uint64_t>(page + 56, identity_.incarnation);
+  store<uint64_t>(page + 64, identity_.boot_id);
+  store<uint64_t>(page + kHeaderChecked, checksum(page, kHeaderChecked, kHeaderSeed));
+  return file_->write(0, {page, sizeof(page)});
+}
+
+bool Segment::parse_header(const char* page, SegmentIdentity* identity) {
+  if (load<uint64_t>(page) != kSegmentMagic) return false;
+  if (load<uint64_t>(page + kHeaderChecked) != checksum(page, kHeaderChecked, kHeaderSeed)) return false;
+  *identity = {.number = load<uint64_t>(page + 16),
+               .base_lsn = load<uint64_t>(page + 24),
+               .capacity = load<uint64_t>(page + 32),
+               .salt = load<uint64_t>(page + 40),
+               .database_id = load<uint64_t>(page + 48),
+               .incarnation = load<uint64_t>(page + 56),
+               .boot_id = load<uint64_t>(page + 64)};
+  return identity->capacity >= kEndRecordBytesMin && identity->capacity <= kCapacityMax &&
+         identity->capacity % kLogAlignment == 0 && identity->base_lsn % kLogAlignment == 0 &&
+         identity->base_lsn + identity->capacity > identity->base_lsn;
+}
+
+Result<std::shared_ptr<Segment>> Segment::open(Directory& directory, uint64_t number, bool writable) {
+  std::shared_ptr<Segment> segment(new Segment);
+  Result<std::unique_ptr<File>> file =
+      directory.open(segment_file_name(number), writable ? OpenMode::read_write : OpenMode::read);
+  if (!file) return file.status();
+  segment->file_ = *std::move(file);
+  char page[kSegmentHeaderBytes];
+  Result<uint64_t> got = segment->file_->read(0, page, sizeof(page));
+  if (!got) return got.status();
+  if (*got < sizeof(page)) return damaged(number, "log segment shorter than its header", *got);
+  if (load<uint64_t>(page) == kSegmentMagic && load<uint32_t>(page + 8) > kSegmentFormatVersion) {
+    return Status(StatusCode::not_supported, "log segment of a newer format", segment_file_name(number), 8);
+  }
+  if (!parse_header(page, &segment->identity_)) return damaged(number, "log segment header", 0);
+  if (segment->number() != number) return damaged(number, "log segment under another's name", 16);
+  segment->loaded_mirror_ = load<uint64_t>(page + kSegmentMirrorOffset);
+  Result<uint64_t> size = segment->file_->size();
+  if (!size) return size.status();
+  const uint64_t data_bytes = std::min(*size - kSegmentHeaderBytes, segment->capacity());
+  Result<PageMemory> memory = PageMemory::map(std::max(data_bytes, kBlockBytes));
+  if (!memory) return memory.status();
+  segment->memory_ = *std::move(memory);
+  got = segment->file_->read(kSegmentHeaderBytes, segment->memory_.data(), data_bytes);
+  if (!got) return got.status();
+  segment->tail_.store(segment->capacity(), std::memory_order_relaxed);
+  return segment;
+}
+
+Segment::Reserved Segment::reserve(uint64_t length, uint64_t* lsn) {
+  const uint64_t position = tail_.fetch_add(length, std::memory_order_relaxed);
+  *lsn = identity_.base_lsn + position;
+  if (position > record_bytes_max()) return Reserved::beyond;
+  if (position + length > record_bytes_max()) return Reserved::crossed;
+  return Reserved::here;
+}
+
+void Segment::complete(uint64_t lsn, uint32_t length) {
+  char* record = at(lsn);
+  LIGHTNING_INVARIANT("I1", record_length_of(record) == length);
+  if (mapping_ != nullptr) {
+    char* copy = mapping_->data() + kSegmentHeaderBytes + (lsn - base_lsn());
+    std::memcpy(copy + 8, record + 8, length - 8);
+    INTERLEAVE("commit.copied");
+    store_mark(copy, lsn, salt(), std::memory_order_release);
+  }
+  INTERLEAVE("commit.before_mark");
+  // Partner: marked() in Log; sequentially consistent by the exchange that follows on `published`.
+  store_mark(record, lsn, salt(), std::memory_order_release);
+}
+
+void Segment::mirror_published(uint64_t lsn) {
+  if (mapping_ == nullptr) return;
+  auto* word = reinterpret_cast<uint64_t*>(mapping_->data() + kSegmentMirrorOffset);
+  std::atomic_ref<uint64_t>(*word).store(lsn, std::memory_order_relaxed);
+}
+
+void Segment::populate(uint64_t from, uint64_t to) {
+  to = std::min(to, capacity());
+  if (mapping_ == nullptr || from >= to) return;
+  // A failure shows again where it matters: a fault of the store itself is noted by the guard.
+  (void)mapping_->populate(kSegmentHeaderBytes + from, to - from);
+}
+
+Status Segment::write_out(uint64_t from_lsn, uint64_t to_lsn) {
+  return file_->write(kSegmentHeaderBytes + (from_lsn - base_lsn()), {at(from_lsn), to_lsn - from_lsn});
+}
+
+Status Segment::sync() {
+  if (faulted()) return Status(StatusCode::io_error, "a mapped page of the log was lost", file_name(), 0);
+  if (Status status = file_->sync(); !status.ok()) return status;
+  if (faulted()) return Status(StatusCode::io_error, "a mapped page of the log was lost", file_name(), 0);
+  return {};
+}
+
+Status Segment::rewrite(uint64_t from_lsn, uint64_t to_lsn) {
+  if (to_lsn > from_lsn) {
+    const char* bytes = at(from_lsn);
+    const uint64_t offset = kSegmentHeaderBytes + (from_lsn - base_lsn());
+    if (Status status = file_->write(offset, {bytes, to_lsn - from_lsn}); !status.ok()) return status;
+  }
+  const uint64_t used_bytes = to_lsn - base_lsn();
+  const std::string zeros(64 * 1024, '\0');
+  for (uint64_t at = used_bytes; at < loaded_bytes();) {
+    const uint64_t piece = std::min<uint64_t>(zeros.size(), loaded_bytes() - at);
+    if (Status status = file_->write(kSegmentHeaderBytes + at, {zeros.data(), piece}); !status.ok()) return status;
+    at += piece;
+  }
+  return file_->sync();
+}
+
+Status Segment::cut(uint64_t lsn) {
+  mapping_ = nullptr;
+  if (Status status = file_->truncate(kSegmentHeaderBytes + (lsn - base_lsn())); !status.ok()) return status;
+  return file_->sync();
+}
+
+}  // namespace lightning

@@ -1,0 +1,29 @@
+#include "memtable/memtable.h"
+
+#include <new>
+
+#include "memtable/memtable_cursor.h"
+
+namespace lightning {
+
+namespace {
+// A record of this size is what the point index is made for: shorter ones make it overflow, longer ones waste some.
+constexpr uint64_t kExpectedRecordBytes = 112;
+}  // namespace
+
+Result<std::shared_ptr<MemTable>> MemTable::create(const char* data, uint64_t base_lsn, uint64_t capacity,
+                                                   std::shared_ptr<const void> memory) {
+  Result<std::unique_ptr<PointIndex>> points = PointIndex::create(capacity / kExpectedRecordBytes);
+  if (!points) return points.status();
+  Result<std::unique_ptr<OrderIndex>> order = OrderIndex::create(data);
+  if (!order) return order.status();
+  std::shared_ptr<MemTable> table(new MemTable);
+  table->data_ = data;
+  table->base_lsn_ = base_lsn;
+  table->memory_ = std::move(memory);
+  table->point_index_ = *std::move(points);
+  table->order_index_ = *std::move(order);
+  return table;
+}
+
+}  // namespace lightning
