@@ -1,0 +1,96 @@
+// RunFile: an open run file (run/run_format.h): point reads through its point index, ordered ones through its
+// fences.
+//
+// Invariants
+//  F1  A page's checksum is verified before its first use in this process, every offset and length in it at
+//  each use. F2  Damage gives the right answer or `corruption` with file and offset; never another answer,
+//  never a fault.
+// Thread safety: immutable, any threads; the bits that say which pages were verified are relaxed atomics.
+// Ownership: by shared_ptr. Views into a mapped file live as long as the RunFile; read from a file that is
+// not mapped they live as long as their owner. Costs: fences, key range and one bit per 4 KiB page are in
+// memory, about one byte a key; the rest is in the mapping. A point read has two dependent cache misses: the
+// bucket, then the page header and the entry side by side.
+#pragma once
+
+#include <lightning/status.h>
+
+#include <memory>
+#include <string_view>
+
+#include "format/source_cursor.h"
+#include "format/version.h"
+#include "io/env.h"
+#include "run/run_file_info.h"
+
+namespace lightning {
+
+class RunPages;
+class Fences;
+struct Footer;
+
+class RunFile {
+ public:
+  enum class Found { absent, found, error };
+
+  /// What find() found. Use one over several finds: it is only written on found and error.
+  struct Hit {
+    EntryKind kind = EntryKind::put;
+    uint64_t lsn = kSettledLsn;
+    std::string_view value;
+    std::shared_ptr<const void> owner;  // of the value's bytes when they are not in the mapping
+    Status status;                      // on error
+  };
+
+  /// Opens run_file_name(info.id). `mapped` = false reads pages by File::read as they are needed.
+  /// `corruption` when the file is missing or is not the one that `info` names, `not_supported` when its
+  /// format is of a later version.
+  static Result<std::shared_ptr<const RunFile>> open(Directory& directory, const RunFileInfo& info,
+                                                     bool mapped);
+  ~RunFile();
+  RunFile(const RunFile&) = delete;
+  RunFile& operator=(const RunFile&) = delete;
+
+  const RunFileInfo& info() const { return info_; }
+
+  /// Fetches the cache line that find() needs first.
+  void prefetch(uint64_t hash) const;
+  /// The newest version of `key` (an internal key) below `read_lsn`; a removal is found, too. hash =
+  /// hash_key(key).
+  Found find(std::string_view key, uint64_t hash, uint64_t read_lsn, Hit* hit) const;
+
+  // find() in stages, for many keys at once: prefetch() all, locate() all, find_at() all.
+  static constexpr uint64_t kNotHere = 0;
+  /// Where the key may stand, its lines being fetched; kNotHere when the file does not have it.
+  uint64_t locate(uint64_t hash) const;
+  Found find_at(uint64_t locator, std::string_view key, uint64_t hash, uint64_t read_lsn, Hit* hit) const;
+
+  /// An ordered walk as of `read_lsn`. The RunFile must outlive it.
+  std::unique_ptr<SourceCursor> cursor(uint64_t read_lsn) const;
+  /// Fetches the lines that a cursor's seek(key) needs first; for seeks over several files in stages.
+  void prefetch_seek(std::string_view key) const;
+
+  /// Bytes of the file that hold keys in [from, to), to within a leaf at either end; reads no leaves.
+  uint64_t approximate_bytes(std::string_view from, std::string_view to) const;
+  /// Own memory.
+  uint64_t memory_bytes() const;
+  uint64_t mapped_bytes() const;
+
+  /// `io_error` when a fault in the mapping was answered by a page of zeros: what was copied out of views
+  /// since the last call is not to be trusted. find() and cursors ask it themselves for all but the bytes of
+  /// values.
+  Status faulted() const;
+
+  /// Reads everything: pages, values, order, fences, the point index against the leaves, counts, key range.
+  Status verify() const;
+
+ private:
+  RunFile();
+  friend class RunCursor;
+
+  RunFileInfo info_;
+  std::unique_ptr<Footer> footer_;
+  std::unique_ptr<RunPages> pages_;
+  std::unique_ptr<Fences> fences_;
+};
+
+}  // namespace lightning
