@@ -15,7 +15,8 @@ struct Status::Detail {
   std::string_view file;
 
   static const Detail kOutOfMemory;
-  static const Detail* make(StatusCode code, std::string_view message, std::string_view file, uint64_t offset);
+  static const Detail* make(StatusCode code, std::string_view message, std::string_view file,
+                            uint64_t offset);
 };
 
 // Never freed, so its count does not matter.
@@ -30,27 +31,42 @@ const Status::Detail* Status::Detail::make(StatusCode code, std::string_view mes
   char* characters = static_cast<char*>(block) + sizeof(Detail);
   if (!message.empty()) std::memcpy(characters, message.data(), message.size());
   if (!file.empty()) std::memcpy(characters + message.size(), file.data(), file.size());
-  return new (block) Detail{
-      {1}, code, offset, {characters, message.size()}, {characters + message.size(), file.size()}};
+  return new (block)
+      Detail{{1}, code, offset, {characters, message.size()}, {characters + message.size(), file.size()}};
 }
 
 std::string_view status_code_name(StatusCode code) {
   switch (code) {
-    case StatusCode::ok: return "ok";
-    case StatusCode::not_found: return "not_found";
-    case StatusCode::already_exists: return "already_exists";
-    case StatusCode::invalid_argument: return "invalid_argument";
-    case StatusCode::corruption: return "corruption";
-    case StatusCode::io_error: return "io_error";
-    case StatusCode::no_space: return "no_space";
-    case StatusCode::out_of_memory: return "out_of_memory";
-    case StatusCode::busy: return "busy";
-    case StatusCode::closed: return "closed";
-    case StatusCode::not_supported: return "not_supported";
-    case StatusCode::unknown_outcome: return "unknown_outcome";
-    case StatusCode::conflict: return "conflict";
-    case StatusCode::deadlock: return "deadlock";
-    case StatusCode::snapshot_too_old: return "snapshot_too_old";
+    case StatusCode::ok:
+      return "ok";
+    case StatusCode::not_found:
+      return "not_found";
+    case StatusCode::already_exists:
+      return "already_exists";
+    case StatusCode::invalid_argument:
+      return "invalid_argument";
+    case StatusCode::corruption:
+      return "corruption";
+    case StatusCode::io_error:
+      return "io_error";
+    case StatusCode::no_space:
+      return "no_space";
+    case StatusCode::out_of_memory:
+      return "out_of_memory";
+    case StatusCode::busy:
+      return "busy";
+    case StatusCode::closed:
+      return "closed";
+    case StatusCode::not_supported:
+      return "not_supported";
+    case StatusCode::unknown_outcome:
+      return "unknown_outcome";
+    case StatusCode::conflict:
+      return "conflict";
+    case StatusCode::deadlock:
+      return "deadlock";
+    case StatusCode::snapshot_too_old:
+      return "snapshot_too_old";
   }
   return "unknown";
 }
@@ -80,7 +96,9 @@ void Status::release() {
 
 StatusCode Status::error_code() const { return detail_->code; }
 
-std::string_view Status::message() const { return detail_ == nullptr ? std::string_view() : detail_->message; }
+std::string_view Status::message() const {
+  return detail_ == nullptr ? std::string_view() : detail_->message;
+}
 
 std::string_view Status::file() const { return detail_ == nullptr ? std::string_view() : detail_->file; }
 

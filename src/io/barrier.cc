@@ -26,7 +26,8 @@ bool register_process() {
 #ifdef LIGHTNING_RACE_DETECTOR
   return false;
 #else
-  return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+  return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) &&
+         membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 #endif
 }
 

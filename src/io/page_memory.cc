@@ -18,7 +18,8 @@ Result<PageMemory> PageMemory::map(uint64_t size) {
   const uint64_t mapped = huge ? size + kHugePageBytes : size;
   void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
-    return Status(StatusCode::out_of_memory, "the system refuses " + std::to_string(size) + " bytes of memory");
+    return Status(StatusCode::out_of_memory,
+                  "the system refuses " + std::to_string(size) + " bytes of memory");
   }
   char* data = static_cast<char*>(memory);
   if (huge) {

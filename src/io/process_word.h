@@ -1,7 +1,7 @@
 // A word that is 1 in this process and 0 in a forked child.
 //
-// What the library maps is MADV_DONTFORK: a child has holes there, and may have put its own memory into them. So a child
-// unmaps nothing of ours: destructors ask in_forked_child() first.
+// What the library maps is MADV_DONTFORK: a child has holes there, and may have put its own memory into them.
+// So a child unmaps nothing of ours: destructors ask in_forked_child() first.
 //
 // Thread safety: any thread.
 #pragma once
@@ -11,7 +11,8 @@
 
 namespace lightning {
 
-/// Lives in a MADV_WIPEONFORK page, made at the first call; always 1 where the kernel has no such pages (before 4.14).
+/// Lives in a MADV_WIPEONFORK page, made at the first call; always 1 where the kernel has no such pages
+/// (before 4.14).
 const std::atomic<uint32_t>& process_word();
 
 inline bool in_forked_child() { return process_word().load(std::memory_order_relaxed) == 0; }

@@ -1,0 +1,162 @@
+#include "io/posix_file.h"
+
+#include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/coding.h"
+#include "io/posix_mapping.h"
+#include "io/posix_status.h"
+
+namespace lightning {
+
+namespace {
+
+// The kernel moves at most 2 GiB - 4 KiB a call.
+constexpr uint64_t kTransferBytesMax = uint64_t{1} << 30;
+constexpr long kXfsMagic = 0x58465342;     // <linux/magic.h> lacks it
+constexpr uint64_t kStatBlockBytes = 512;  // of st_blocks, whatever the file system's block is
+
+// Where fallocate() leaves blocks that a later store is sure to find. Others allocate again on every write
+// (btrfs, ZFS, F2FS) or somewhere else (network file systems). An overlay passes the call to the file system
+// below.
+bool reservations_hold(int descriptor) {
+  struct statfs system;
+  if (fstatfs(descriptor, &system) != 0) return false;
+  switch (system.f_type) {
+    case EXT4_SUPER_MAGIC:
+    case kXfsMagic:
+    case TMPFS_MAGIC:
+    case OVERLAYFS_SUPER_MAGIC:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Has the file blocks that a reflinked copy uses too? No where the file system has no such question.
+bool has_shared_extents(int descriptor) {
+  constexpr uint32_t kBatch = 64;
+  alignas(fiemap) char buffer[sizeof(fiemap) + kBatch * sizeof(fiemap_extent)];
+  for (uint64_t start = 0;;) {
+    std::memset(buffer, 0, sizeof(buffer));
+    fiemap* const map = reinterpret_cast<fiemap*>(buffer);
+    map->fm_start = start;
+    map->fm_length = FIEMAP_MAX_OFFSET - start;
+    map->fm_extent_count = kBatch;
+    if (ioctl(descriptor, FS_IOC_FIEMAP, map) != 0) return errno != EOPNOTSUPP && errno != ENOTTY;
+    if (map->fm_mapped_extents == 0) return false;
+    const fiemap_extent* const end = map->fm_extents + map->fm_mapped_extents;
+    for (const fiemap_extent* extent = map->fm_extents; extent != end; ++extent) {
+      if ((extent->fe_flags & FIEMAP_EXTENT_SHARED) != 0) return true;
+      if ((extent->fe_flags & FIEMAP_EXTENT_LAST) != 0) return false;
+    }
+    const uint64_t next = end[-1].fe_logical + end[-1].fe_length;
+    if (next <= start) return true;  // an answer without sense
+    start = next;
+  }
+}
+
+class PosixFile final : public File {
+ public:
+  PosixFile(FileHandle handle, std::string name)
+      : handle_(std::make_shared<const FileHandle>(std::move(handle))), name_(std::move(name)) {}
+
+  Result<uint64_t> read(uint64_t offset, void* to, uint64_t size) override {
+    uint64_t done = 0;
+    while (done < size) {
+      const uint64_t part = std::min(size - done, kTransferBytesMax);
+      const ssize_t count = retry_interrupted([&] {
+        return pread(descriptor(), static_cast<char*>(to) + done, part, static_cast<off_t>(offset + done));
+      });
+      if (count < 0) return failure("read", offset + done);
+      if (count == 0) break;
+      done += static_cast<uint64_t>(count);
+    }
+    return done;
+  }
+
+  Status write(uint64_t offset, std::string_view bytes) override {
+    while (!bytes.empty()) {
+      const uint64_t part = std::min<uint64_t>(bytes.size(), kTransferBytesMax);
+      const ssize_t count = retry_interrupted(
+          [&] { return pwrite(descriptor(), bytes.data(), part, static_cast<off_t>(offset)); });
+      if (count < 0) return failure("write", offset);
+      if (count == 0) return status_of_errno(EIO, "write", name_, offset);
+      bytes.remove_prefix(static_cast<size_t>(count));
+      offset += static_cast<uint64_t>(count);
+    }
+    return Status();
+  }
+
+  Status sync() override {
+    return check(retry_interrupted([&] { return fdatasync(descriptor()); }), "sync");
+  }
+
+  // Not posix_fallocate(): where the file system refuses, that one writes into every block instead.
+  Status allocate(uint64_t size) override {
+    if (!reservations_hold(descriptor())) {
+      return Status(StatusCode::not_supported, "the file system reserves no blocks", name_,
+                    Status::kWholeFile);
+    }
+    return check(retry_interrupted([&] { return fallocate(descriptor(), 0, 0, static_cast<off_t>(size)); }),
+                 "allocate");
+  }
+
+  Status truncate(uint64_t size) override {
+    return check(retry_interrupted([&] { return ftruncate(descriptor(), static_cast<off_t>(size)); }),
+                 "truncate");
+  }
+
+  Result<uint64_t> size() override {
+    struct stat status;
+    if (fstat(descriptor(), &status) != 0) return failure("look at");
+    return static_cast<uint64_t>(status.st_size);
+  }
+
+  Result<uint64_t> disk_bytes() override {
+    struct stat status;
+    if (fstat(descriptor(), &status) != 0) return failure("look at");
+    return static_cast<uint64_t>(status.st_blocks) * kStatBlockBytes;
+  }
+
+  bool recyclable() override {
+    struct stat status;
+    return fstat(descriptor(), &status) == 0 && status.st_nlink == 1 && !has_shared_extents(descriptor());
+  }
+
+  void drop_cache(uint64_t offset, uint64_t size) override {
+    posix_fadvise(descriptor(), static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_DONTNEED);
+  }
+
+  Result<std::unique_ptr<MappedRegion>> map(uint64_t offset, uint64_t size, MapMode mode) override {
+    return map_posix_file(handle_, name_, offset, size, mode);
+  }
+
+ private:
+  int descriptor() const { return handle_->get(); }
+  Status failure(std::string_view verb, uint64_t offset = Status::kWholeFile) const {
+    return status_of_errno(errno, verb, name_, offset);
+  }
+  Status check(int answer, std::string_view verb) const { return answer == 0 ? Status() : failure(verb); }
+
+  const std::shared_ptr<const FileHandle> handle_;
+  const std::string name_;
+};
+
+}  // namespace
+
+std::unique_ptr<File> make_posix_file(FileHandle handle, std::string name) {
+  return std::make_unique<PosixFile>(std::move(handle), std::move(name));
+}
+
+}  // namespace lightning
