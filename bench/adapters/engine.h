@@ -1,0 +1,86 @@
+// One face for every engine that is measured.
+//
+// Fairness: each adapter takes the fastest honest way that its engine offers for a call. Reads hand out views, so
+// that no engine pays for a copy that its users can avoid; a scan is one call, so that an entry costs no virtual call;
+// every get, get_many, seek and scan sees all writes that returned before it. Two virtual calls an operation at most,
+// the same for all.
+//
+// Thread safety: an Engine is used by one thread, except that sessions may be made by any; a Session by one thread.
+// Ownership: an Engine outlives its sessions; its destructor closes the database cleanly.
+// Errors: an adapter ends the process by fail(); what is returned is an answer.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace lightning::bench {
+
+enum class Durability {
+  process,  // a write that returned survives the kill of the process
+  power,    // and the loss of power
+};
+
+enum class Direction { forward, backward };
+
+struct EngineConfig {
+  std::string path;  // an existing directory; empty, or with a database that the same engine closed
+  Durability durability = Durability::process;
+  uint64_t raw_bytes = 0;  // keys and values that the database will hold: sizes caches and maps
+  unsigned threads = 1;
+};
+
+struct Entry {
+  std::string_view key;
+  std::string_view value;
+};
+
+inline uint64_t load_word(const char* bytes) {
+  uint64_t word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+// What a scan saw. Each adapter adds every entry, inline; key and value are both looked at, as a user would.
+// Keys and values have at least 8 bytes.
+struct Tally {
+  uint64_t entries = 0;
+  uint64_t digest = 0;  // a sum, so that it does not depend on the order
+
+  void add(std::string_view key, std::string_view value) {
+    ++entries;
+    digest += load_word(key.data() + key.size() - 8) * 3 + load_word(value.data());
+  }
+  bool operator==(const Tally&) const = default;
+};
+
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  virtual void put(std::string_view key, std::string_view value) = 0;
+  virtual void remove(std::string_view key) = 0;
+  virtual void write(std::span<const Entry> batch) = 0;  // atomically
+
+  // Valid until the next call; data() is null when the key is absent.
+  virtual std::string_view get(std::string_view key) = 0;
+  virtual void get_many(std::span<const std::string_view> keys, std::span<std::string_view> values) = 0;
+
+  // The whole database, from its first entry on or from its last one back.
+  virtual Tally scan(Direction direction) = 0;
+  // The entry at `key`, which exists, and up to `steps` more in the given direction.
+  virtual Tally seek(std::string_view key, Direction direction, unsigned steps) = 0;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual std::unique_ptr<Session> session() = 0;
+  // Flushes, and compacts to the shape that is best for reading; returns when no background work is left.
+  virtual void settle() = 0;
+};
+
+}  // namespace lightning::bench

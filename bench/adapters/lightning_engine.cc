@@ -1,0 +1,102 @@
+// Lightning DB as its users call it, by the public headers alone:
+// - defaults, but a memory limit with room for the data, as every peer has here;
+// - no periodic flush in class process: no peer has one in that class;
+// - get fills a Value that is kept; get_many its own array of them; a seek makes a Cursor, which sees all that was
+//   committed before.
+#include <lightning/database.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "bench/adapters/engine.h"
+#include "bench/fail.h"
+
+namespace lightning::bench {
+namespace {
+
+void check(const Status& status, const char* call) {
+  if (!status.ok()) [[unlikely]] fail(std::string("lightning: ") + call + ": " + status.to_string());
+}
+
+class LightningSession : public Session {
+ public:
+  explicit LightningSession(Database& db) : db_(db) {}
+
+  void put(std::string_view key, std::string_view value) override { check(db_.put(key, value), "put"); }
+  void remove(std::string_view key) override { check(db_.remove(key), "remove"); }
+  void write(std::span<const Entry> batch) override {
+    batch_.clear();
+    for (const Entry& entry : batch) batch_.put(entry.key, entry.value);
+    check(db_.write(batch_), "write");
+  }
+
+  std::string_view get(std::string_view key) override {
+    const Lookup found = db_.get(key, value_);
+    if (found) return found.value();
+    check(found.status(), "get");
+    return {};
+  }
+  void get_many(std::span<const std::string_view> keys, std::span<std::string_view> values) override {
+    if (values_.size() < keys.size()) values_.resize(keys.size());
+    const std::span found(values_.data(), keys.size());
+    check(db_.get_many(keys, found), "get_many");
+    for (size_t i = 0; i < keys.size(); ++i) {
+      values[i] = found[i].present() ? found[i].view() : std::string_view{};
+    }
+  }
+
+  Tally scan(Direction direction) override {
+    Tally tally;
+    Scan all = direction == Direction::forward ? db_.scan() : db_.scan().reverse();
+    check(for_each(std::move(all), [&](auto key, auto value) { tally.add(key, value); }), "scan");
+    return tally;
+  }
+  Tally seek(std::string_view key, Direction direction, unsigned steps) override {
+    Tally tally;
+    Cursor cursor = db_.cursor();
+    for (cursor.seek(key); cursor.valid(); direction == Direction::forward ? cursor.next() : cursor.prev()) {
+      tally.add(cursor.key(), cursor.value());
+      if (tally.entries > steps) break;
+    }
+    check(cursor.status(), "cursor");
+    return tally;
+  }
+
+ private:
+  Database& db_;
+  WriteBatch batch_;
+  Value value_;
+  std::vector<Value> values_;
+};
+
+class LightningEngine : public Engine {
+ public:
+  explicit LightningEngine(const EngineConfig& config) {
+    Options options;
+    const bool power = config.durability == bench::Durability::power;
+    options.durability = power ? lightning::Durability::power : lightning::Durability::process;
+    if (!power) options.flush_interval_ms = 0;
+    options.memory_limit = std::max<uint64_t>(512 * MiB, 2 * config.raw_bytes);
+    Result<Database> opened = Database::open(config.path, options);
+    check(opened.status(), "open");
+    db_ = std::move(*opened);
+  }
+  ~LightningEngine() override { check(db_.close(), "close"); }
+
+  std::unique_ptr<Session> session() override { return std::make_unique<LightningSession>(db_); }
+  void settle() override {
+    check(db_.flush(), "flush");
+    check(db_.compact(), "compact");
+  }
+
+ private:
+  Database db_;
+};
+
+}  // namespace
+
+std::unique_ptr<Engine> open_lightning(const EngineConfig& config) {
+  return std::make_unique<LightningEngine>(config);
+}
+
+}  // namespace lightning::bench

@@ -1,0 +1,32 @@
+// What one invocation measures; the same in the parent, which plans and reports, and in the children, which measure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bench/adapters/engine.h"
+
+namespace lightning::bench {
+
+enum class ValueKind { half, random };  // half: compresses to about one half; random: not at all
+
+struct Config {
+  std::vector<std::string> engines;
+  std::vector<std::string> workloads;
+  uint64_t num = 1'000'000;
+  size_t key_size = 16;
+  size_t value_size = 100;
+  unsigned threads = 1;
+  unsigned runs = 3;
+  uint64_t warmup = 100'000;  // untimed operations before a workload that reads
+  uint64_t write_rate = 0;    // of the writer of readwhilewriting, a second; 0: as fast as it can
+  uint64_t seed = 1;
+  Durability durability = Durability::process;
+  ValueKind values = ValueKind::half;
+  std::string db;  // where the databases are made; empty: $TMPDIR or /tmp
+  bool json = false;
+};
+
+}  // namespace lightning::bench

@@ -1,0 +1,134 @@
+// lightning-bench: Lightning DB and its peers, measured side by side.
+//
+// Exit codes: 0 measured; 1 an engine failed or answered wrong; 2 the command line asks for what cannot be done.
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <iostream>
+#include <string>
+
+#include "bench/adapters/registry.h"
+#include "bench/config.h"
+#include "bench/driver.h"
+#include "bench/report/machine.h"
+#include "bench/report/report.h"
+#include "bench/workloads/runner.h"
+#include "bench/workloads/workload.h"
+
+namespace lightning::bench {
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+
+void add_options(CLI::App& app, Config& config, ChildTask& child) {
+  config.engines = {"lightning", "rocksdb", "lmdb"};
+  for (const Workload& workload : workloads()) config.workloads.emplace_back(workload.name);
+
+  std::string engines = "Of", chosen_workloads = "Of";
+  for (const EngineKind& kind : engine_kinds()) engines += " " + std::string(kind.name);
+  for (const Workload& workload : workloads()) chosen_workloads += " " + std::string(workload.name);
+  app.add_option("--engines", config.engines, engines + "; the first is compared with the others")->delimiter(',');
+  app.add_option("--workloads", config.workloads, chosen_workloads)->delimiter(',');
+  app.add_option("--num", config.num, "Entries of the database")->capture_default_str()->check(
+      CLI::Range(uint64_t{1}, uint64_t{10'000'000'000}));
+  app.add_option("--key-size", config.key_size, "Bytes of a key: decimal digits")->capture_default_str()->check(
+      CLI::Range(kKeySizeMin, kKeySizeMax));
+  app.add_option("--value-size", config.value_size, "Bytes of a value")->capture_default_str()->check(
+      CLI::Range(kValueSizeMin, size_t{1} << 28));
+  app.add_option("--threads", config.threads, "Threads of every workload")->capture_default_str()->check(
+      CLI::Range(1, 1'000));
+  app.add_option("--runs", config.runs, "Runs; the median is reported")->capture_default_str()->check(
+      CLI::Range(1, 1'000));
+  app.add_option("--warmup", config.warmup, "Untimed operations of each thread before a workload that reads")
+      ->capture_default_str();
+  app.add_option("--write-rate", config.write_rate,
+                 "Writes a second beside the reads of readwhilewriting; 0: as many as the engine takes")
+      ->capture_default_str();
+  app.add_option("--durability", config.durability, "What a write survives: process or power (fillsync: always power)")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, Durability>{{"process", Durability::process}, {"power", Durability::power}}))
+      ->option_text("TEXT [process]");
+  app.add_option("--values", config.values, "half: values that compress to one half; random: that do not")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, ValueKind>{{"half", ValueKind::half}, {"random", ValueKind::random}}))
+      ->option_text("TEXT [half]");
+  app.add_option("--seed", config.seed, "Of keys and values")->capture_default_str();
+  app.add_option("--db", config.db, "Where to make the databases; what is made is removed")
+      ->option_text("DIR [$TMPDIR or /tmp]");
+  app.add_flag("--json", config.json, "One JSON object a line for each workload and engine");
+
+  app.add_option("--child-engine", child.engine)->group("");
+  app.add_option("--child-unit", child.unit)->group("");
+  app.add_option("--child-directory", child.directory)->group("");
+}
+
+// What is wrong with the choice; empty if nothing is.
+std::string find_fault(const Config& config) {
+  for (const std::string& name : config.engines) {
+    const EngineKind* kind = find_engine(name);
+    if (kind == nullptr) return "no engine is called " + name;
+    if (kind->open == nullptr) {
+      return name + " is not in this build: install " + std::string(kind->package) + ", then configure and build again";
+    }
+    if (std::ranges::count(config.engines, name) > 1) return name + " is named twice";
+  }
+  for (const std::string& name : config.workloads) {
+    if (find_workload(name) == nullptr) return "no workload is called " + name;
+  }
+  uint64_t numbers = 1;
+  for (size_t digit = 0; digit < config.key_size && numbers < config.num; ++digit) numbers *= 10;
+  if (numbers < config.num) return "--key-size is too small for --num different keys";
+  return "";
+}
+
+int run_child_task(const Config& config, const ChildTask& child) {
+  if (child.engine == kRawEngine) {
+    run_raw_sync(config, child.directory);
+  } else {
+    run_unit(config, *find_engine(child.engine), plan(config).at(child.unit), child.directory);
+  }
+  return 0;
+}
+
+void print_heading(std::ostream& out, const Config& config, const std::string& directory) {
+  out << describe_machine(directory) << "\n";
+  out << "data         " << config.num << " entries, keys of " << config.key_size << " and values of "
+      << config.value_size << " bytes; " << config.threads << " thread" << (config.threads > 1 ? "s" : "")
+      << ", class " << (config.durability == Durability::power ? "power" : "process") << ", median of "
+      << config.runs << " run" << (config.runs > 1 ? "s" : "") << "\n";
+  for (const std::string& name : config.engines) {
+    out << name << std::string(13 - std::min<size_t>(name.size(), 12), ' ') << find_engine(name)->settings << "\n";
+  }
+  if (is_memory_file_system(directory)) out << "warning      a flush costs nothing on tmpfs: fillsync means nothing\n";
+  out << std::endl;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Lightning DB and its peers, measured side by side", "lightning-bench");
+  Config config;
+  ChildTask child;
+  add_options(app, config, child);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  if (!child.engine.empty()) return run_child_task(config, child);
+  if (const std::string fault = find_fault(config); !fault.empty()) {
+    std::cerr << "lightning-bench: " << fault << "\n";
+    return kExitUsage;
+  }
+  const ScratchDirectory scratch(config.db);
+  print_heading(config.json ? std::cerr : std::cout, config, scratch.path());
+  const auto results = run_children(config, {argv, argv + argc}, scratch.path());
+  if (!results) return kExitFailed;
+  const std::vector<Row> rows = summarize(*results);
+  config.json ? print_json(std::cout, config, rows) : print_tables(std::cout, config, rows);
+  return 0;
+}
+
+}  // namespace
+}  // namespace lightning::bench
+
+int main(int argc, char** argv) { return lightning::bench::run(argc, argv); }

@@ -1,0 +1,203 @@
+#include "bench/workloads/runner.h"
+
+#include <algorithm>
+#include <iostream>
+#include <latch>
+#include <memory>
+#include <thread>
+
+#include "bench/fail.h"
+#include "bench/report/machine.h"
+#include "bench/report/result.h"
+
+namespace lightning::bench {
+namespace {
+
+constexpr uint64_t kLoadBatchEntries = 1'000;
+constexpr unsigned kOpens = 5;
+
+void print(const Result& result) { std::cout << encode(result) << std::endl; }
+
+// One engine, its directory and the data that it is given.
+class Unit {
+ public:
+  Unit(const Dataset& data, const EngineKind& kind, std::string directory)
+      : data_(data), kind_(kind), directory_(std::move(directory)) {}
+
+  void open(Durability durability) {
+    engine_ = kind_.open({directory_, durability, data_.raw_bytes, data_.config.threads});
+  }
+  void close() { engine_.reset(); }
+
+  // All keys, in random order; settled, closed and opened again, and read once, so that everything is warm.
+  void load() {
+    open(Durability::process);
+    {
+      const std::unique_ptr<Session> session = engine_->session();
+      std::vector<KeyBuffer> keys(kLoadBatchEntries, KeyBuffer(data_.config.key_size));
+      std::vector<Entry> batch;
+      for (uint64_t i = 0; i < data_.config.num;) {
+        batch.clear();
+        for (const uint64_t end = std::min(i + kLoadBatchEntries, data_.config.num); i < end; ++i) {
+          const uint64_t number = data_.order(i);
+          batch.push_back({keys[batch.size()](number), data_.values(number)});
+        }
+        session->write(batch);
+      }
+    }
+    engine_->settle();
+    close();
+    open(data_.config.durability);
+    verify(data_.all);
+  }
+
+  void settle() { engine_->settle(); }
+  void verify(const Tally& expected) {
+    require(engine_->session()->scan(Direction::forward) == expected,
+            "wrong answer: the database does not hold what was written");
+  }
+  DiskUse disk_use() const { return bench::disk_use(directory_, kind_.log_name); }
+
+  Result measure(const Workload& workload);
+  Result measure_open();
+
+ private:
+  const Dataset& data_;
+  const EngineKind& kind_;
+  std::string directory_;
+  std::unique_ptr<Engine> engine_;
+};
+
+// Lets all threads of a workload start at one moment, and takes the time.
+struct Race {
+  explicit Race(unsigned threads) : ready(threads), go(1) {}
+  std::latch ready;
+  std::latch go;
+  std::atomic<bool> stop{false};
+};
+
+struct Outcome {
+  uint64_t operations = 0;
+  Histogram latency;
+  Clock::time_point finished;
+};
+
+Result Unit::measure(const Workload& workload) {
+  const Config& config = data_.config;
+  const uint64_t operations = workload.operations(config);
+  const unsigned readers = config.threads, threads = readers + (workload.background != nullptr ? 1 : 0);
+  Race race(threads);
+  std::vector<Outcome> outcomes(threads);
+  const auto run = [&](unsigned thread) {
+    const std::unique_ptr<Session> session = engine_->session();
+    const bool background = thread >= readers;
+    if (!background && workload.leaves == nullptr && config.warmup > 0) {
+      Worker warmup(data_, *session, thread + readers, 0, config.warmup, workload.sample_every);
+      workload.run(warmup);
+    }
+    Worker worker(data_, *session, thread, operations * thread / readers, operations * (thread + 1) / readers,
+                  workload.sample_every);
+    worker.stop = &race.stop;
+    race.ready.count_down();
+    race.go.wait();
+    background ? workload.background(worker) : workload.run(worker);
+    outcomes[thread] = {worker.operations, worker.latency, Clock::now()};
+  };
+  std::vector<std::thread> running;
+  for (unsigned thread = 0; thread < threads; ++thread) running.emplace_back(run, thread);
+  race.ready.wait();
+  const CpuTime cpu = cpu_time();
+  const Clock::time_point start = Clock::now();
+  race.go.count_down();
+  for (unsigned thread = 0; thread < readers; ++thread) running[thread].join();
+  const CpuTime cpu_end = cpu_time();
+  race.stop = true;
+  for (unsigned thread = readers; thread < threads; ++thread) running[thread].join();
+
+  Result result;
+  result.workload = workload.name;
+  result.engine = kind_.name;
+  result.rss_bytes = resident_bytes();
+  Histogram latency;
+  for (unsigned thread = 0; thread < readers; ++thread) {
+    result.operations += outcomes[thread].operations;
+    result.seconds =
+        std::max(result.seconds, static_cast<double>(nanoseconds_between(start, outcomes[thread].finished)) / 1e9);
+    latency.merge(outcomes[thread].latency);
+  }
+  result.set_latency(latency);
+  if (threads > readers) result.writes_per_s = static_cast<double>(outcomes[readers].operations) / result.seconds;
+  result.set_cpu(cpu, cpu_end, result.seconds);
+  return result;
+}
+
+// From nothing to the first answer, of a database that was closed cleanly and is in the page cache.
+Result Unit::measure_open() {
+  Result result;
+  result.workload = kOpen;
+  result.engine = kind_.name;
+  KeyBuffer key(data_.config.key_size);
+  Histogram latency;
+  const CpuTime cpu = cpu_time();
+  const Clock::time_point first = Clock::now();
+  for (unsigned i = 0; i < kOpens; ++i) {
+    close();
+    const Clock::time_point start = Clock::now();
+    open(data_.config.durability);
+    const bool found = data_.values.matches(i, engine_->session()->get(key(i)));
+    latency.add(nanoseconds_between(start, Clock::now()));
+    require(found, "wrong answer: a key is missing after the database was opened");
+  }
+  result.set_cpu(cpu, cpu_time(), static_cast<double>(nanoseconds_between(first, Clock::now())) / 1e9);
+  result.set_latency(latency);
+  // One open as long as the median: the closing between two of them does not count.
+  result.operations = 1;
+  result.seconds = static_cast<double>(result.p50_ns) / 1e9;
+  result.rss_bytes = resident_bytes();
+  return result;
+}
+
+}  // namespace
+
+std::vector<std::vector<const Workload*>> plan(const Config& config) {
+  std::vector<std::vector<const Workload*>> units;
+  std::vector<const Workload*>* shared = nullptr;
+  units.reserve(workloads().size());  // `shared` points into it
+  for (const Workload& workload : workloads()) {
+    if (std::ranges::find(config.workloads, workload.name) == config.workloads.end()) continue;
+    if (workload.start == Start::shared && shared != nullptr) {
+      shared->push_back(&workload);
+      continue;
+    }
+    units.push_back({&workload});
+    if (workload.start == Start::shared) shared = &units.back();
+  }
+  return units;
+}
+
+void run_unit(const Config& config, const EngineKind& kind, const std::vector<const Workload*>& unit_workloads,
+              const std::string& directory) {
+  const Dataset data(config);
+  Unit unit(data, kind, directory);
+  const Workload& first = *unit_workloads[0];
+  if (first.start == Start::empty) {
+    unit.open(first.power ? Durability::power : config.durability);
+  } else {
+    unit.load();
+  }
+  std::vector<Result> results;
+  for (const Workload* workload : unit_workloads) {
+    results.push_back(workload->name == kOpen ? unit.measure_open() : unit.measure(*workload));
+  }
+  if (first.start != Start::shared) unit.settle();
+  if (first.leaves != nullptr) unit.verify(first.leaves(data));
+  unit.close();
+  const DiskUse disk = unit.disk_use();
+  for (Result& result : results) {
+    result.disk_bytes = disk.data_bytes;
+    result.log_bytes = disk.log_bytes;
+    print(result);
+  }
+}
+
+}  // namespace lightning::bench

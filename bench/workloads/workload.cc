@@ -1,0 +1,48 @@
+#include "bench/workloads/workload.h"
+
+#include <array>
+
+#include "bench/workloads/reads.h"
+#include "bench/workloads/writes.h"
+
+namespace lightning::bench {
+namespace {
+
+constexpr uint64_t kScans = 5;
+
+uint64_t once(const Config& config) { return config.num; }
+uint64_t tenfold(const Config& config) { return 10 * config.num; }
+// Every thread scans the whole database.
+uint64_t scans(const Config& config) { return kScans * config.num * config.threads; }
+
+constexpr std::array kWorkloads = {
+    Workload{"fillseq", Start::empty, once, 16, fill_sequential, leaves_all},
+    Workload{"fillrandom", Start::empty, once, 16, fill_random, leaves_all},
+    Workload{"fillbatch", Start::empty, once, 1, fill_batch, leaves_all},
+    Workload{kSyncedWorkload, Start::empty, synced_entries, 1, fill_random, leaves_synced, nullptr, true},
+    Workload{kOpen, Start::shared, once, 1, nullptr},
+    Workload{"readrandom", Start::shared, once, 16, read_random},
+    Workload{"readone", Start::shared, tenfold, 256, read_one},
+    Workload{"readmissing", Start::shared, once, 16, read_missing},
+    Workload{"multireadrandom", Start::shared, once, 1, read_many},
+    Workload{"readseq", Start::shared, scans, 0, read_sequential},
+    Workload{"readreverse", Start::shared, scans, 0, read_reverse},
+    Workload{"seekrandom", Start::shared, once, 16, seek_random},
+    Workload{"seekreverse", Start::shared, once, 16, seek_reverse},
+    Workload{"readwhilewriting", Start::loaded, once, 16, read_random, nullptr, overwrite_until_stopped},
+    Workload{"overwrite", Start::loaded, once, 16, overwrite, leaves_overwritten},
+    Workload{"deleterandom", Start::loaded, once, 16, delete_random, leaves_nothing},
+};
+
+}  // namespace
+
+std::span<const Workload> workloads() { return kWorkloads; }
+
+const Workload* find_workload(std::string_view name) {
+  for (const Workload& workload : kWorkloads) {
+    if (workload.name == name) return &workload;
+  }
+  return nullptr;
+}
+
+}  // namespace lightning::bench
