@@ -1,0 +1,68 @@
+// MemTableCursor: an ordered walk over what a memtable's order index held when the cursor was made, as of one read LSN.
+//
+// It merges the at most eight arrays of the set by their present keys, kept in a small sorted list: the array that
+// holds most entries mostly stays in front, so a step takes about two comparisons, and none over one array. A version
+// is found by walking the chain from the key's newest entry; keys without one below the read LSN are passed over.
+//
+// Invariants, while valid()
+//  W1  Going forward each array stands at its first key >= the present one, going backward at its last key <= it.
+//  W2  order_[0 .. live_) lists the arrays that stand on an entry, by key in the direction of travel, newer first among
+//      equals.
+// The caller has caught up with `read_lsn` (or above) before: entries that are not ordered yet are not shown.
+// Thread safety: one thread at a time. Ownership: holds the arrays; the memtable must outlive it.
+// Costs: a seek searches the arrays level by level side by side; a step prefetches the entry eight ahead.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "format/source_cursor.h"
+#include "memtable/memtable.h"
+#include "memtable/order_index.h"
+
+namespace lightning {
+
+class MemTableCursor final : public SourceCursor {
+ public:
+  MemTableCursor(const MemTable& memtable, uint64_t read_lsn);
+
+  void seek_first() override;
+  void seek_last() override;
+  void seek(std::string_view key) override;
+  void seek_for_prev(std::string_view key) override;
+  void next() override;
+  void prev() override;
+  void collect_versions(std::vector<Version>* versions) override;
+
+ private:
+  enum class Direction { forward, backward };
+  /// One array and where the cursor stands in it.
+  struct Source {
+    const SortedArray* array = nullptr;
+    uint32_t at = 0;  // one more than the position, so that 0 is before the first entry and size() + 1 behind the last
+    uint32_t name = 0;
+    std::string_view key;
+  };
+
+  void search(std::string_view key);
+  void turn(Direction direction);
+  void start(Direction direction);
+  template <Direction kDirection> void advance_front();
+  template <Direction kDirection> void insert(uint32_t place);
+  template <Direction kDirection> void step();
+  template <Direction kDirection> bool settle_on(Source& source);
+  template <Direction kDirection> void show_front();
+  bool show(const Source& source);
+
+  const MemTable& memtable_;
+  const uint64_t read_lsn_;
+  const std::shared_ptr<const ArraySet> set_;
+  Direction direction_ = Direction::forward;
+  uint32_t live_ = 0;
+  std::array<uint8_t, kOrderArraysMax> order_{};
+  std::array<Source, kOrderArraysMax> sources_;
+};
+
+}  // namespace lightning
