@@ -52,7 +52,13 @@ void Log::publish(uint64_t lsn, uint32_t length) {
       }
       return;
     }
-    if (now >= end) return;  // a walker published it for us
+    if (now >= end) {  // a walker published it, or the try before this call
+      if (sleepers_.load(std::memory_order_seq_cst) != 0) [[unlikely]] {
+        walk();
+        wake();
+      }
+      return;
+    }
     spin_pause();
   }
   LIGHTNING_INVARIANT("E1", !inside_epoch());
@@ -126,10 +132,7 @@ Status Log::wait_written(uint64_t lsn) {
     if (failed()) return failure();
     status = write_to(published());
   }
-  if (!status.ok()) {
-    MutexLock lock(flush_mutex_);
-    fail(status);
-  }
+  if (!status.ok()) refuse(status);
   return status;
 }
 
@@ -177,6 +180,11 @@ void Log::fail(const Status& status) {
                       status.message(), status.file(), status.offset());
   }
   failed_.store(true, std::memory_order_release);
+}
+
+void Log::refuse(const Status& status) {
+  MutexLock lock(flush_mutex_);
+  fail(status);
 }
 
 Status Log::failure() const {

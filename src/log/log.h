@@ -42,6 +42,11 @@ class Log {
   uint64_t published() const { return published_.load(std::memory_order_acquire); }
   uint64_t durable() const { return durable_.load(std::memory_order_acquire); }
 
+  /// After complete(): publishes if the record is next; never waits. False: call publish() outside of any epoch.
+  bool publish_if_next(uint64_t lsn, uint32_t length) {
+    return sleepers_.load(std::memory_order_relaxed) == 0 && publish_own_turn(lsn, lsn + length) &&
+           sleepers_.load(std::memory_order_seq_cst) == 0;
+  }
   /// After complete(): returns when `published` has passed `lsn + length`.
   void publish(uint64_t lsn, uint32_t length) EXCLUDES(mutex_);
 
@@ -52,6 +57,8 @@ class Log {
 
   /// What made the log refuse writes for good, ok if nothing did.
   Status failure() const EXCLUDES(flush_mutex_);
+  /// Refuses writes from now on (G1); the first reason stays.
+  void refuse(const Status& status) EXCLUDES(flush_mutex_);
   bool failed() const { return failed_.load(std::memory_order_acquire); }
 
   uint64_t flushes() const { return flushes_.load(std::memory_order_relaxed); }

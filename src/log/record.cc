@@ -30,8 +30,8 @@ void put_record_header(char* record, RecordKind kind, uint32_t length, uint64_t 
   store<uint32_t>(record + 16, header_checksum(record, lsn, salt));
 }
 
-void seal_record_body(char* record, uint32_t length, uint64_t lsn, uint64_t salt) {
-  store<uint64_t>(record + 20, checksum(record + kRecordHeaderBytes, length - kRecordHeaderBytes,
+void seal_record_body(char* record, uint32_t bytes, uint64_t lsn, uint64_t salt) {
+  store<uint64_t>(record + 20, checksum(record + kRecordHeaderBytes, bytes - kRecordHeaderBytes,
                                         record_seed(salt, lsn)));
 }
 
@@ -42,14 +42,15 @@ bool parse_record_header(const char* record, uint64_t room, uint64_t lsn, uint64
   header->length = record_length_of(record);
   if (kind < 1 || kind > 3 || header->length < kRecordBytesMin || header->length > room) return false;
   header->kind = static_cast<RecordKind>(kind);
+  if (record_bytes(header->kind, header->length) > header->length) return false;
   const uint32_t distance = load<uint32_t>(record + 12);
   header->durable = distance == kDurableUnknown || distance * kLogAlignment > lsn ? 0 : lsn - distance * kLogAlignment;
   return true;
 }
 
 bool verify_record_body(const char* record, const RecordHeader& header, uint64_t lsn, uint64_t salt) {
-  const uint64_t sum = checksum(record + kRecordHeaderBytes, header.length - kRecordHeaderBytes,
-                                record_seed(salt, lsn));
+  const uint32_t bytes = record_bytes(header.kind, header.length);
+  const uint64_t sum = checksum(record + kRecordHeaderBytes, bytes - kRecordHeaderBytes, record_seed(salt, lsn));
   if (load<uint64_t>(record + 20) != sum) return false;
   return header.kind != RecordKind::commit || entries_well_formed(record, header.length);
 }

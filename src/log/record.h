@@ -6,10 +6,9 @@
 //   p + 12  u32  (L - durable) / 8, where `durable` was known to be durable when the record was reserved;
 //                kDurableUnknown = too far away to say
 //   p + 16  u32  header checksum over the two words before, seeded with salt and L
-//   p + 20  u64  body checksum: XXH3-64 of [p + 28, p + length), seeded with salt and L
+//   p + 20  u64  body checksum: XXH3-64 of [p + 28, p + length), of an end record [p + 28, p + 64), seeded with salt and L
 //   p + 28       body: of a commit its entries, each a chain word (4 bytes) and an entry (format/log_entry.h), the next
-//                chain word so placed that its entry is 8-byte aligned; zeros to the record's end. Of an end record the
-//                number of the next segment as far as known, else zeros (from p + 32). Else zeros.
+//                chain word so placed that its entry is 8-byte aligned; zeros to the record's end. Else zeros.
 // Thread safety: functions on bytes; the mark alone is shared while a record is filled (mark_of, store_mark).
 #pragma once
 
@@ -54,10 +53,15 @@ inline uint64_t record_length(uint64_t position, uint64_t size) { return align_u
 
 inline uint64_t record_seed(uint64_t salt, uint64_t lsn) { return mix_seed(salt, lsn); }
 
+/// How much of a record counts: an end record's range reaches to the segment's end, its bytes do not.
+inline uint32_t record_bytes(RecordKind kind, uint32_t length) {
+  return kind == RecordKind::end ? static_cast<uint32_t>(kEndRecordBytesMin) : length;
+}
+
 /// Writes everything but mark and body checksum.
 void put_record_header(char* record, RecordKind kind, uint32_t length, uint64_t lsn, uint64_t durable, uint64_t salt);
-/// Writes the body checksum over what stands in the body.
-void seal_record_body(char* record, uint32_t length, uint64_t lsn, uint64_t salt);
+/// Writes the body checksum over the record's `bytes` as they stand.
+void seal_record_body(char* record, uint32_t bytes, uint64_t lsn, uint64_t salt);
 
 inline void store_mark(char* record, uint64_t lsn, uint64_t salt, std::memory_order order) {
   std::atomic_ref<uint64_t>(*reinterpret_cast<uint64_t*>(record)).store(lsn ^ salt, order);

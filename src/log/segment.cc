@@ -136,12 +136,12 @@ Segment::Reserved Segment::reserve(uint64_t length, uint64_t* lsn) {
   return Reserved::here;
 }
 
-void Segment::complete(uint64_t lsn, uint32_t length) {
+void Segment::complete(uint64_t lsn, uint32_t bytes) {
   char* record = at(lsn);
-  LIGHTNING_INVARIANT("I1", record_length_of(record) == length);
+  LIGHTNING_INVARIANT("I1", record_length_of(record) >= bytes && lsn + bytes <= end_lsn());
   if (mapping_ != nullptr) {
     char* copy = mapping_->data() + kSegmentHeaderBytes + (lsn - base_lsn());
-    std::memcpy(copy + 8, record + 8, length - 8);
+    std::memcpy(copy + 8, record + 8, bytes - 8);
     INTERLEAVE("commit.copied");
     store_mark(copy, lsn, salt(), std::memory_order_release);
   }

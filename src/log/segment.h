@@ -81,6 +81,8 @@ class Segment {
   uint64_t published_mirror(uint64_t boot_id) const { return identity_.boot_id == boot_id ? loaded_mirror_ : 0; }
 
   // Writing.
+  /// For the writer to whom the whole segment was promised when it was made: [base_lsn(), + length) is taken.
+  void reserve_first(uint64_t length) { tail_.store(length, std::memory_order_relaxed); }
   enum class Reserved { here, crossed, beyond };
   /// Takes `length` bytes at `*lsn`. `crossed`: the caller owns [*lsn, end_lsn()) and must write the end record there.
   Reserved reserve(uint64_t length, uint64_t* lsn);
@@ -92,9 +94,18 @@ class Segment {
     const uint64_t tail = tail_.load(std::memory_order_relaxed);
     return tail < capacity() ? tail : capacity();
   }
-  /// Completes the record at `lsn`, whose bytes but the mark stand in memory: copies it to the mapping and sets both marks.
-  void complete(uint64_t lsn, uint32_t length);
+  /// Completes the record at `lsn`, whose first `bytes` but the mark stand in memory: copies it to the mapping and sets
+  /// both marks.
+  void complete(uint64_t lsn, uint32_t bytes);
   void mirror_published(uint64_t lsn);
+
+  /// Position from which on somebody should prepare what comes next; who takes it has to.
+  bool take_ahead_trigger(uint64_t lsn) {
+    uint64_t trigger = ahead_trigger_.load(std::memory_order_relaxed);
+    if (lsn < trigger) [[likely]] return false;
+    return ahead_trigger_.compare_exchange_strong(trigger, UINT64_MAX, std::memory_order_relaxed);
+  }
+  void set_ahead_trigger(uint64_t lsn) { ahead_trigger_.store(lsn, std::memory_order_relaxed); }
 
   // The file.
   /// Populates the mapping and the memory of [from, to) bytes of data.
@@ -124,6 +135,7 @@ class Segment {
   std::unique_ptr<File> file_;
   std::unique_ptr<MappedRegion> mapping_;
   uint64_t loaded_mirror_ = 0;
+  std::atomic<uint64_t> ahead_trigger_{0};
   alignas(64) std::atomic<uint64_t> tail_{0};  // bytes reserved; a line that only writers touch
 };
 

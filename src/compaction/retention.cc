@@ -1,0 +1,25 @@
+#include "compaction/retention.h"
+
+#include <algorithm>
+
+namespace lightning {
+
+void retain_versions(std::span<const uint64_t> read_lsns, bool oldest, std::vector<Version>* versions) {
+  size_t kept = 0;
+  uint64_t newer = UINT64_MAX;  // LSN of the next newer version
+  for (const Version& version : *versions) {
+    // Is there an S with version.lsn < S <= newer? The newest version always has later readers.
+    const auto reader = std::upper_bound(read_lsns.begin(), read_lsns.end(), version.lsn);
+    const bool seen = newer == UINT64_MAX || (reader != read_lsns.end() && *reader <= newer);
+    newer = version.lsn;
+    if (seen) (*versions)[kept++] = version;
+  }
+  versions->resize(kept);
+  while (oldest && !versions->empty() && versions->back().kind == EntryKind::remove) versions->pop_back();
+  const uint64_t settled_below = read_lsns.empty() ? UINT64_MAX : read_lsns.front();
+  for (Version& version : *versions) {
+    if (version.lsn < settled_below) version.lsn = kSettledLsn;
+  }
+}
+
+}  // namespace lightning

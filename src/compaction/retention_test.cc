@@ -1,0 +1,75 @@
+#include "compaction/retention.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+namespace lightning {
+namespace {
+
+// What a reader at `read_lsn` sees of the versions: index of the version, -1 for nothing or a removal.
+std::string_view visible(const std::vector<Version>& versions, uint64_t read_lsn) {
+  for (const Version& version : versions) {
+    if (version.lsn < read_lsn) return version.kind == EntryKind::put ? version.value : "absent";
+  }
+  return "absent";
+}
+
+std::vector<Version> retained(std::vector<Version> versions, std::vector<uint64_t> readers, bool oldest) {
+  retain_versions(readers, oldest, &versions);
+  return versions;
+}
+
+TEST(Retention, WithoutReadersTheNewestVersionStaysAndSettles) {
+  const auto kept = retained({{30, EntryKind::put, "c"}, {20, EntryKind::put, "b"}}, {}, false);
+  ASSERT_EQ(kept.size(), 1u);
+  EXPECT_EQ(kept[0].value, "c");
+  EXPECT_EQ(kept[0].lsn, kSettledLsn);
+}
+
+TEST(Retention, ASnapshotKeepsExactlyWhatItSees) {
+  // A snapshot at 25 sees 20; 22 and 15 are nobody's (the middle versions of a much overwritten key).
+  const auto kept = retained({{90, EntryKind::put, "e"}, {30, EntryKind::put, "d"}, {22, EntryKind::put, "c"},
+                              {20, EntryKind::put, "b"}, {15, EntryKind::put, "a"}}, {25}, false);
+  ASSERT_EQ(kept.size(), 2u);
+  EXPECT_EQ(kept[0].lsn, 90u);
+  EXPECT_EQ(kept[1].value, "c");
+}
+
+TEST(Retention, AReaderAtTheVersionsOwnLsnDoesNotSeeIt) {
+  const auto kept = retained({{30, EntryKind::put, "b"}, {20, EntryKind::put, "a"}}, {30}, false);
+  ASSERT_EQ(kept.size(), 2u);
+}
+
+TEST(Retention, ARemovalStaysUnlessNothingOlderExists) {
+  EXPECT_EQ(retained({{30, EntryKind::remove, ""}}, {}, false).size(), 1u);
+  EXPECT_TRUE(retained({{30, EntryKind::remove, ""}}, {}, true).empty());
+  // An older version that a snapshot needs keeps the removal above it.
+  EXPECT_EQ(retained({{30, EntryKind::remove, ""}, {20, EntryKind::put, "a"}}, {25}, true).size(), 2u);
+}
+
+TEST(Retention, NoReaderSeesADifference) {
+  std::mt19937_64 random(20261122);
+  for (int round = 0; round < 20'000; ++round) {
+    std::vector<Version> versions;
+    std::vector<std::string> values;
+    for (int i = 0; i < 12; ++i) values.push_back(std::to_string(i));
+    uint64_t lsn = 100;
+    for (uint64_t i = 0, count = 1 + random() % 10; i < count; ++i) {
+      lsn -= 1 + random() % 8;
+      const bool removal = random() % 3 == 0;
+      versions.push_back({lsn, removal ? EntryKind::remove : EntryKind::put, removal ? "" : values[i]});
+    }
+    std::vector<uint64_t> readers;
+    for (uint64_t i = 0, count = random() % 4; i < count; ++i) readers.push_back(10 + random() % 95);
+    std::sort(readers.begin(), readers.end());
+    const auto kept = retained(versions, readers, true);
+    for (const uint64_t reader : readers) ASSERT_EQ(visible(kept, reader), visible(versions, reader)) << round;
+    ASSERT_EQ(visible(kept, 1000), visible(versions, 1000)) << round;
+    ASSERT_LE(kept.size(), readers.size() + 1) << round;
+  }
+}
+
+}  // namespace
+}  // namespace lightning

@@ -1,0 +1,31 @@
+#include "engine/background.h"
+
+namespace lightning {
+
+bool Background::run_after(Lane lane, uint64_t delay_ns, std::function<void()> task) {
+  {
+    MutexLock lock(state_->mutex);
+    if (state_->stopped) return false;
+  }
+  return executor_
+      .schedule(lane, delay_ns,
+                [state = state_, task = std::move(task)] {
+                  {
+                    MutexLock lock(state->mutex);
+                    if (state->stopped) return;
+                    ++state->running;
+                  }
+                  task();
+                  MutexLock lock(state->mutex);
+                  if (--state->running == 0) state->idle.notify_all();
+                })
+      .ok();
+}
+
+void Background::stop() {
+  MutexLock lock(state_->mutex);
+  state_->stopped = true;
+  while (state_->running != 0) state_->idle.wait(state_->mutex);
+}
+
+}  // namespace lightning

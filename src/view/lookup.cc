@@ -1,0 +1,122 @@
+#include "view/lookup.h"
+
+namespace lightning {
+
+namespace {
+
+// The memtable's answer to `key`; false when it does not know the key.
+bool find_in_memory(const MemSource& source, std::string_view key, uint32_t head, uint64_t read_lsn, Found* found,
+                    Hit* hit) {
+  const MemTable& table = *source.table;
+  const uint32_t entry = table.visible(head, key, read_lsn);
+  if (entry == kNoEntry) return false;
+  const LogEntry version = table.entry(entry);
+  if (version.kind == EntryKind::remove) {
+    *found = Found::absent;
+    return true;
+  }
+  *found = Found::found;
+  hit->value = version.value;
+  if (version.value.size() > kCopiedValueBytesMax) hit->owner = table.memory();
+  return true;
+}
+
+// Turns what a run file found into the answer; false when it does not know the key.
+bool take_run_hit(RunFile::Found outcome, RunFile::Hit& run_hit, const std::shared_ptr<const RunFile>& file,
+                  Found* found, Hit* hit) {
+  if (outcome == RunFile::Found::absent) return false;
+  if (outcome == RunFile::Found::error) {
+    *found = Found::error;
+    hit->status = std::move(run_hit.status);
+    return true;
+  }
+  if (run_hit.kind == EntryKind::remove) {
+    *found = Found::absent;
+    return true;
+  }
+  *found = Found::found;
+  hit->value = run_hit.value;
+  if (run_hit.owner != nullptr) {
+    hit->owner = std::move(run_hit.owner);
+  } else if (run_hit.value.size() > kCopiedValueBytesMax) {
+    hit->owner = file;
+  }
+  return true;
+}
+
+}  // namespace
+
+Found lookup(const View& view, std::string_view key, uint64_t hash, const ReadPoint& point, Hit* hit) {
+  Found found = Found::absent;
+  const auto ask_memory = [&](const MemSource& source) {
+    const uint32_t head = source.table->point_index().find(hash);
+    return head != kNoEntry && find_in_memory(source, key, head, point.lsn(), &found, hit);
+  };
+  for (const auto& run : view.runs) {
+    if (run->files().size() == 1) run->files()[0]->prefetch(hash);
+  }
+  if (view.active != nullptr && ask_memory(*view.active)) return found;
+  for (const auto& source : view.sealed) {
+    if (ask_memory(*source)) return found;
+  }
+  for (const auto& run : view.runs) {
+    const std::shared_ptr<const RunFile>* file = run->file_of(key);
+    if (file == nullptr) continue;
+    RunFile::Hit run_hit;
+    const RunFile::Found outcome = (*file)->find(key, hash, point.run_lsn(), &run_hit);
+    if (take_run_hit(outcome, run_hit, *file, &found, hit)) return found;
+  }
+  return Found::absent;
+}
+
+namespace {
+
+void ask_memory(const MemSource& source, std::span<ManyKey> keys, uint64_t read_lsn) {
+  const PointIndex& index = source.table->point_index();
+  for (const ManyKey& one : keys) {
+    if (!one.done) index.prefetch(one.hash);
+  }
+  for (ManyKey& one : keys) {
+    if (one.done) continue;
+    const uint32_t head = index.find(one.hash);
+    one.locator = head;
+    if (head != kNoEntry) __builtin_prefetch(source.segment->data() + head * kLogAlignment);
+  }
+  for (ManyKey& one : keys) {
+    if (one.done || one.locator == kNoEntry) continue;
+    one.done = find_in_memory(source, one.key, static_cast<uint32_t>(one.locator), read_lsn, &one.found, &one.hit);
+  }
+}
+
+void ask_run(const SortedRun& run, std::span<ManyKey> keys, uint64_t read_lsn) {
+  for (const ManyKey& one : keys) {
+    if (one.done) continue;
+    if (const auto* file = run.file_of(one.key)) (*file)->prefetch(one.hash);
+  }
+  for (ManyKey& one : keys) {
+    one.locator = RunFile::kNotHere;
+    if (one.done) continue;
+    if (const auto* file = run.file_of(one.key)) one.locator = (*file)->locate(one.hash);
+  }
+  for (ManyKey& one : keys) {
+    if (one.done || one.locator == RunFile::kNotHere) continue;
+    const auto* file = run.file_of(one.key);
+    RunFile::Hit run_hit;
+    const RunFile::Found outcome = (*file)->find_at(one.locator, one.key, one.hash, read_lsn, &run_hit);
+    one.done = take_run_hit(outcome, run_hit, *file, &one.found, &one.hit);
+  }
+}
+
+}  // namespace
+
+bool lookup_many(const View& view, std::span<ManyKey> keys, uint64_t read_lsn) {
+  if (view.active != nullptr) ask_memory(*view.active, keys, read_lsn);
+  for (const auto& source : view.sealed) ask_memory(*source, keys, read_lsn);
+  for (const auto& run : view.runs) ask_run(*run, keys, read_lsn);
+  for (const ManyKey& one : keys) {
+    if (one.found == Found::error) return false;
+  }
+  return true;
+}
+
+}  // namespace lightning

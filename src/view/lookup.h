@@ -1,0 +1,65 @@
+// lookup: the only point-read path. Asks the sources of a View, newest first; the first that has the key answers.
+//
+// Costs: one probe per source, no ordered structure. A read of the latest state loads `published` only when a memtable
+// has an entry of the key: that line is the one that every put writes.
+// Thread safety: any threads. The View is protected by the caller, through an epoch or a count.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "log/log.h"
+#include "view/view.h"
+
+namespace lightning {
+
+/// Values up to this size are copied out, longer ones referred to.
+inline constexpr size_t kCopiedValueBytesMax = 1024;
+
+/// Of which moment a read is.
+class ReadPoint {
+ public:
+  /// Every commit that is published when the read asks.
+  static ReadPoint latest(const Log& log) { return ReadPoint(&log, 0); }
+  /// Every commit below `lsn`.
+  static ReadPoint at(uint64_t lsn) { return ReadPoint(nullptr, lsn); }
+
+  uint64_t lsn() const { return log_ != nullptr ? log_->published() : lsn_; }
+  /// What a run is asked with: all it holds is older than any `latest` read.
+  uint64_t run_lsn() const { return log_ != nullptr ? kReadAllLsn : lsn_; }
+
+ private:
+  ReadPoint(const Log* log, uint64_t lsn) : log_(log), lsn_(lsn) {}
+  const Log* log_;
+  uint64_t lsn_;
+};
+
+enum class Found { absent, found, error };
+
+struct Hit {
+  std::string_view value;
+  /// Keeps the bytes of a value longer than kCopiedValueBytesMax; null for shorter ones in memory.
+  std::shared_ptr<const void> owner;
+  Status status;  // on error
+};
+
+/// Finds `key` (an internal key; hash = hash_key(key)). A removal is absent.
+Found lookup(const View& view, std::string_view key, uint64_t hash, const ReadPoint& point, Hit* hit);
+
+/// One key of lookup_many().
+struct ManyKey {
+  std::string_view key;
+  uint64_t hash = 0;
+  Found found = Found::absent;
+  Hit hit;
+
+  // Between the stages.
+  bool done = false;
+  uint64_t locator = 0;
+};
+
+/// The same for many keys as of one LSN, in stages that overlap their cache misses. False when some read failed: its
+/// hit.status says how.
+bool lookup_many(const View& view, std::span<ManyKey> keys, uint64_t read_lsn);
+
+}  // namespace lightning

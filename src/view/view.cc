@@ -1,0 +1,80 @@
+#include "view/view.h"
+
+#include <algorithm>
+
+#include "log/scan.h"
+
+namespace lightning {
+
+Status MemSource::order_up_to(uint64_t lsn) const {
+  lsn = std::min(lsn, end_lsn);
+  if (lsn <= segment->base_lsn()) return {};
+  const uint64_t position = lsn - segment->base_lsn();
+  OrderIndex& order = table->order_index();
+  if (order.ordered_position() >= position) return {};
+  return order.catch_up(position, [this](uint64_t from, uint64_t to, std::vector<uint32_t>* names) {
+    // Published records are complete: their shape was checked when they were written or recovered.
+    for (uint64_t at = from; at < to;) {
+      const char* record = segment->data() + at;
+      const uint32_t length = record_length_of(record);
+      if ((load<uint32_t>(record + 8) & 7) == static_cast<uint32_t>(RecordKind::commit)) {
+        for_each_entry(record, length, [&](uint64_t offset, const LogEntry&) {
+          names->push_back(static_cast<uint32_t>((at + offset) / kLogAlignment));
+        });
+      }
+      at += length;
+    }
+  });
+}
+
+SortedRun::SortedRun(SortedRunInfo info, std::vector<std::shared_ptr<const RunFile>> files)
+    : info_(std::move(info)), files_(std::move(files)) {
+  for (const RunPiece& piece : info_.pieces) {
+    ranges_.push_back({piece.file.smallest, piece.file.largest});
+    bounded_ |= !piece.from.empty() || !piece.to.empty();
+  }
+}
+
+bool SortedRun::answers(size_t file, std::string_view key) const {
+  const RunPiece& piece = info_.pieces[file];
+  return key >= piece.from && (piece.to.empty() || key < piece.to);
+}
+
+const std::shared_ptr<const RunFile>* SortedRun::file_of(std::string_view key) const {
+  size_t file = 0;
+  if (ranges_.size() > 1) {
+    const auto found = std::partition_point(ranges_.begin(), ranges_.end(),
+                                            [&](const KeyRange& range) { return range.largest < key; });
+    if (found == ranges_.end()) return nullptr;
+    file = static_cast<size_t>(found - ranges_.begin());
+  }
+  if (bounded_ && !answers(file, key)) return nullptr;
+  return &files_[file];
+}
+
+std::unique_ptr<SourceCursor> SortedRun::cursor(uint64_t read_lsn) const {
+  if (files_.size() == 1 && !bounded_) return files_[0]->cursor(read_lsn);
+  return std::make_unique<DisjointCursor>(
+      ranges_, [this, read_lsn](size_t file) { return files_[file]->cursor(read_lsn); });
+}
+
+Result<std::vector<std::unique_ptr<SourceCursor>>> View::cursors(uint64_t read_lsn) const {
+  std::vector<std::unique_ptr<SourceCursor>> found;
+  found.reserve(1 + sealed.size() + runs.size());
+  const auto add_memory = [&](const MemSource& source) -> Status {
+    if (source.segment->base_lsn() >= read_lsn) return {};
+    if (Status status = source.order_up_to(read_lsn); !status.ok()) return status;
+    if (source.table->order_index().arrays()->count != 0) found.push_back(source.table->cursor(read_lsn));
+    return {};
+  };
+  if (active != nullptr) {
+    if (Status status = add_memory(*active); !status.ok()) return status;
+  }
+  for (const auto& source : sealed) {
+    if (Status status = add_memory(*source); !status.ok()) return status;
+  }
+  for (const auto& run : runs) found.push_back(run->cursor(read_lsn));
+  return found;
+}
+
+}  // namespace lightning

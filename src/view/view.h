@@ -1,0 +1,71 @@
+// View: the immutable set of sources that reads go through: the active memtable, the sealed ones, the sorted runs.
+//
+// Invariants
+//  I5  What a View names exists, is complete and does not change (the active memtable grows; a read LSN bounds what of it
+//      counts).
+//  I8  A newer source holds, for each key, only newer versions than an older one. Order, newest first: active, sealed,
+//      runs.
+// Thread safety: immutable, any threads.
+// Ownership: counted. The engine publishes one by an atomic pointer; a reader inside an epoch may use it without a count
+// and may take one with shared_from_this().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "format/source_cursor.h"
+#include "log/segment.h"
+#include "memtable/memtable.h"
+#include "run/run_file.h"
+#include "view/disjoint_cursor.h"
+#include "view/durable_state.h"
+
+namespace lightning {
+
+/// A segment and the memtable over its bytes.
+struct MemSource {
+  std::shared_ptr<Segment> segment;
+  std::shared_ptr<MemTable> table;
+  uint64_t end_lsn = 0;  // no record at or behind it: the segment's end, or where recovery cut it
+
+  uint64_t memory_bytes() const { return segment->memory_bytes() + table->index_bytes(); }
+  /// Brings the order index up to every record below `lsn`; all of them are published.
+  Status order_up_to(uint64_t lsn) const;
+};
+
+/// Disjoint run files in key order; the sources of settled data.
+class SortedRun {
+ public:
+  SortedRun(SortedRunInfo info, std::vector<std::shared_ptr<const RunFile>> files);
+  SortedRun(const SortedRun&) = delete;
+  SortedRun& operator=(const SortedRun&) = delete;
+
+  const SortedRunInfo& info() const { return info_; }
+  const std::vector<std::shared_ptr<const RunFile>>& files() const { return files_; }
+  /// The file that answers for `key`, null if none does.
+  const std::shared_ptr<const RunFile>* file_of(std::string_view key) const;
+  std::unique_ptr<SourceCursor> cursor(uint64_t read_lsn) const;
+
+ private:
+  bool answers(size_t file, std::string_view key) const;
+
+  const SortedRunInfo info_;
+  const std::vector<std::shared_ptr<const RunFile>> files_;
+  std::vector<KeyRange> ranges_;  // into info_
+  bool bounded_ = false;          // some piece has an interval narrower than its file
+};
+
+class View : public std::enable_shared_from_this<View> {
+ public:
+  std::shared_ptr<const MemSource> active;                   // null: read-only, or no segment could be made
+  std::vector<std::shared_ptr<const MemSource>> sealed;      // newest first
+  std::vector<std::shared_ptr<const SortedRun>> runs;        // newest first
+  uint64_t sequence = 0;                                     // grows with each View of an engine
+
+  /// One cursor a source, newest first, as of `read_lsn`; memtables brought up to it before.
+  Result<std::vector<std::unique_ptr<SourceCursor>>> cursors(uint64_t read_lsn) const;
+};
+
+}  // namespace lightning
