@@ -26,7 +26,7 @@ namespace lightning {
 
 class MemTableCursor final : public SourceCursor {
  public:
-  MemTableCursor(const MemTable& memtable, uint64_t read_lsn);
+  MemTableCursor(const MemTable& memtable, std::shared_ptr<const ArraySet> set, uint64_t read_lsn);
 
   void seek_first() override;
   void seek_last() override;
@@ -37,29 +37,38 @@ class MemTableCursor final : public SourceCursor {
   void collect_versions(std::vector<Version>* versions) override;
 
  private:
-  enum class Direction { forward, backward };
+  static constexpr int kForward = 1;
+  static constexpr int kBackward = -1;
+
   /// One array and where the cursor stands in it.
   struct Source {
     const SortedArray* array = nullptr;
-    uint32_t at = 0;  // one more than the position, so that 0 is before the first entry and size() + 1 behind the last
+    uint32_t at = 0;  // position + 1: 0 is before the first entry, size() + 1 behind the last
     uint32_t name = 0;
-    std::string_view key;
+    LogEntry entry{};
   };
 
+  Source& front() { return sources_[order_[0]]; }
+  /// Puts every array at its first key >= `key`.
   void search(std::string_view key);
-  void turn(Direction direction);
-  void start(Direction direction);
-  template <Direction kDirection> void advance_front();
-  template <Direction kDirection> void insert(uint32_t place);
-  template <Direction kDirection> void step();
-  template <Direction kDirection> bool settle_on(Source& source);
-  template <Direction kDirection> void show_front();
-  bool show(const Source& source);
+  /// Orders the arrays from where they stand and goes to the first key with a visible version.
+  void start(int direction);
+  /// From one direction to the other, at the present key.
+  void turn(int direction);
+  void move(int direction);
+  /// Past the present key, in all arrays that have it.
+  void pass_front();
+  void skip_invisible();
+  bool show_front();
+
+  bool load(Source& source);
+  bool precedes(uint8_t a, uint8_t b) const;
+  void sink_front();
 
   const MemTable& memtable_;
   const uint64_t read_lsn_;
   const std::shared_ptr<const ArraySet> set_;
-  Direction direction_ = Direction::forward;
+  int direction_ = kForward;
   uint32_t live_ = 0;
   std::array<uint8_t, kOrderArraysMax> order_{};
   std::array<Source, kOrderArraysMax> sources_;

@@ -37,7 +37,7 @@ inline constexpr uint32_t kOrderArraysMax = 8;
 struct ArraySet {
   uint64_t position = 0;
   uint32_t count = 0;
-  std::array<std::shared_ptr<const SortedArray>, kOrderArraysMax + 1> arrays;  // newest first; one more while merging
+  std::array<std::shared_ptr<const SortedArray>, kOrderArraysMax> arrays;  // newest first
 };
 
 class OrderIndex {

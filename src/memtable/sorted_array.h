@@ -17,6 +17,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -41,6 +42,18 @@ inline int compare_keys(std::string_view a, std::string_view b) {
     if (a[at] != b[at]) return static_cast<unsigned char>(a[at]) < static_cast<unsigned char>(b[at]) ? -1 : 1;
   }
   return a.size() < b.size() ? -1 : a.size() > b.size();
+}
+
+/// Bytes at the front that both have.
+inline size_t shared_prefix(std::string_view a, std::string_view b) {
+  const size_t common = std::min(a.size(), b.size());
+  size_t at = 0;
+  for (; at + 8 <= common; at += 8) {
+    const uint64_t differ = load<uint64_t>(a.data() + at) ^ load<uint64_t>(b.data() + at);
+    if (differ != 0) return at + __builtin_ctzll(differ) / 8;
+  }
+  while (at < common && a[at] == b[at]) ++at;
+  return at;
 }
 
 inline constexpr uint32_t kBlockEntries = 64;
@@ -88,19 +101,23 @@ class SortedArray {
 
    private:
     const SortedArray* array_ = nullptr;
-    uint32_t level_ = 0;
-    uint32_t at_ = 0;  // block in level_, at last the position
-    bool done_ = true;
+    uint32_t level_ = 0;  // levels left to search
+    uint32_t at_ = 0;     // block in the next one, at last the position
   };
 
   /// The entries of both; where both have a key, `newer` wins. Throws std::bad_alloc.
   static std::shared_ptr<const SortedArray> merge(const SortedArray& older, const SortedArray& newer);
   /// Of any entries of the segment at `data`; of those with the same key the last in the log stays. Throws std::bad_alloc.
-  static std::shared_ptr<const SortedArray> sort(const char* data, const std::vector<uint32_t>& names);
+  static std::shared_ptr<const SortedArray> sort(const char* data, std::vector<uint32_t> names);
 
  private:
   friend class SortedArrayBuilder;
   static constexpr uint32_t kLevelsMax = 6;  // 64^6 entries are more than 32-bit names can tell apart
+
+  const KeyBlock& block(uint32_t level, uint32_t block) const { return blocks_[level_begin_[level] + block]; }
+  std::span<const KeyBlock> leaves() const {
+    return std::span(blocks_).first((size_ + kBlockEntries - 1) / kBlockEntries);
+  }
 
   const char* data_ = nullptr;
   uint32_t size_ = 0;
