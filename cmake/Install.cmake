@@ -7,6 +7,7 @@ set(config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/LightningDB")
 install(DIRECTORY include/lightning DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
 install(TARGETS lightningdb lightningdb_static EXPORT LightningDBTargets)
 if(TARGET lightning-cli)
+  set_target_properties(lightning-cli PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
   install(TARGETS lightning-cli)
 endif()
 
