@@ -1,0 +1,130 @@
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "io/env.h"
+#include "io/scratch_directory.h"
+
+namespace lightning {
+namespace {
+
+/// What tasks note, and how a test waits for them.
+class Journal {
+ public:
+  void note(const std::string& entry) {
+    MutexLock lock(mutex_);
+    entries_.push_back(entry);
+    changed_.notify_all();
+  }
+  std::vector<std::string> wait_for(size_t count) {
+    MutexLock lock(mutex_);
+    while (entries_.size() < count) changed_.wait(mutex_);
+    return entries_;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  std::vector<std::string> entries_ GUARDED_BY(mutex_);
+};
+
+Status schedule(Lane lane, uint64_t delay_ns, std::function<void()> task) {
+  return posix_env().executor().schedule(lane, delay_ns, std::move(task));
+}
+
+constexpr uint64_t kMillisecondNs = 1'000'000;
+
+TEST(PosixExecutor, RunsTasksOfEqualDelayInOrder) {
+  Journal journal;
+  std::vector<std::string> expected;
+  for (int i = 0; i < 1'000; ++i) {
+    expected.push_back(std::to_string(i));
+    ASSERT_TRUE(schedule(Lane::quick, 0, [&, i] { journal.note(std::to_string(i)); }).ok());
+  }
+  EXPECT_EQ(journal.wait_for(expected.size()), expected);
+}
+
+TEST(PosixExecutor, RunsTheEarlierDueFirstAndNoneTooSoon) {
+  Journal journal;
+  Clock& clock = posix_env().clock();
+  const uint64_t begin = clock.monotonic_ns();
+  // Held back, so that all are queued before the first one starts.
+  Journal gate;
+  ASSERT_TRUE(schedule(Lane::quick, 0, [&] { gate.wait_for(1); }).ok());
+  for (uint64_t delay_ms : {30, 10, 20}) {
+    ASSERT_TRUE(schedule(Lane::quick, delay_ms * kMillisecondNs, [&, delay_ms] {
+                  EXPECT_GE(clock.monotonic_ns(), begin + delay_ms * kMillisecondNs);
+                  journal.note(std::to_string(delay_ms));
+                }).ok());
+  }
+  gate.note("go");
+  EXPECT_EQ(journal.wait_for(3), (std::vector<std::string>{"10", "20", "30"}));
+}
+
+TEST(PosixExecutor, SlowTasksDoNotHoldUpQuickOnes) {
+  Journal gate;
+  Journal journal;
+  constexpr int kSlow = 6;  // more than there are threads
+  for (int i = 0; i < kSlow; ++i) {
+    ASSERT_TRUE(schedule(Lane::slow, 0, [&] {
+                  gate.wait_for(1);
+                  journal.note("slow");
+                }).ok());
+  }
+  ASSERT_TRUE(schedule(Lane::quick, 0, [&] { journal.note("quick"); }).ok());
+  EXPECT_EQ(journal.wait_for(1), std::vector<std::string>{"quick"});
+  gate.note("go");
+  EXPECT_EQ(journal.wait_for(1 + kSlow).size(), 1u + kSlow);
+}
+
+TEST(PosixExecutor, ADelayedTaskIsNotForgottenBehindOthers) {
+  Journal journal;
+  for (Lane lane : {Lane::quick, Lane::slow}) {
+    ASSERT_TRUE(schedule(lane, 5 * kMillisecondNs, [&] { journal.note("delayed"); }).ok());
+    ASSERT_TRUE(schedule(lane, 0, [&] { journal.note("now"); }).ok());
+    ASSERT_TRUE(schedule(lane, UINT64_MAX, [&] { journal.note("never"); }).ok());
+  }
+  const std::vector<std::string> entries = journal.wait_for(4);
+  EXPECT_EQ(std::count(entries.begin(), entries.end(), "delayed"), 2);
+  EXPECT_EQ(std::count(entries.begin(), entries.end(), "now"), 2);
+}
+
+TEST(PosixExecutor, TasksScheduleTasks) {
+  Journal journal;
+  ASSERT_TRUE(schedule(Lane::quick, 0, [&] {
+                EXPECT_TRUE(schedule(Lane::slow, 0, [&] { journal.note("inner"); }).ok());
+              }).ok());
+  journal.wait_for(1);
+}
+
+TEST(PosixExecutor, ItsThreadsHaveNamesAndLeaveSignalsToOthers) {
+  Journal journal;
+  for (Lane lane : {Lane::quick, Lane::slow}) {
+    ASSERT_TRUE(schedule(lane, 0, [&] {
+                  char name[16];
+                  pthread_getname_np(pthread_self(), name, sizeof(name));
+                  sigset_t mask;
+                  pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+                  const bool blocked = sigismember(&mask, SIGINT) == 1 && sigismember(&mask, SIGTERM) == 1 &&
+                                       sigismember(&mask, SIGBUS) == 0 && sigismember(&mask, SIGSEGV) == 0;
+                  journal.note(std::string(name) + (blocked ? " blocks" : " takes"));
+                }).ok());
+    journal.wait_for(lane == Lane::quick ? 1 : 2);
+  }
+  EXPECT_EQ(journal.wait_for(2),
+            (std::vector<std::string>{"lightning-quick blocks", "lightning-slow blocks"}));
+}
+
+TEST(PosixExecutor, AForkedChildHasNone) {
+  Journal journal;
+  ASSERT_TRUE(schedule(Lane::quick, 0, [&] { journal.note("parent"); }).ok());
+  journal.wait_for(1);
+  EXPECT_EQ(run_in_child([] { return schedule(Lane::quick, 0, [] {}).is(StatusCode::closed) ? 0 : 1; }), 0);
+}
+
+}  // namespace
+}  // namespace lightning

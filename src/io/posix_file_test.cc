@@ -1,0 +1,191 @@
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <memory>
+#include <string>
+
+#include "io/env.h"
+#include "io/file_handle.h"
+#include "io/page_size.h"
+#include "io/scratch_directory.h"
+
+namespace lightning {
+namespace {
+
+std::unique_ptr<Directory> open_directory(const std::string& path) {
+  Result<std::unique_ptr<Directory>> directory = posix_env().files().open_directory(path, false);
+  EXPECT_TRUE(directory) << directory.status().to_string();
+  return *std::move(directory);
+}
+
+std::unique_ptr<File> create_file(Directory& directory, const std::string& name) {
+  Result<std::unique_ptr<File>> file = directory.open(name, OpenMode::create);
+  EXPECT_TRUE(file) << file.status().to_string();
+  return *std::move(file);
+}
+
+class PosixFile : public testing::Test {
+ protected:
+  ScratchDirectory scratch_;
+  std::unique_ptr<Directory> directory_ = open_directory(scratch_.path());
+};
+
+TEST_F(PosixFile, ReadsWhatWasWrittenAndShortOnlyAtTheEnd) {
+  const std::unique_ptr<File> file = create_file(*directory_, "a");
+  ASSERT_TRUE(file->write(0, "hello").ok());
+  ASSERT_TRUE(file->write(10, "world").ok());
+  ASSERT_TRUE(file->sync().ok());
+  char bytes[32];
+  Result<uint64_t> count = file->read(0, bytes, sizeof(bytes));
+  ASSERT_TRUE(count);
+  EXPECT_EQ(std::string(bytes, *count), std::string("hello\0\0\0\0\0world", 15));
+  count = file->read(12, bytes, 2);
+  ASSERT_TRUE(count);
+  EXPECT_EQ(std::string(bytes, *count), "rl");
+  count = file->read(100, bytes, 2);
+  ASSERT_TRUE(count);
+  EXPECT_EQ(*count, 0u);
+  EXPECT_EQ(*file->size(), 15u);
+  ASSERT_TRUE(file->truncate(3).ok());
+  EXPECT_EQ(*file->size(), 3u);
+}
+
+TEST_F(PosixFile, AllocatesBlocksOrSaysThatItCannot) {
+  const std::unique_ptr<File> file = create_file(*directory_, "a");
+  const Status status = file->allocate(1 << 20);
+  if (status.is(StatusCode::not_supported)) GTEST_SKIP() << "the file system under TMPDIR reserves nothing";
+  ASSERT_TRUE(status.ok()) << status.to_string();
+  EXPECT_EQ(*file->size(), uint64_t{1} << 20);
+  EXPECT_GE(*file->disk_bytes(), uint64_t{1} << 20);
+}
+
+TEST_F(PosixFile, AFailedWriteSaysWhere) {
+  const std::unique_ptr<File> file = create_file(*directory_, "a");
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit small = {10'000, before.rlim_max};
+  const auto previous = signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const Status status = file->write(9'000, std::string(2'000, 'x'));  // the kernel takes the first 1,000
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  signal(SIGXFSZ, previous);
+  EXPECT_TRUE(status.is(StatusCode::io_error)) << status.to_string();
+  EXPECT_EQ(status.file(), "a");
+  EXPECT_EQ(status.offset(), 10'000u);
+  EXPECT_EQ(*file->size(), 10'000u);
+}
+
+TEST_F(PosixFile, AFileOpenedForReadingIsNotWritten) {
+  ASSERT_TRUE(create_file(*directory_, "a")->write(0, "x").ok());
+  Result<std::unique_ptr<File>> file = directory_->open("a", OpenMode::read);
+  ASSERT_TRUE(file);
+  EXPECT_TRUE((*file)->write(0, "y").is(StatusCode::io_error));
+  EXPECT_TRUE((*file)->map(0, 1, MapMode::write).status().is(StatusCode::io_error));
+}
+
+TEST_F(PosixFile, IsRecyclableWhileItHasOneName) {
+  const std::unique_ptr<File> file = create_file(*directory_, "a");
+  ASSERT_TRUE(file->write(0, std::string(10'000, 'x')).ok());
+  EXPECT_TRUE(file->recyclable());
+  ASSERT_TRUE(directory_->link("a", *directory_, "b").ok());
+  EXPECT_FALSE(file->recyclable());
+  ASSERT_TRUE(directory_->remove("b").ok());
+  EXPECT_TRUE(file->recyclable());
+}
+
+TEST(PosixFileOnXfs, IsNotRecyclableWhileACopySharesItsBlocks) {
+  ScratchMount mount;
+  if (!mount.mount_image("mkfs.xfs -q -m reflink=1", uint64_t{320} << 20))
+    GTEST_SKIP() << "needs root and mkfs.xfs";
+  const std::unique_ptr<Directory> directory = open_directory(mount.path());
+  const std::unique_ptr<File> file = create_file(*directory, "a");
+  const std::string page(page_bytes(), 'x');
+  // More extents than one question answers, the last one shared.
+  for (uint64_t at = 0; at < 200; ++at) ASSERT_TRUE(file->write(at * 2 * page_bytes(), page).ok());
+  ASSERT_TRUE(file->sync().ok());
+  EXPECT_TRUE(file->recyclable());
+  {
+    const FileHandle from(open((mount.path() + "/a").c_str(), O_RDONLY));
+    const FileHandle to(open((mount.path() + "/copy").c_str(), O_RDWR | O_CREAT, 0600));
+    const uint64_t last = 199 * 2 * page_bytes();
+    const file_clone_range range = {from.get(), last, page_bytes(), 0};
+    ASSERT_EQ(ioctl(to.get(), FICLONERANGE, &range), 0);
+  }
+  EXPECT_FALSE(file->recyclable());
+}
+
+TEST_F(PosixFile, MappedBytesReachTheFileAndOutliveTheFileObject) {
+  std::unique_ptr<File> file = create_file(*directory_, "a");
+  ASSERT_TRUE(file->truncate(3 * page_bytes()).ok());
+  Result<std::unique_ptr<MappedRegion>> region = file->map(page_bytes(), 2 * page_bytes(), MapMode::write);
+  ASSERT_TRUE(region) << region.status().to_string();
+  file.reset();
+  EXPECT_TRUE((*region)->populate(0, 2 * page_bytes()).ok());
+  (*region)->data()[5] = 'm';
+  (*region)->drop(0, 2 * page_bytes());
+  EXPECT_EQ((*region)->data()[5], 'm') << "drop takes pages out of the process, not bytes out of the file";
+  EXPECT_FALSE((*region)->faulted());
+  Result<std::unique_ptr<File>> again = directory_->open("a", OpenMode::read);
+  ASSERT_TRUE(again);
+  char byte = 0;
+  ASSERT_EQ(*(*again)->read(page_bytes() + 5, &byte, 1), 1u);
+  EXPECT_EQ(byte, 'm');
+  Result<std::unique_ptr<MappedRegion>> view = (*again)->map(0, 3 * page_bytes(), MapMode::read);
+  ASSERT_TRUE(view);
+  EXPECT_TRUE((*view)->populate(10, 100).ok());
+  EXPECT_EQ((*view)->data()[page_bytes() + 5], 'm');
+}
+
+TEST_F(PosixFile, MapsOnlyWholePages) {
+  const std::unique_ptr<File> file = create_file(*directory_, "a");
+  ASSERT_TRUE(file->truncate(page_bytes()).ok());
+  EXPECT_TRUE(file->map(1, 10, MapMode::read).status().is(StatusCode::invalid_argument));
+  EXPECT_TRUE(file->map(0, 0, MapMode::read).status().is(StatusCode::invalid_argument));
+  EXPECT_TRUE(file->map(0, UINT64_MAX, MapMode::read).status().is(StatusCode::invalid_argument));
+}
+
+TEST_F(PosixFile, PopulatingBeyondTheEndIsAnError) {
+  const std::unique_ptr<File> file = create_file(*directory_, "a");
+  ASSERT_TRUE(file->truncate(4 * page_bytes()).ok());
+  Result<std::unique_ptr<MappedRegion>> region = file->map(0, 4 * page_bytes(), MapMode::write);
+  ASSERT_TRUE(region);
+  ASSERT_TRUE(file->truncate(page_bytes()).ok());
+  EXPECT_TRUE((*region)->populate(0, page_bytes()).ok());
+  const Status status = (*region)->populate(2 * page_bytes(), page_bytes());
+  EXPECT_TRUE(status.is(StatusCode::io_error)) << status.to_string();
+  EXPECT_EQ(status.offset(), 2 * page_bytes());
+}
+
+TEST(PosixFileOnAFullDisk, SaysNoSpaceAndGoesOnWhenThereIsSome) {
+  ScratchMount mount;
+  if (!mount.mount_tmpfs("1m")) GTEST_SKIP() << "needs root to mount a tmpfs";
+  const std::unique_ptr<Directory> directory = open_directory(mount.path());
+  EXPECT_LE(*directory->free_bytes(), uint64_t{1} << 20);
+  const std::unique_ptr<File> ballast = create_file(*directory, "ballast");
+  ASSERT_TRUE(ballast->allocate(900 << 10).ok());
+
+  const std::unique_ptr<File> file = create_file(*directory, "a");
+  EXPECT_TRUE(file->allocate(512 << 10).is(StatusCode::no_space));
+  ASSERT_TRUE(file->truncate(512 << 10).ok());  // a hole
+  Result<std::unique_ptr<MappedRegion>> region = file->map(0, 512 << 10, MapMode::write);
+  ASSERT_TRUE(region);
+  const Status populated = (*region)->populate(0, 512 << 10);
+  EXPECT_TRUE(populated.is(StatusCode::no_space)) << populated.to_string();
+  EXPECT_FALSE((*region)->faulted());
+  const Status written = file->write(0, std::string(512 << 10, 'x'));
+  EXPECT_TRUE(written.is(StatusCode::no_space)) << written.to_string();
+  EXPECT_EQ(written.file(), "a");
+
+  ASSERT_TRUE(ballast->truncate(0).ok());
+  EXPECT_TRUE((*region)->populate(0, 512 << 10).ok());
+  EXPECT_TRUE(file->write(0, std::string(512 << 10, 'x')).ok());
+  EXPECT_TRUE(file->allocate(512 << 10).ok());
+}
+
+}  // namespace
+}  // namespace lightning
