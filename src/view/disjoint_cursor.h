@@ -1,9 +1,13 @@
 // DisjointCursor: the files of one sorted run as one source; opens a file when the walk comes to it.
 //
-// Invariants: ranges ascend and do not overlap; a file shows no key outside of its range; at most one file is open.
+// A merge may have left only a part of a file to answer for: such a file's range is `clipped`, and keys outside of it
+// are not shown.
+// Invariants: ranges ascend and do not overlap; a file that is not clipped has no key outside of its range; at most one
+// file is open.
 // Thread safety: one thread at a time. Ownership: owns the open file's cursor; `ranges` and what `open` reads must
 // outlive it.
-// Costs: a seek is a binary search over the ranges and the seek in one file.
+// Costs: a seek is a binary search over the ranges and the seek in one file; a step in a clipped file compares the key
+// with the bound.
 #pragma once
 
 #include <cstddef>
@@ -17,10 +21,14 @@
 
 namespace lightning {
 
-/// Internal keys, inclusive.
+/// The internal keys that a file answers for.
 struct KeyRange {
   std::string_view smallest;
   std::string_view largest;
+  bool largest_excluded = false;
+  bool clipped = false;
+
+  bool ends_before(std::string_view key) const { return largest_excluded ? largest <= key : largest < key; }
 };
 
 class DisjointCursor final : public SourceCursor {
@@ -39,9 +47,15 @@ class DisjointCursor final : public SourceCursor {
   void collect_versions(std::vector<Version>* versions) override;
 
  private:
+  const KeyRange& range() const { return ranges_[file_]; }
   bool open(size_t file);
+  /// To the first or last key of the range of the open file.
+  void enter_forward();
+  void enter_backward();
+  /// From where the open file's cursor stands to the first key that is to be shown, in this file or a later one.
   void settle_forward();
   void settle_backward();
+  bool used_up() const;
   void show();
 
   const std::span<const KeyRange> ranges_;

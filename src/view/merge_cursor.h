@@ -20,6 +20,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "format/source_cursor.h"
@@ -28,7 +29,7 @@ namespace lightning {
 
 class MergeCursor {
  public:
-  /// `sources` newest first, none null. An empty prefix means every key.
+  /// `sources` newest first, none null. An empty prefix means every key. Throws std::bad_alloc.
   MergeCursor(std::vector<std::unique_ptr<SourceCursor>> sources, std::string_view prefix, bool show_removals = false);
 
   // Keys are internal ones; those outside of the prefix stand before or behind all that is shown.
@@ -57,42 +58,37 @@ class MergeCursor {
   void collect_versions(std::vector<Version>* versions);
 
  private:
-  struct Lane {
-    SourceCursor* source;
-    bool live;  // stands on a key within the prefix
-  };
   static constexpr uint32_t kLeadToGallop = 8;
 
-  bool inside(std::string_view key) const;
-  uint64_t rank(std::string_view key) const;
-  /// Notes where the source of a lane stands now; false when it failed.
-  bool note(size_t lane);
-  void start(bool backward);
-  bool leave_current();
-  bool step_current();
+  bool inside(std::string_view key) const {
+    if (prefix_.size() == 1) [[likely]] return !key.empty() && key[0] == prefix_[0];
+    return key.starts_with(prefix_);
+  }
+  template <typename Seek>
+  void start(bool backward, Seek seek);
+  void turn(bool backward);
   void step();
-  void step_only_source();
-  void step_lanes();
-  bool turn();
+  void skip_hidden();
+  bool move_lane(size_t lane);
+  bool note(size_t lane);
   void choose();
-  void fail(const Status& status);
-  void end() { current_ = nullptr; }
+  bool precedes(size_t a, size_t b) const;
+  void end();
 
-  std::vector<std::unique_ptr<SourceCursor>> sources_;
+  // A lane is a source and what is noted of it.
+  const std::vector<std::unique_ptr<SourceCursor>> sources_;
   const std::string prefix_;
+  const std::string prefix_end_;  // the least key above all that are shown; empty if there is none
   const bool show_removals_;
-  uint64_t prefix_head_ = 0;
-  uint64_t prefix_mask_ = 0;
 
-  SourceCursor* current_ = nullptr;
-  size_t current_lane_ = 0;
   bool backward_ = false;
   Status status_;
-
-  std::vector<uint64_t> ranks_;  // of each lane: heads, complemented going backward, so that the least is next
-  std::vector<uint8_t> live_;
-  uint32_t lead_ = 0;            // times in a row that current_lane_ was chosen
-  uint64_t gallop_below_ = 0;    // the least rank of all other lanes, known once lead_ == kLeadToGallop
+  SourceCursor* current_ = nullptr;  // null when not valid()
+  size_t current_lane_ = 0;
+  std::vector<uint64_t> ranks_;      // heads of the keys behind the prefix, complemented going backward: the least is next
+  std::vector<uint8_t> live_;        // does the source stand on a key within the prefix?
+  uint32_t lead_ = 0;                // times in a row that current_lane_ was chosen
+  uint64_t gallop_below_ = 0;        // the least rank of the other lanes, known from lead_ == kLeadToGallop on
 };
 
 /// What flush and merge read: every key of the sources in ascending order with all its versions, newest first. Make the
