@@ -50,6 +50,7 @@ std::string encode_manifest_record(std::string_view edit, ManifestEnd* end);
 Result<Image> read_manifest(Directory& directory, uint64_t database_id, uint64_t id, const ManifestEnd& end);
 
 /// The image after one record more, which stands at `end` and verifies; `not_found` when there is none.
-Result<Image> read_manifest_further(Directory& directory, uint64_t id, const ManifestEnd& end, const Image& image);
+Result<Image> read_manifest_further(Directory& directory, uint64_t id, const ManifestEnd& end,
+                                    const Image& image);
 
 }  // namespace lightning
