@@ -1,8 +1,8 @@
 #include "tests/protocol/protocol_model.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
-#include <unordered_set>
 
 #include "tests/protocol/protocol_machine.h"
 
@@ -10,13 +10,9 @@ namespace lightning::protocol {
 namespace {
 
 struct Fingerprint {
-  uint64_t high;
-  uint64_t low;
+  uint64_t high = 0;
+  uint64_t low = 0;
   bool operator==(const Fingerprint&) const = default;
-};
-
-struct FingerprintHash {
-  size_t operator()(const Fingerprint& f) const { return f.low; }
 };
 
 uint64_t mixed(uint64_t word) {
@@ -31,12 +27,45 @@ Fingerprint fingerprint_of(const State& state) {
   for (size_t i = 0; i < sizeof(State); i += 8) {
     uint64_t word;
     std::memcpy(&word, bytes + i, sizeof word);
-    f.high = mixed(f.high ^ word);
-    f.low = (f.low + mixed(word + i)) * 0x9e3779b97f4a7c15;
+    f.high = (std::rotl(f.high, 23) ^ word) * 0x9e3779b97f4a7c15;
+    f.low += mixed(word + i * 0xc2b2ae3d27d4eb4f);
   }
-  f.low = mixed(f.low);
-  return f;
+  return {mixed(f.high), mixed(f.low)};
 }
+
+// The states seen so far. Open addressing, at most half full; a fingerprint of all zeros does not occur.
+class FingerprintSet {
+ public:
+  size_t size() const { return size_; }
+
+  // False if it was there.
+  bool insert(const Fingerprint& fingerprint) {
+    if (2 * size_ >= slots_.size()) grow();
+    Fingerprint& slot = place_of(fingerprint);
+    if (slot == fingerprint) return false;
+    slot = fingerprint;
+    ++size_;
+    return true;
+  }
+
+ private:
+  Fingerprint& place_of(const Fingerprint& fingerprint) {
+    size_t i = fingerprint.low & (slots_.size() - 1);
+    while (slots_[i] != Fingerprint{} && slots_[i] != fingerprint) i = (i + 1) & (slots_.size() - 1);
+    return slots_[i];
+  }
+
+  void grow() {
+    std::vector<Fingerprint> full(std::max<size_t>(1024, 2 * slots_.size()));
+    full.swap(slots_);
+    for (const Fingerprint& fingerprint : full) {
+      if (fingerprint != Fingerprint{}) place_of(fingerprint) = fingerprint;
+    }
+  }
+
+  std::vector<Fingerprint> slots_;
+  size_t size_ = 0;
+};
 
 // A state on the way from the start to the present one, and which of its successors comes next.
 struct Frame {
@@ -65,7 +94,7 @@ class Explorer {
  private:
   void push(const State& state) {
     const Fingerprint fingerprint = fingerprint_of(state);
-    if (!visited_.insert(fingerprint).second) {
+    if (!visited_.insert(fingerprint)) {
       const auto same = [&](const Frame& frame) { return frame.fingerprint == fingerprint; };
       if (std::any_of(path_.begin(), path_.end(), same)) fail("livelock: a state comes again");
       return;
@@ -117,7 +146,7 @@ class Explorer {
 
   Machine machine_;
   const size_t states_max_;
-  std::unordered_set<Fingerprint, FingerprintHash> visited_;
+  FingerprintSet visited_;
   std::vector<Frame> path_;
   Result result_;
 };

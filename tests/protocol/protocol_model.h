@@ -164,7 +164,7 @@ struct Result {
   std::vector<std::string> history;  // the steps that lead to the violation
 };
 
-// Walks all interleavings of `scenario`, depth first, up to the first violation. Memory: about 60 bytes a
+// Walks all interleavings of `scenario`, depth first, up to the first violation. Memory: 32 to 96 bytes a
 // state. States are told apart by 128-bit fingerprints. More than `states_max` states count as a violation.
 Result explore(const Scenario& scenario, Mutation mutation, size_t states_max = 20'000'000);
 
