@@ -21,12 +21,13 @@
 #include "format/version.h"
 #include "io/env.h"
 #include "run/run_file_info.h"
+#include "run/run_pages.h"
 
 namespace lightning {
 
-class RunPages;
 class Fences;
 struct Footer;
+struct LeafEntry;
 
 class RunFile {
  public:
@@ -64,7 +65,7 @@ class RunFile {
   uint64_t locate(uint64_t hash) const;
   Found find_at(uint64_t locator, std::string_view key, uint64_t hash, uint64_t read_lsn, Hit* hit) const;
 
-  /// An ordered walk as of `read_lsn`. The RunFile must outlive it.
+  /// An ordered walk as of `read_lsn`. The RunFile must outlive it. Null when memory is short.
   std::unique_ptr<SourceCursor> cursor(uint64_t read_lsn) const;
   /// Fetches the lines that a cursor's seek(key) needs first; for seeks over several files in stages.
   void prefetch_seek(std::string_view key) const;
@@ -84,8 +85,16 @@ class RunFile {
   Status verify() const;
 
  private:
-  RunFile();
   friend class RunCursor;
+  friend class RunCheck;
+
+  RunFile();
+  Found read_entry(const LeafEntry& entry, RunPages::Page& page, uint64_t read_lsn, Hit* hit) const;
+  Found read_at(uint64_t locator, std::string_view key, uint64_t read_lsn, Hit* hit, bool* same_key) const;
+  Found find_in_order(std::string_view key, uint64_t read_lsn, Hit* hit) const;
+  /// The leaf that holds `key` if the file does; where seeks begin.
+  Status find_leaf(std::string_view key, uint32_t* leaf) const;
+  uint64_t bytes_before(std::string_view key) const;
 
   RunFileInfo info_;
   std::unique_ptr<Footer> footer_;

@@ -12,11 +12,16 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "format/version.h"
 #include "io/env.h"
+#include "run/fences.h"
+#include "run/leaf_builder.h"
 #include "run/run_file_info.h"
+#include "run/run_index.h"
+#include "run/run_output.h"
 
 namespace lightning {
 
@@ -25,8 +30,8 @@ struct RunWriterOptions {
   uint64_t value_separation = 1024;
   /// full() from about this size on; a single key may exceed it. More than 256 MiB means 256 MiB.
   uint64_t file_bytes_max = 256u << 20;
-  /// Without a point index point reads descend by fences and leaf heads: for pooled files whose index would
-  /// be the memory.
+  /// Without a point index point reads descend by fences and leaf heads: for files whose index would be the
+  /// memory.
   bool point_index = true;
 };
 
@@ -35,20 +40,58 @@ class RunWriter {
   /// Creates run_file_name(id), which must not exist.
   static Result<std::unique_ptr<RunWriter>> create(Directory& directory, uint64_t id,
                                                    const RunWriterOptions& options);
-  virtual ~RunWriter() = default;
+  RunWriter(const RunWriter&) = delete;
+  RunWriter& operator=(const RunWriter&) = delete;
 
-  /// `versions`: newest first, at least one, LSNs falling; LSNs that are kSettledLsn are not stored.
-  /// `invalid_argument` when keys do not ascend or the file is full.
-  virtual Status add(std::string_view internal_key, std::span<const Version> versions) = 0;
+  /// `versions`: newest first, at least one, LSNs falling; one of kSettledLsn, which may only be the last, is
+  /// seen by every reader. `invalid_argument` when keys do not ascend or the file is full.
+  Status add(std::string_view internal_key, std::span<const Version> versions);
   /// No further key fits: finish this file and begin another. Never true of a file without keys.
-  virtual bool full() const = 0;
+  bool full() const;
   /// Keys so far.
-  virtual uint64_t entries() const = 0;
+  uint64_t entries() const { return info_.entries; }
   /// About the size that the file would have if it were finished now.
-  virtual uint64_t file_bytes() const = 0;
+  uint64_t file_bytes() const;
   /// Writes point index, fences and footer and syncs the file (not its directory). At least one key must have
   /// been added.
-  virtual Result<RunFileInfo> finish(uint64_t lsn_min, uint64_t lsn_max) = 0;
+  Result<RunFileInfo> finish(uint64_t lsn_min, uint64_t lsn_max);
+
+ private:
+  /// An entry behind its key, ready for a leaf.
+  struct Body {
+    uint8_t flags = 0;
+    uint32_t value_size = 0;
+    std::string_view bytes;
+  };
+
+  RunWriter(std::unique_ptr<File> file, uint64_t id, const RunWriterOptions& options);
+
+  Status check(std::string_view key, std::span<const Version> versions) const;
+  Status add_checked(std::string_view key, std::span<const Version> versions);
+  bool outside(const Version& version) const { return version.value.size() > value_separation_; }
+  Status encode(std::span<const Version> versions, uint64_t* values_at, Body* body);
+  Status put_outside(std::string_view value, uint64_t* values_at, char* to);
+  Status add_to_leaf(std::string_view key, const Body& body);
+  Status add_before_values(std::string_view key, std::span<const Version> versions);
+  Status write_leaf();
+  void choose_leaf_bytes(uint64_t size, uint64_t count);
+  uint64_t leaf_room() const { return leaf_bytes_ == 0 ? kLargeLeafBytes : leaf_bytes_; }
+  uint64_t leaf_units() const;
+  uint64_t next_leaf_start() const;
+  Result<RunFileInfo> write_sections(uint64_t lsn_min, uint64_t lsn_max);
+
+  const uint64_t value_separation_;
+  const uint64_t file_bytes_max_;
+  const bool wants_index_;
+  RunOutput output_;
+  LeafBuilder leaf_;
+  RunIndexBuilder index_;
+  FencesBuilder fences_;
+  uint64_t leaf_bytes_ = 0;  // 0: not yet known
+  std::string body_bytes_;   // of entries that are not a plain value
+  std::string last_key_;     // of the last leaf that was written
+  RunFileInfo info_;
+  Status failed_;
 };
 
 }  // namespace lightning

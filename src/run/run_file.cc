@@ -1,0 +1,312 @@
+#include "run/run_file.h"
+
+#include <new>
+
+#include "run/fences.h"
+#include "run/run_cursor.h"
+#include "run/run_index.h"
+#include "run/run_pages.h"
+
+namespace lightning {
+
+namespace {
+
+/// A locator that says no more than that find() must look.
+constexpr uint64_t kUnknownPlace = UINT64_MAX;
+
+Status damaged(const std::string& name, std::string_view what, uint64_t offset) {
+  return Status(StatusCode::corruption, what, name, offset);
+}
+
+Status read_exactly(File& file, const std::string& name, uint64_t offset, char* to, uint64_t size) {
+  Result<uint64_t> read = file.read(offset, to, size);
+  if (!read) return read.status();
+  return *read == size ? Status() : damaged(name, "the file is cut", offset + *read);
+}
+
+/// Sizes that contradict one another would lead out of the file.
+bool footer_is_sound(const Footer& footer, uint64_t size) {
+  const uint64_t sections_end = size - kUnitBytes;
+  const bool has_index = (footer.features & kFeaturePointIndex) != 0;
+  const uint64_t pages = has_index ? index_pages(footer.index_buckets) : 0;
+  return footer.file_bytes == size && size % kUnitBytes == 0 &&
+         (footer.leaf_bytes == kSmallLeafBytes || footer.leaf_bytes == kLargeLeafBytes) &&
+         footer.leaves_end >= footer.leaf_bytes && footer.leaves_end % kUnitBytes == 0 &&
+         footer.leaves_end <= footer.index_offset && footer.index_offset % kUnitBytes == 0 &&
+         footer.index_offset <= footer.fences_offset && footer.fences_offset % kUnitBytes == 0 &&
+         footer.index_buckets <= UINT32_MAX && has_index == (footer.index_buckets != 0) &&
+         pages == (footer.fences_offset - footer.index_offset) / kUnitBytes &&
+         footer.fences_offset <= sections_end && footer.fences_bytes <= sections_end - footer.fences_offset;
+}
+
+Status read_footer(File& file, const std::string& name, const RunFileInfo& info, Footer* footer) {
+  Result<uint64_t> size = file.size();
+  if (!size) return size.status();
+  if (*size != info.size || *size < kUnitBytes) return damaged(name, "the file's size", Status::kWholeFile);
+  const uint64_t offset = *size - kUnitBytes;
+  if (Status s = read_exactly(file, name, offset, reinterpret_cast<char*>(footer), sizeof(Footer)); !s.ok())
+    return s;
+  if (footer->magic != kRunMagic) return damaged(name, "footer magic", offset);
+  const uint64_t sum = checksum(footer, offsetof(Footer, checksum), page_seed(info.id, kFooterSeed));
+  if (sum != footer->checksum) return damaged(name, "footer checksum", offset);
+  if (sum != info.footer_hash) return damaged(name, "not the file that the manifest names", offset);
+  if (footer->format_version > kRunFormatVersion || (footer->features & ~kKnownFeatures) != 0) {
+    return Status(StatusCode::not_supported, "written by a later version of Lightning DB", name, offset);
+  }
+  return footer_is_sound(*footer, *size) ? Status() : damaged(name, "footer", offset);
+}
+
+Status read_fences(File& file, const std::string& name, const Footer& footer, Fences* fences) {
+  std::unique_ptr<char[]> section(new char[footer.fences_bytes]);
+  if (Status s = read_exactly(file, name, footer.fences_offset, section.get(), footer.fences_bytes); !s.ok())
+    return s;
+  const uint64_t seed = page_seed(footer.file_id, footer.fences_offset / kUnitBytes);
+  if (checksum(section.get(), footer.fences_bytes, seed) != footer.fences_checksum) {
+    return damaged(name, "fences checksum", footer.fences_offset);
+  }
+  if (!fences->load(std::move(section), footer.fences_bytes, footer.leaves_end) ||
+      fences->leaves() != footer.leaves) {
+    return damaged(name, "fences", footer.fences_offset);
+  }
+  return Status();
+}
+
+}  // namespace
+
+RunFile::RunFile() = default;
+RunFile::~RunFile() = default;
+
+Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const RunFileInfo& info,
+                                                     bool mapped) try {
+  const std::string name = run_file_name(info.id);
+  Result<std::unique_ptr<File>> file = directory.open(name, OpenMode::read);
+  if (!file) {
+    return file.status().is(StatusCode::not_found) ? damaged(name, "the file is missing", Status::kWholeFile)
+                                                   : file.status();
+  }
+  std::shared_ptr<RunFile> run(new RunFile());
+  run->info_ = info;
+  run->footer_ = std::make_unique<Footer>();
+  if (Status s = read_footer(**file, name, info, run->footer_.get()); !s.ok()) return s;
+  run->fences_ = std::make_unique<Fences>();
+  if (Status s = read_fences(**file, name, *run->footer_, run->fences_.get()); !s.ok()) return s;
+  if (run->fences_->smallest() != info.smallest || run->fences_->largest() != info.largest) {
+    return damaged(name, "key range", run->footer_->fences_offset);
+  }
+  Result<std::unique_ptr<RunPages>> pages = RunPages::create(*std::move(file), name, *run->footer_, mapped);
+  if (!pages) return pages.status();
+  run->pages_ = *std::move(pages);
+  return std::shared_ptr<const RunFile>(std::move(run));
+} catch (const std::bad_alloc&) {
+  return Status(StatusCode::out_of_memory, "to open a run file");
+}
+
+uint64_t RunFile::memory_bytes() const {
+  return sizeof(*this) + sizeof(Footer) + pages_->memory_bytes() + fences_->memory_bytes();
+}
+
+uint64_t RunFile::mapped_bytes() const { return pages_->mapped_bytes(); }
+
+Status RunFile::faulted() const { return pages_->faulted() ? pages_->fault() : Status(); }
+
+// Point reads.
+
+namespace {
+
+struct BucketPlace {
+  BucketPlace(const Footer& footer, uint64_t bucket)
+      : page_number(footer.index_offset / kUnitBytes + bucket / kBucketsPerPage),
+        offset(kIndexHeaderBytes + bucket % kBucketsPerPage * sizeof(RunBucket)) {}
+  uint64_t page_number;
+  uint64_t offset;  // in the page
+};
+
+bool is_key(std::string_view key, const LeafPage& leaf, const LeafEntry& entry) {
+  const std::string_view prefix = leaf.prefix();
+  return key.size() == prefix.size() + entry.suffix.size() && key.ends_with(entry.suffix) &&
+         key.starts_with(prefix);
+}
+
+RunFile::Found fail(RunFile::Hit* hit, Status status) {
+  hit->status = std::move(status);
+  return RunFile::Found::error;
+}
+
+}  // namespace
+
+void RunFile::prefetch(uint64_t hash) const {
+  if (footer_->index_buckets == 0) return;
+  const BucketPlace place(*footer_, first_bucket(hash, footer_->index_buckets));
+  pages_->prefetch(place.page_number * kUnitBytes + place.offset);
+}
+
+// The version of a key's entry that the read sees. `page` is the entry's.
+RunFile::Found RunFile::read_entry(const LeafEntry& entry, RunPages::Page& page, uint64_t read_lsn,
+                                   Hit* hit) const {
+  LeafVersion version;
+  switch (visible_version(entry, read_lsn, &version)) {
+    case Visible::none:
+      return pages_->faulted() ? fail(hit, pages_->fault()) : Found::absent;
+    case Visible::damage:
+      return fail(hit, pages_->corruption("entry", RunPages::offset_of(page, entry.suffix.data())));
+    case Visible::version:
+      break;
+  }
+  if (version.outside()) {
+    if (!pages_->value(version.ref(), version.value_size, &hit->value, &hit->owner, &hit->status))
+      return Found::error;
+  } else {
+    hit->value = version.bytes;
+    if (page.owner != nullptr || hit->owner != nullptr) hit->owner = std::move(page.owner);
+  }
+  hit->kind = version.kind();
+  hit->lsn = version.lsn;
+  return pages_->faulted() ? fail(hit, pages_->fault()) : Found::found;
+}
+
+RunFile::Found RunFile::read_at(uint64_t locator, std::string_view key, uint64_t read_lsn, Hit* hit,
+                                bool* same_key) const {
+  *same_key = false;
+  const uint64_t page_number = locator_page(locator, footer_->leaf_bytes);
+  const uint64_t offset = locator_offset(locator, footer_->leaf_bytes);
+  RunPages::Page page;
+  if (!pages_->leaf(page_number, &page, &hit->status)) return Found::error;
+  LeafPage leaf;
+  LeafEntry entry;
+  if (!leaf.parse(page.data, page.size) || !leaf.entry_at(offset, &entry)) {
+    return fail(hit, pages_->corruption("entry", page_number * kUnitBytes + offset));
+  }
+  if (!is_key(key, leaf, entry)) return Found::absent;
+  *same_key = true;
+  return read_entry(entry, page, read_lsn, hit);
+}
+
+RunFile::Found RunFile::find(std::string_view key, uint64_t hash, uint64_t read_lsn, Hit* hit) const {
+  if (footer_->index_buckets == 0) return find_in_order(key, read_lsn, hit);
+  const uint16_t print = fingerprint(hash);
+  BucketPlace place(*footer_, first_bucket(hash, footer_->index_buckets));
+  for (bool second = false;; second = true) {
+    RunPages::Page page;
+    if (!pages_->index_page(place.page_number, &page, &hit->status)) return Found::error;
+    const char* bucket = page.data + place.offset;
+    BucketMatches matches(bucket, print);
+    while (const uint32_t locator = matches.next()) {
+      bool same_key;
+      const Found found = read_at(locator, key, read_lsn, hit, &same_key);
+      if (same_key || found == Found::error) return found;
+    }
+    if (second || !bucket_overflowed(bucket, print)) break;
+    place = BucketPlace(*footer_, second_bucket(hash, footer_->index_buckets));
+  }
+  return pages_->faulted() ? fail(hit, pages_->fault()) : Found::absent;
+}
+
+RunFile::Found RunFile::find_in_order(std::string_view key, uint64_t read_lsn, Hit* hit) const {
+  uint32_t number;
+  if (Status s = find_leaf(key, &number); !s.ok()) return fail(hit, std::move(s));
+  RunPages::Page page;
+  if (!pages_->leaf(fences_->page(number), &page, &hit->status)) return Found::error;
+  LeafPage leaf;
+  LeafEntry entry;
+  bool exact = false;
+  int64_t slot = -1;
+  if (leaf.parse(page.data, page.size)) slot = leaf.lower_bound(key, &exact);
+  if (slot < 0 || (exact && !leaf.entry(static_cast<uint32_t>(slot), &entry))) {
+    return fail(hit, pages_->corruption("leaf", fences_->page(number) * kUnitBytes));
+  }
+  if (exact) return read_entry(entry, page, read_lsn, hit);
+  return pages_->faulted() ? fail(hit, pages_->fault()) : Found::absent;
+}
+
+uint64_t RunFile::locate(uint64_t hash) const {
+  if (footer_->index_buckets == 0 || !pages_->mapped()) return kUnknownPlace;
+  const uint16_t print = fingerprint(hash);
+  BucketPlace place(*footer_, first_bucket(hash, footer_->index_buckets));
+  for (bool second = false;; second = true) {
+    RunPages::Page page;
+    Status status;
+    if (!pages_->index_page(place.page_number, &page, &status))
+      return kUnknownPlace;  // find() says what is wrong
+    const char* bucket = page.data + place.offset;
+    if (const uint32_t locator = BucketMatches(bucket, print).next(); locator != 0) {
+      const uint64_t leaf = locator_page(locator, footer_->leaf_bytes) * kUnitBytes;
+      const uint64_t entry = leaf + locator_offset(locator, footer_->leaf_bytes);
+      pages_->prefetch(leaf);
+      pages_->prefetch(entry);
+      pages_->prefetch(entry + 64);
+      return locator;
+    }
+    if (second || !bucket_overflowed(bucket, print)) break;
+    place = BucketPlace(*footer_, second_bucket(hash, footer_->index_buckets));
+  }
+  return pages_->faulted() ? kUnknownPlace : kNotHere;
+}
+
+RunFile::Found RunFile::find_at(uint64_t locator, std::string_view key, uint64_t hash, uint64_t read_lsn,
+                                Hit* hit) const {
+  if (locator == kNotHere) return Found::absent;
+  if (locator != kUnknownPlace) {
+    bool same_key;
+    const Found found = read_at(locator, key, read_lsn, hit, &same_key);
+    if (same_key || found == Found::error) return found;
+  }
+  return find(key, hash, read_lsn, hit);
+}
+
+// Ordered reads.
+
+namespace {
+
+class FirstKeys final : public LeafKeys {
+ public:
+  FirstKeys(const RunPages& pages, const Fences& fences) : pages_(pages), fences_(fences) {}
+
+  Status compare_first_key(uint32_t number, std::string_view key, int* order) const override {
+    RunPages::Page page;
+    Status status;
+    if (!pages_.leaf(fences_.page(number), &page, &status)) return status;
+    LeafPage leaf;
+    LeafEntry entry;
+    if (!leaf.parse(page.data, page.size) || !leaf.entry(0, &entry)) {
+      return pages_.corruption("leaf", fences_.page(number) * kUnitBytes);
+    }
+    const std::string_view prefix = leaf.prefix();
+    *order = prefix.compare(key.substr(0, prefix.size()));
+    if (*order == 0) *order = entry.suffix.compare(key.substr(prefix.size()));
+    return status;
+  }
+
+ private:
+  const RunPages& pages_;
+  const Fences& fences_;
+};
+
+}  // namespace
+
+Status RunFile::find_leaf(std::string_view key, uint32_t* leaf) const {
+  return fences_->find(key, FirstKeys(*pages_, *fences_), leaf);
+}
+
+void RunFile::prefetch_seek(std::string_view key) const {
+  uint32_t leaf;
+  if (pages_->mapped() && find_leaf(key, &leaf).ok()) RunCursor::prefetch_leaf(*pages_, fences_->page(leaf));
+}
+
+std::unique_ptr<SourceCursor> RunFile::cursor(uint64_t read_lsn) const {
+  return std::unique_ptr<SourceCursor>(new (std::nothrow) RunCursor(*this, read_lsn));
+}
+
+uint64_t RunFile::bytes_before(std::string_view key) const {
+  if (key <= fences_->smallest()) return 0;
+  uint32_t leaf;
+  if (key > fences_->largest() || !find_leaf(key, &leaf).ok()) return footer_->leaves_end;
+  return fences_->page(leaf) * kUnitBytes;
+}
+
+uint64_t RunFile::approximate_bytes(std::string_view from, std::string_view to) const {
+  const uint64_t start = bytes_before(from);
+  const uint64_t end = bytes_before(to);
+  return end > start ? end - start : 0;
+}
+
+}  // namespace lightning

@@ -1,0 +1,185 @@
+// The bytes of a run file, NNNNNNNNNN.run: settled keys in order, a point index beside them.
+//
+//   leaves and values   leaf pages in key order, at multiples of the leaf size; between them the values that
+//   stand
+//                       outside; gaps hold zeros that nobody reads
+//   point index         pages of 63 buckets, absent in a file without the feature
+//   fences              one section, read at open
+//   footer              the last 4 KiB
+//
+// Everything is little-endian. Page numbers count units of 4 KiB from the start of the file. A leaf starts
+// below 256 MiB, so that its number has sixteen bits; what follows the last leaf may lie beyond.
+//
+// Leaf page (4 KiB or 16 KiB, one size in a file; a jumbo page holds one larger entry, without a prefix, in
+// as many units as it needs):
+//   PageHeader, common prefix of all keys, to a multiple of 4
+//   heads     u32 each: the first four bytes of the key behind the prefix, big-endian, filled with zeros
+//   slots     u16 each: offset of the entry / 4, to a multiple of 4
+//   entries   in key order, each at a multiple of 4
+// Entry:
+//   u8 flags (EntryKind and kEntry...), varint size of the key behind the prefix, varint value size, key,
+//   then
+//   - plain: the value (nothing for a removal): one settled version, visible to every reader
+//   - kEntryOutside: ValueRef; the value size is that of the value it names
+//   - kEntryVersioned: the value size counts varint n >= 1, then n times (varint LSN, u8 flags, varint value
+//   size), newest
+//     first, then for each in turn its value or ValueRef. LSN 0 is settled
+// A key has one entry, so one slot and one locator.
+//
+// Point index: a key lives in one of two buckets that its hash names; the first one's `overflow` has a bit
+// for each class of fingerprints of which some went to their second bucket. A locator is 26 bits: page number
+// and offset / 4 of the entry, 16 + 10 bits with leaves of 4 KiB, (page number / 4) and offset / 4, 14 + 12
+// bits with those of 16 KiB. 0 is empty.
+//
+// Fences: FencesHeader, then
+//   u64 block_heads[blocks]    of the first fence of each block of 64 leaves, behind the file's common prefix
+//   u64 heads[leaves]          behind the block's common prefix
+//   u32 key_offsets[leaves+1]  of the fence in the key bytes; the top bit says that it is cut after 64 bytes
+//   and goes on
+//                              as the first key of its leaf does
+//   u16 pages[leaves], u8 block_prefixes[blocks], key bytes, smallest key, largest key
+// A fence lies above the last key of the leaf before and not above the first key of its own. A prefix is at
+// most 56 bytes, so that a head never reaches into what was cut.
+//
+// Checksums are seeded with the file's id and the number of the page (of a value: its offset).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/coding.h"
+#include "base/hash.h"
+
+namespace lightning {
+
+inline constexpr uint64_t kUnitBytes = 4096;
+inline constexpr uint64_t kSmallLeafBytes = 4096;
+inline constexpr uint64_t kLargeLeafBytes = 16384;
+/// Entries that average this much or more go into large leaves.
+inline constexpr uint64_t kLargeLeafEntryBytes = 256;
+inline constexpr uint64_t kLeafStartMax = 65536 * kUnitBytes;
+inline constexpr uint64_t kEntryAlignment = 4;
+inline constexpr uint64_t kValueAlignment = 8;
+inline constexpr uint64_t kValueBytesMax = 1u << 30;
+inline constexpr uint64_t kJumboBytesMax = 1ull << 31;
+
+enum class PageKind : uint8_t { leaf = 1, jumbo = 2, index = 3 };
+
+struct PageHeader {
+  uint64_t checksum;  // of all bytes of the page behind it, seeded page_seed()
+  PageKind kind;
+  uint8_t codec;         // 0 = none
+  uint16_t count;        // entries (leaf), buckets (index)
+  uint32_t prefix_size;  // bytes that all keys of the page share
+  uint32_t units;        // of 4 KiB
+  uint32_t reserved[3];
+};
+static_assert(sizeof(PageHeader) == 32 && offsetof(PageHeader, units) == 16);
+
+inline uint64_t page_seed(uint64_t file_id, uint64_t page_number) { return mix_seed(file_id, page_number); }
+inline uint64_t value_seed(uint64_t file_id, uint64_t offset) { return mix_seed(~file_id, offset); }
+
+inline constexpr uint8_t kEntryKindMask = 0x03;
+inline constexpr uint8_t kEntryOutside = 0x04;
+inline constexpr uint8_t kEntryVersioned = 0x08;
+inline constexpr uint8_t kEntryFlagsEnd = 0x0c;  // never both of the latter
+
+struct ValueRef {
+  uint64_t offset;
+  uint64_t checksum;
+};
+static_assert(sizeof(ValueRef) == 16);
+
+// Point index.
+
+inline constexpr int kRunBucketSlots = 12;
+inline constexpr int kLocatorBits = 26;
+inline constexpr uint64_t kIndexHeaderBytes = 64;
+inline constexpr uint64_t kBucketsPerPage = 63;
+
+struct RunBucket {
+  uint16_t fingerprints[kRunBucketSlots];
+  uint8_t locators[39];  // slot i in bits 26 i .. 26 i + 25
+  uint8_t overflow;      // bit c: keys of fingerprint class c are in their second bucket
+};
+static_assert(sizeof(RunBucket) == 64 && offsetof(RunBucket, overflow) == 63);
+static_assert(kRunBucketSlots * kLocatorBits == 39 * 8);
+static_assert(kIndexHeaderBytes + kBucketsPerPage * sizeof(RunBucket) == kUnitBytes);
+
+inline uint64_t first_bucket(uint64_t hash, uint64_t buckets) { return ((hash >> 32) * buckets) >> 32; }
+inline uint64_t second_bucket(uint64_t hash, uint64_t buckets) {
+  return (((hash * 0x9e3779b97f4a7c15ull) >> 32) * buckets) >> 32;
+}
+inline uint16_t fingerprint(uint64_t hash) { return static_cast<uint16_t>(hash); }
+inline uint8_t fingerprint_class(uint16_t fingerprint) {
+  return static_cast<uint8_t>(1u << (fingerprint >> 13));
+}
+
+/// Bits of a locator that are the offset / 4 in the leaf.
+inline int locator_offset_bits(uint64_t leaf_bytes) { return leaf_bytes == kSmallLeafBytes ? 10 : 12; }
+static_assert(kSmallLeafBytes / kEntryAlignment == 1 << 10 && kLargeLeafBytes / kEntryAlignment == 1 << 12);
+
+inline uint32_t make_locator(uint64_t page_number, uint64_t offset, uint64_t leaf_bytes) {
+  return static_cast<uint32_t>((page_number / (leaf_bytes / kUnitBytes)) << locator_offset_bits(leaf_bytes) |
+                               offset / kEntryAlignment);
+}
+inline uint64_t locator_page(uint64_t locator, uint64_t leaf_bytes) {
+  return (locator >> locator_offset_bits(leaf_bytes)) * (leaf_bytes / kUnitBytes);
+}
+inline uint64_t locator_offset(uint64_t locator, uint64_t leaf_bytes) {
+  return (locator & ((1u << locator_offset_bits(leaf_bytes)) - 1)) * kEntryAlignment;
+}
+
+// Fences.
+
+inline constexpr uint32_t kFenceBlock = 64;
+inline constexpr uint32_t kFenceBytesMax = 64;
+inline constexpr uint32_t kFencePrefixMax = kFenceBytesMax - 8;
+inline constexpr uint32_t kFenceCut = 1u << 31;
+
+struct FencesHeader {
+  uint32_t leaves;
+  uint32_t prefix_size;  // that all fences share
+  uint32_t smallest_size;
+  uint32_t largest_size;
+};
+static_assert(sizeof(FencesHeader) == 16);
+
+inline constexpr uint64_t fence_blocks(uint64_t leaves) { return (leaves + kFenceBlock - 1) / kFenceBlock; }
+
+// Footer.
+
+inline constexpr uint64_t kRunMagic = 0x0a1a6e75722d446cull;  // "lD-run\x1a\n"
+inline constexpr uint32_t kRunFormatVersion = 1;
+inline constexpr uint64_t kFeaturePointIndex = 1;
+inline constexpr uint64_t kKnownFeatures = kFeaturePointIndex;
+inline constexpr uint64_t kFooterSeed = UINT64_MAX;  // stands for a page number
+
+/// Of every format version: magic, version and checksum stand where they do here.
+struct Footer {
+  uint64_t magic;
+  uint32_t format_version;
+  uint32_t leaf_bytes;
+  uint64_t features;  // a reader refuses a file with a bit that it does not know
+  uint64_t file_id;
+  uint64_t file_bytes;
+  uint64_t leaves_end;  // leaves and values lie below
+  uint64_t index_offset;
+  uint64_t index_buckets;
+  uint64_t fences_offset;
+  uint64_t fences_bytes;
+  uint64_t fences_checksum;  // seeded page_seed() of fences_offset / 4096
+  uint64_t leaves;
+  uint64_t entries;
+  uint64_t removals;
+  uint64_t raw_bytes;
+  uint64_t lsn_min;
+  uint64_t lsn_max;
+  uint8_t reserved[kUnitBytes - 8 * 18];
+  uint64_t checksum;  // of all before it, seeded page_seed() of kFooterSeed
+};
+static_assert(sizeof(Footer) == kUnitBytes && offsetof(Footer, checksum) == kUnitBytes - 8);
+
+inline uint64_t index_pages(uint64_t buckets) { return (buckets + kBucketsPerPage - 1) / kBucketsPerPage; }
+
+}  // namespace lightning

@@ -1,0 +1,110 @@
+// RunPages: the pages and outside values of a run file, from its mapping or by reads, verified.
+//
+// Invariants: what it hands out lies inside the file and had the right checksum: a page of the mapping when
+// it was first used, a page or value that was read when it was read, a value in the mapping each time. Thread
+// safety: any threads; the bits of verified pages are relaxed atomics, at worst a page is verified twice.
+// Ownership: bytes of the mapping live as long as this object, others as long as their owner.
+#pragma once
+
+#include <lightning/status.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "io/env.h"
+#include "run/run_format.h"
+
+namespace lightning {
+
+class RunPages {
+ public:
+  struct Page {
+    const char* data = nullptr;
+    uint64_t size = 0;
+    uint64_t number = 0;
+    std::shared_ptr<const void> owner;  // null for bytes of the mapping
+  };
+
+  /// `footer` is that of the file, verified, and outlives this object.
+  static Result<std::unique_ptr<RunPages>> create(std::unique_ptr<File> file, std::string name,
+                                                  const Footer& footer, bool mapped);
+
+  bool mapped() const { return map_ != nullptr; }
+  uint64_t mapped_bytes() const { return map_ != nullptr ? footer_.file_bytes : 0; }
+  uint64_t memory_bytes() const { return bit_words() * 8; }
+  bool faulted() const { return region_ != nullptr && region_->faulted(); }
+
+  /// A whole leaf or jumbo page.
+  bool leaf(uint64_t page_number, Page* page, Status* status) const {
+    if (verified(page_number) && page_number < leaf_units_end_) [[likely]] {
+      const char* data = map_ + page_number * kUnitBytes;
+      if (load<PageKind>(data + offsetof(PageHeader, kind)) == PageKind::leaf) [[likely]] {
+        page->data = data;
+        page->size = footer_.leaf_bytes;
+        page->number = page_number;
+        return true;
+      }
+    }
+    return load_leaf(page_number, page, status);
+  }
+  /// One page of the point index.
+  bool index_page(uint64_t page_number, Page* page, Status* status) const {
+    if (verified(page_number)) [[likely]] {
+      page->data = map_ + page_number * kUnitBytes;
+      page->size = kUnitBytes;
+      return true;
+    }
+    return load_index_page(page_number, page, status);
+  }
+  /// The bytes of a value that stands outside its leaf; `owner` is set when they are not in the mapping.
+  bool value(const ValueRef& ref, uint64_t size, std::string_view* value, std::shared_ptr<const void>* owner,
+             Status* status) const;
+
+  /// Fetches a line of the file; nothing when it is not mapped.
+  void prefetch(uint64_t offset) const {
+    if (map_ != nullptr && offset < footer_.file_bytes) __builtin_prefetch(map_ + offset);
+  }
+
+  /// Forgets what was verified, so that everything is verified again.
+  void distrust() const;
+
+  /// Where in the file a byte of a page stands that was read from it.
+  static uint64_t offset_of(const Page& page, const char* byte) {
+    return page.number * kUnitBytes + static_cast<uint64_t>(byte - page.data);
+  }
+  Status corruption(std::string_view what, uint64_t offset) const {
+    return Status(StatusCode::corruption, what, name_, offset);
+  }
+  Status fault() const;
+
+ private:
+  RunPages(std::unique_ptr<File> file, std::string name, const Footer& footer)
+      : file_(std::move(file)), name_(std::move(name)), footer_(footer) {}
+
+  uint64_t bit_words() const { return map_ != nullptr ? footer_.file_bytes / kUnitBytes / 64 + 1 : 0; }
+  // Only pages of the mapping are ever marked, so that a marked page is a mapped one.
+  bool verified(uint64_t page_number) const {
+    return page_number < bits_end_ &&
+           (bits_[page_number / 64].load(std::memory_order_relaxed) >> page_number % 64 & 1) != 0;
+  }
+  void mark_verified(uint64_t page_number) const {
+    bits_[page_number / 64].fetch_or(1ull << page_number % 64, std::memory_order_relaxed);
+  }
+  bool load_leaf(uint64_t page_number, Page* page, Status* status) const;
+  bool load_index_page(uint64_t page_number, Page* page, Status* status) const;
+  bool fetch(uint64_t offset, uint64_t size, Page* page, Status* status) const;
+  bool verify(uint64_t page_number, const Page& page, Status* status) const;
+
+  std::unique_ptr<File> file_;  // null when mapped
+  std::string name_;
+  const Footer& footer_;
+  std::unique_ptr<MappedRegion> region_;
+  const char* map_ = nullptr;
+  std::unique_ptr<std::atomic<uint64_t>[]> bits_;
+  uint64_t bits_end_ = 0;        // pages that have a bit
+  uint64_t leaf_units_end_ = 0;  // no leaf starts at or beyond
+};
+
+}  // namespace lightning
