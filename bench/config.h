@@ -1,4 +1,4 @@
-// What one invocation measures; the same in the parent, which plans and reports, and in the children, which measure.
+// What one invocation measures: the same in the parent, which plans and reports, and in its children.
 #pragma once
 
 #include <cstddef>

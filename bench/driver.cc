@@ -65,7 +65,8 @@ std::optional<std::string> run_child(const std::vector<std::string>& arguments) 
 void show_progress(unsigned run, const Config& config, const std::string& engine, const Workload& first,
                    size_t workloads_of_unit) {
   if (isatty(STDERR_FILENO) == 0) return;
-  std::cerr << "\r\x1b[K" << "run " << run + 1 << " of " << config.runs << ": " << engine << " " << first.name;
+  std::cerr << "\r\x1b[K"
+            << "run " << run + 1 << " of " << config.runs << ": " << engine << " " << first.name;
   if (workloads_of_unit > 1) std::cerr << " and " << workloads_of_unit - 1 << " more";
   std::cerr << std::flush;
 }
@@ -89,7 +90,8 @@ ScratchDirectory::~ScratchDirectory() {
   if (error) std::cerr << "lightning-bench: cannot remove " << path_ << ": " << error.message() << "\n";
 }
 
-std::optional<std::vector<Result>> run_children(const Config& config, const std::vector<std::string>& arguments,
+std::optional<std::vector<Result>> run_children(const Config& config,
+                                                const std::vector<std::string>& arguments,
                                                 const std::string& directory) {
   catch_signals();
   std::vector<Result> results;
@@ -106,7 +108,8 @@ std::optional<std::vector<Result>> run_children(const Config& config, const std:
                                    "--child-directory", database.path()});
         const std::optional<std::string> printed = run_child(child);
         if (!printed) {
-          std::cerr << "\nlightning-bench: the run of " << units[unit][0]->name << " on " << engine << " failed\n";
+          std::cerr << "\nlightning-bench: the run of " << units[unit][0]->name << " on " << engine
+                    << " failed\n";
           return std::nullopt;
         }
         std::istringstream lines(*printed);

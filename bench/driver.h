@@ -1,7 +1,7 @@
-// The planning side: runs each unit on each engine in a process of its own, in an order that changes from run to run.
+// The planning side: runs each unit on each engine in a process of its own, in rotating order.
 //
-// A slow minute of the machine then falls on all engines: what is compared is measured one right after the other, and
-// who is first changes. No engine finds the heap, the caches or the threads of another.
+// A slow minute of the machine then falls on all engines: what is compared is measured one right after the
+// other, and who is first changes. No engine finds the heap, the caches or the threads of another.
 #pragma once
 
 #include <optional>
@@ -35,8 +35,10 @@ struct ChildTask {
   std::string directory;
 };
 
-// The results of all children; nothing if one failed (it said why) or a signal came. `arguments` are the user's.
-std::optional<std::vector<Result>> run_children(const Config& config, const std::vector<std::string>& arguments,
+// The results of all children; nothing if one failed (it said why) or a signal came.
+// `arguments`: the user's, the program's name first.
+std::optional<std::vector<Result>> run_children(const Config& config,
+                                                const std::vector<std::string>& arguments,
                                                 const std::string& directory);
 
 }  // namespace lightning::bench

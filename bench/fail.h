@@ -16,7 +16,8 @@ namespace lightning::bench {
 }
 
 inline void require(bool condition, const char* what) {
-  if (!condition) [[unlikely]] fail(what);
+  if (!condition) [[unlikely]]
+    fail(what);
 }
 
 }  // namespace lightning::bench

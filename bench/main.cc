@@ -1,6 +1,6 @@
 // lightning-bench: Lightning DB and its peers, measured side by side.
 //
-// Exit codes: 0 measured; 1 an engine failed or answered wrong; 2 the command line asks for what cannot be done.
+// Exit codes: 0 measured; 1 an engine failed or answered wrong; 2 the command line asks for the impossible.
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -28,24 +28,31 @@ void add_options(CLI::App& app, Config& config, ChildTask& child) {
   std::string engines = "Of", chosen_workloads = "Of";
   for (const EngineKind& kind : engine_kinds()) engines += " " + std::string(kind.name);
   for (const Workload& workload : workloads()) chosen_workloads += " " + std::string(workload.name);
-  app.add_option("--engines", config.engines, engines + "; the first is compared with the others")->delimiter(',');
+  app.add_option("--engines", config.engines, engines + "; the first is compared with the others")
+      ->delimiter(',');
   app.add_option("--workloads", config.workloads, chosen_workloads)->delimiter(',');
-  app.add_option("--num", config.num, "Entries of the database")->capture_default_str()->check(
-      CLI::Range(uint64_t{1}, uint64_t{10'000'000'000}));
-  app.add_option("--key-size", config.key_size, "Bytes of a key: decimal digits")->capture_default_str()->check(
-      CLI::Range(kKeySizeMin, kKeySizeMax));
-  app.add_option("--value-size", config.value_size, "Bytes of a value")->capture_default_str()->check(
-      CLI::Range(kValueSizeMin, size_t{1} << 28));
-  app.add_option("--threads", config.threads, "Threads of every workload")->capture_default_str()->check(
-      CLI::Range(1, 1'000));
-  app.add_option("--runs", config.runs, "Runs; the median is reported")->capture_default_str()->check(
-      CLI::Range(1, 1'000));
+  app.add_option("--num", config.num, "Entries of the database")
+      ->capture_default_str()
+      ->check(CLI::Range(uint64_t{1}, uint64_t{10'000'000'000}));
+  app.add_option("--key-size", config.key_size, "Bytes of a key: decimal digits")
+      ->capture_default_str()
+      ->check(CLI::Range(kKeySizeMin, kKeySizeMax));
+  app.add_option("--value-size", config.value_size, "Bytes of a value")
+      ->capture_default_str()
+      ->check(CLI::Range(kValueSizeMin, size_t{1} << 28));
+  app.add_option("--threads", config.threads, "Threads of every workload")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000));
+  app.add_option("--runs", config.runs, "Runs; the median is reported")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000));
   app.add_option("--warmup", config.warmup, "Untimed operations of each thread before a workload that reads")
       ->capture_default_str();
   app.add_option("--write-rate", config.write_rate,
                  "Writes a second beside the reads of readwhilewriting; 0: as many as the engine takes")
       ->capture_default_str();
-  app.add_option("--durability", config.durability, "What a write survives: process or power (fillsync: always power)")
+  app.add_option("--durability", config.durability,
+                 "What a write survives: process or power (fillsync: always power)")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Durability>{{"process", Durability::process}, {"power", Durability::power}}))
       ->option_text("TEXT [process]");
@@ -69,7 +76,8 @@ std::string find_fault(const Config& config) {
     const EngineKind* kind = find_engine(name);
     if (kind == nullptr) return "no engine is called " + name;
     if (kind->open == nullptr) {
-      return name + " is not in this build: install " + std::string(kind->package) + ", then configure and build again";
+      return name + " is not in this build: install " + std::string(kind->package) +
+             ", then configure and build again";
     }
     if (std::ranges::count(config.engines, name) > 1) return name + " is named twice";
   }
@@ -98,9 +106,11 @@ void print_heading(std::ostream& out, const Config& config, const std::string& d
       << ", class " << (config.durability == Durability::power ? "power" : "process") << ", median of "
       << config.runs << " run" << (config.runs > 1 ? "s" : "") << "\n";
   for (const std::string& name : config.engines) {
-    out << name << std::string(13 - std::min<size_t>(name.size(), 12), ' ') << find_engine(name)->settings << "\n";
+    out << name << std::string(13 - std::min<size_t>(name.size(), 12), ' ') << find_engine(name)->settings
+        << "\n";
   }
-  if (is_memory_file_system(directory)) out << "warning      a flush costs nothing on tmpfs: fillsync means nothing\n";
+  if (is_memory_file_system(directory))
+    out << "warning      a flush costs nothing on tmpfs: fillsync means nothing\n";
   out << std::endl;
 }
 

@@ -1,11 +1,10 @@
 // One face for every engine that is measured.
 //
-// Fairness: each adapter takes the fastest honest way that its engine offers for a call. Reads hand out views, so
-// that no engine pays for a copy that its users can avoid; a scan is one call, so that an entry costs no virtual call;
-// every get, get_many, seek and scan sees all writes that returned before it. Two virtual calls an operation at most,
-// the same for all.
+// Fairness: each adapter takes the fastest honest way that its engine offers for a call. Reads hand out
+// views, so that no engine pays for a copy that its users can avoid; a scan is one call, so that an entry
+// costs no virtual call; every get, get_many, seek and scan sees all writes that returned before it.
 //
-// Thread safety: an Engine is used by one thread, except that sessions may be made by any; a Session by one thread.
+// Thread safety: an Engine is used by one thread, but any thread may make a session; a Session by one thread.
 // Ownership: an Engine outlives its sessions; its destructor closes the database cleanly.
 // Errors: an adapter ends the process by fail(); what is returned is an answer.
 #pragma once

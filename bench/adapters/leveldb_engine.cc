@@ -1,6 +1,7 @@
-// LevelDB at its best for data that fits into memory: a block cache of twice the data, Bloom filters of 10 bits, no
-// compression, a 64 MiB write buffer; a commit writes the log to the kernel (process) or syncs it (power).
-// It has no multi-get: get_many is a loop in one snapshot. It has no refresh: each seek makes an iterator.
+// LevelDB at its best for data that fits into memory: a block cache of twice the data, Bloom filters of 10
+// bits, no compression, a 64 MiB write buffer; a commit writes the log to the kernel (process) or syncs it
+// (power). It has no multi-get: get_many is a loop in one snapshot. It has no refresh: each seek makes an
+// iterator.
 #include <leveldb/cache.h>
 #include <leveldb/db.h>
 #include <leveldb/filter_policy.h>
@@ -19,7 +20,8 @@ leveldb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size(
 std::string_view view(const leveldb::Slice& bytes) { return {bytes.data(), bytes.size()}; }
 
 void check(const leveldb::Status& status, const char* call) {
-  if (!status.ok()) [[unlikely]] fail(std::string("leveldb: ") + call + ": " + status.ToString());
+  if (!status.ok()) [[unlikely]]
+    fail(std::string("leveldb: ") + call + ": " + status.ToString());
 }
 
 class LeveldbSession : public Session {
@@ -113,6 +115,12 @@ class LeveldbEngine : public Engine {
 
 }  // namespace
 
-std::unique_ptr<Engine> open_leveldb(const EngineConfig& config) { return std::make_unique<LeveldbEngine>(config); }
+std::unique_ptr<Engine> open_leveldb(const EngineConfig& config) {
+  return std::make_unique<LeveldbEngine>(config);
+}
+
+std::string version_of_leveldb() {
+  return std::to_string(leveldb::kMajorVersion) + "." + std::to_string(leveldb::kMinorVersion);
+}
 
 }  // namespace lightning::bench

@@ -1,8 +1,8 @@
 // Lightning DB as its users call it, by the public headers alone:
 // - defaults, but a memory limit with room for the data, as every peer has here;
 // - no periodic flush in class process: no peer has one in that class;
-// - get fills a Value that is kept; get_many its own array of them; a seek makes a Cursor, which sees all that was
-//   committed before.
+// - get fills a Value that is kept, get_many an array of them; a seek makes a Cursor, which sees all that
+//   was committed before.
 #include <lightning/database.h>
 
 #include <algorithm>
@@ -15,7 +15,8 @@ namespace lightning::bench {
 namespace {
 
 void check(const Status& status, const char* call) {
-  if (!status.ok()) [[unlikely]] fail(std::string("lightning: ") + call + ": " + status.to_string());
+  if (!status.ok()) [[unlikely]]
+    fail(std::string("lightning: ") + call + ": " + status.to_string());
 }
 
 class LightningSession : public Session {
@@ -98,5 +99,7 @@ class LightningEngine : public Engine {
 std::unique_ptr<Engine> open_lightning(const EngineConfig& config) {
   return std::make_unique<LightningEngine>(config);
 }
+
+std::string version_of_lightning() { return BENCH_LIGHTNING_VERSION; }
 
 }  // namespace lightning::bench

@@ -1,9 +1,10 @@
 // LMDB at its best for data that fits into memory:
-// - class process: MDB_NOSYNC|MDB_WRITEMAP, of the two modes in which a killed process loses nothing (the kernel has
-//   every page) the faster one: pages are changed in the map instead of being copied and written.
-//   Class power: plain; each commit writes and syncs.
-// - a session keeps one read transaction and one cursor, which each call resets and renews: what LMDB's users do
-//   who want to see the latest commit. A transaction begun for each read costs twice as much.
+// - class process: MDB_NOSYNC|MDB_WRITEMAP. A killed process loses nothing in either of MDB_NOSYNC's modes,
+//   since the kernel has every page; changing pages in the map was two to five times as fast as writing
+//   copies (300,000 random puts: 680 K/s against 225 K/s), and reading the same.
+//   Class power: plain; each commit writes and syncs. MDB_WRITEMAP gained nothing there.
+// - a session keeps one read transaction and one cursor, which each call resets and renews: what users of
+//   LMDB do who want to see the latest commit.
 // - reads hand out views into the map; get_many is a loop in one transaction.
 // - no MDB_APPEND for fillseq: the caller does not know that its keys ascend.
 #include <lmdb.h>
@@ -15,10 +16,13 @@ namespace lightning::bench {
 namespace {
 
 MDB_val val(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
-std::string_view view(const MDB_val& bytes) { return {static_cast<const char*>(bytes.mv_data), bytes.mv_size}; }
+std::string_view view(const MDB_val& bytes) {
+  return {static_cast<const char*>(bytes.mv_data), bytes.mv_size};
+}
 
 void check(int error, const char* call) {
-  if (error != 0) [[unlikely]] fail(std::string("lmdb: ") + call + ": " + mdb_strerror(error));
+  if (error != 0) [[unlikely]]
+    fail(std::string("lmdb: ") + call + ": " + mdb_strerror(error));
 }
 
 class LmdbSession : public Session {
@@ -141,5 +145,7 @@ class LmdbEngine : public Engine {
 }  // namespace
 
 std::unique_ptr<Engine> open_lmdb(const EngineConfig& config) { return std::make_unique<LmdbEngine>(config); }
+
+std::string version_of_lmdb() { return mdb_version(nullptr, nullptr, nullptr); }
 
 }  // namespace lightning::bench

@@ -1,8 +1,12 @@
-// WiredTiger at its best for data that fits into memory: a B+tree, a cache of four times the data (its pages are
-// larger in memory than on disk), no compression, log on. transaction_sync "none" hands the log to the kernel at each
-// commit (process); "fsync" syncs it (power). Switched off, as by default, the log would stay in the process.
-// A session keeps its cursor: each search, and each first step, takes a fresh snapshot. get_many is a loop in one
-// snapshot transaction; its values are copied, because a search frees the one before.
+// WiredTiger at its best for data that fits into memory:
+// - a B+tree without compression, a cache of four times the data: its pages are larger in memory than on
+//   disk.
+// - log on. transaction_sync "none" hands it to the kernel at each commit (process); "fsync" syncs it
+//   (power).
+//   Switched off, as by default, it would stay in the process. Log files are small and not made in advance:
+//   an open takes time in proportion to them.
+// - a session keeps its cursor: each search, and each first step, takes a fresh snapshot. get_many is a loop
+//   in one transaction; its values are copied, because a search frees the one before.
 #include <wiredtiger.h>
 
 #include <algorithm>
@@ -25,7 +29,8 @@ WT_ITEM item(std::string_view bytes) {
 std::string_view view(const WT_ITEM& bytes) { return {static_cast<const char*>(bytes.data), bytes.size}; }
 
 void check(int error, const char* call) {
-  if (error != 0) [[unlikely]] fail(std::string("wiredtiger: ") + call + ": " + wiredtiger_strerror(error));
+  if (error != 0) [[unlikely]]
+    fail(std::string("wiredtiger: ") + call + ": " + wiredtiger_strerror(error));
 }
 
 class WiredtigerSession : public Session {
@@ -118,8 +123,9 @@ class WiredtigerEngine : public Engine {
   explicit WiredtigerEngine(const EngineConfig& config) {
     const uint64_t cache_bytes = std::max<uint64_t>(256 << 20, 4 * config.raw_bytes);
     const std::string settings =
-        "create,cache_size=" + std::to_string(cache_bytes) + ",session_max=" + std::to_string(config.threads + 32) +
-        ",log=(enabled=true,file_max=64MB),transaction_sync=(enabled=true,method=" +
+        "create,cache_size=" + std::to_string(cache_bytes) +
+        ",session_max=" + std::to_string(config.threads + 32) +
+        ",log=(enabled=true,file_max=64MB,prealloc=false),transaction_sync=(enabled=true,method=" +
         (config.durability == Durability::power ? "fsync" : "none") + ")";
     check(wiredtiger_open(config.path.c_str(), nullptr, settings.c_str(), &connection_), "wiredtiger_open");
     WT_SESSION* session = nullptr;
@@ -146,5 +152,7 @@ class WiredtigerEngine : public Engine {
 std::unique_ptr<Engine> open_wiredtiger(const EngineConfig& config) {
   return std::make_unique<WiredtigerEngine>(config);
 }
+
+std::string version_of_wiredtiger() { return wiredtiger_version(nullptr, nullptr, nullptr); }
 
 }  // namespace lightning::bench

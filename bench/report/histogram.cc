@@ -12,7 +12,7 @@ void Histogram::merge(const Histogram& other) {
 
 uint64_t Histogram::percentile(double percent) const {
   if (count_ == 0) return 0;
-  const uint64_t rank = std::max<uint64_t>(1, static_cast<uint64_t>(std::ceil(percent / 100 * count_)));
+  const uint64_t rank = std::max<uint64_t>(1, static_cast<uint64_t>(std::ceil(percent * count_ / 100)));
   uint64_t seen = 0;
   size_t bucket = 0;
   while (bucket + 1 < kBuckets && (seen += counts_[bucket]) < rank) ++bucket;

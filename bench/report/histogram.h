@@ -1,7 +1,8 @@
 // Histogram: how often which duration was seen, at a relative precision of 1/64, in 30 KB whatever the range.
 //
-// Durations below 64 ns have a bucket each; above, every power of two is divided into 64 buckets (the layout of
-// HdrHistogram with six significant bits).
+// Durations below 64 ns have a bucket each; above, every power of two is divided into 64 buckets (the layout
+// of HdrHistogram with six significant bits).
+//
 // Thread safety: one thread at a time; threads keep their own and merge.
 #pragma once
 
@@ -21,7 +22,7 @@ class Histogram {
   void merge(const Histogram& other);
 
   uint64_t count() const { return count_; }
-  // The middle of the bucket below or in which `percent` (0 to 100) of all durations lie; 0 if there are none.
+  // The middle of the bucket up to which `percent` (0 to 100) of all durations lie; 0 if there are none.
   uint64_t percentile(double percent) const;
 
  private:

@@ -24,14 +24,22 @@ int64_t file_system_magic(const std::string& directory) {
 
 std::string file_system_name(const std::string& directory) {
   switch (const int64_t magic = file_system_magic(directory)) {
-    case 0xef53: return "ext4";
-    case 0x5846'5342: return "xfs";
-    case 0x9123'683e: return "btrfs";
-    case 0x2fc1'2fc1: return "zfs";
-    case 0xf2f5'2010: return "f2fs";
-    case 0x794c'7630: return "overlayfs";
-    case 0x6969: return "nfs";
-    case kTmpfsMagic: return "tmpfs";
+    case 0xef53:
+      return "ext4";
+    case 0x5846'5342:
+      return "xfs";
+    case 0x9123'683e:
+      return "btrfs";
+    case 0x2fc1'2fc1:
+      return "zfs";
+    case 0xf2f5'2010:
+      return "f2fs";
+    case 0x794c'7630:
+      return "overlayfs";
+    case 0x6969:
+      return "nfs";
+    case kTmpfsMagic:
+      return "tmpfs";
     default: {
       std::ostringstream text;
       text << "0x" << std::hex << magic;
@@ -58,15 +66,17 @@ std::string describe_machine(const std::string& directory) {
   struct utsname system {};
   uname(&system);
   std::ostringstream text;
-  text << "cpu          " << line_of("/proc/cpuinfo", "model name") << ", " << std::thread::hardware_concurrency()
-       << " cores\n"
+  text << "cpu          " << line_of("/proc/cpuinfo", "model name") << ", "
+       << std::thread::hardware_concurrency() << " cores\n"
        << "memory       " << line_of("/proc/meminfo", "MemTotal") << "\n"
        << "kernel       " << system.sysname << " " << system.release << "\n"
        << "file system  " << file_system_name(directory) << " (" << directory << ")";
   return text.str();
 }
 
-bool is_memory_file_system(const std::string& directory) { return file_system_magic(directory) == kTmpfsMagic; }
+bool is_memory_file_system(const std::string& directory) {
+  return file_system_magic(directory) == kTmpfsMagic;
+}
 
 uint64_t resident_bytes() {
   std::ifstream in("/proc/self/statm");

@@ -7,7 +7,8 @@
 
 namespace lightning::bench {
 
-// CPU model and cores, memory, kernel, and the file system of `directory`: one line each, no line break at the end.
+// CPU model and cores, memory, kernel, and the file system of `directory`: one line each, the last without
+// end.
 std::string describe_machine(const std::string& directory);
 
 // tmpfs: a flush costs nothing there, so that class power measures nothing.
@@ -27,7 +28,7 @@ struct DiskUse {
   uint64_t data_bytes = 0;
   uint64_t log_bytes = 0;
 };
-// Allocated blocks of all files below `directory`; those with `log_name` in their name (if it is not empty) are log.
+// Allocated blocks of all files below `directory`; those with a non-empty `log_name` in their names are log.
 DiskUse disk_use(const std::string& directory, std::string_view log_name);
 
 }  // namespace lightning::bench

@@ -46,13 +46,14 @@ std::string mebibytes(uint64_t bytes) { return format("%.1f", static_cast<double
 std::string microseconds(const std::optional<double>& us) { return us ? format("%.2f", *us) : "-"; }
 
 const Row* find_row(const std::vector<Row>& rows, std::string_view workload, std::string_view engine) {
-  const auto row = std::ranges::find_if(
-      rows, [&](const Row& r) { return r.workload == workload && r.engine == engine; });
+  const auto row =
+      std::ranges::find_if(rows, [&](const Row& r) { return r.workload == workload && r.engine == engine; });
   return row == rows.end() ? nullptr : &*row;
 }
 
 // Everything of one workload, in the order of the engines.
-std::vector<const Row*> rows_of(const Config& config, const std::vector<Row>& rows, std::string_view workload) {
+std::vector<const Row*> rows_of(const Config& config, const std::vector<Row>& rows,
+                                std::string_view workload) {
   std::vector<const Row*> found;
   for (const std::string& engine : config.engines) {
     if (const Row* row = find_row(rows, workload, engine)) found.push_back(row);
@@ -71,7 +72,8 @@ void print_rates(std::ostream& out, const Config& config, const std::vector<Row>
   for (const std::string& engine : config.engines) out << right(engine, kRateWidth);
   if (config.engines.size() > 1) {
     out << right("x best peer", kFigureWidth + 2);
-    for (size_t i = 1; i < config.engines.size(); ++i) out << right("x " + config.engines[i], kFigureWidth + 2);
+    for (size_t i = 1; i < config.engines.size(); ++i)
+      out << right("x " + config.engines[i], kFigureWidth + 2);
   }
   out << "\n";
   for (const Workload& workload : workloads()) {
@@ -109,7 +111,8 @@ void print_details(std::ostream& out, const std::vector<Row>& rows) {
     out << left(row.workload, kNameWidth) << left(row.engine, kFigureWidth);
     out << right(microseconds(row.p50_us), kFigureWidth) << right(microseconds(row.p99_us), kFigureWidth);
     out << right(mebibytes(row.disk_bytes), kFigureWidth) << right(mebibytes(row.log_bytes), kFigureWidth);
-    out << right(mebibytes(row.rss_bytes), kFigureWidth) << right(format("%.2f", row.cpu_cores), kFigureWidth);
+    out << right(mebibytes(row.rss_bytes), kFigureWidth)
+        << right(format("%.2f", row.cpu_cores), kFigureWidth);
     if (row.disturbed_runs > 0) out << format("  %u of %u runs disturbed", row.disturbed_runs, row.runs);
     out << "\n";
   }

@@ -13,8 +13,8 @@ inline constexpr size_t kKeySizeMin = 8;
 inline constexpr size_t kKeySizeMax = 4096;
 inline constexpr size_t kKeyDigits = 16;
 
-// The eight decimal digits of `number` (below 10^8), as they stand in memory: halves, then pairs, then digits, each
-// step for all parts of the word at once. Little-endian.
+// The eight decimal digits of `number` (below 10^8), as they stand in memory: halves, then pairs, then
+// digits, each step for all parts of the word at once. Little-endian.
 constexpr uint64_t eight_digits(uint32_t number) {
   uint64_t fours = number / 10'000 + (uint64_t{number % 10'000} << 32);
   uint64_t hundreds = (fours * 10'486 >> 20) & 0x7f'0000'007f;
@@ -26,7 +26,9 @@ constexpr uint64_t eight_digits(uint32_t number) {
 // One key, rewritten in place. `%0*llu` in a few nanoseconds, the same for every engine.
 class KeyBuffer {
  public:
-  explicit KeyBuffer(size_t key_size) : bytes_(kKeyDigits + key_size, '0'), key_size_(key_size) { bytes_ += '.'; }
+  explicit KeyBuffer(size_t key_size) : bytes_(kKeyDigits + key_size, '0'), key_size_(key_size) {
+    bytes_ += '.';
+  }
 
   // Valid until the next call. `number` has at most `key_size` and at most 16 digits.
   std::string_view operator()(uint64_t number) {

@@ -30,9 +30,9 @@ class Random {
   uint64_t state_;
 };
 
-// A pseudo-random bijection of [0, size): two rounds of odd multiplication and folding over the next power of two,
-// walked until the result falls into the range (at most twice on average). No table, so that a large fill does not
-// read memory of its own, and any part of it can be computed by any thread.
+// A pseudo-random bijection of [0, size): two rounds of odd multiplication and folding over the next power of
+// two, walked until the result falls into the range (at most twice on average). No table, so that a large
+// fill does not read memory of its own, and any part of it can be computed by any thread.
 class Permutation {
  public:
   Permutation(uint64_t size, uint64_t seed)

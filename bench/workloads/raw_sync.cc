@@ -12,7 +12,7 @@
 
 namespace lightning::bench {
 
-// The file is written and synced beforehand, so that no write allocates: what the disk itself takes for a flush.
+// The file is written and synced beforehand, so that no write allocates: what the disk takes for a flush.
 void run_raw_sync(const Config& config, const std::string& directory) {
   constexpr size_t kBlockBytes = 4096;
   const uint64_t writes = synced_entries(config);

@@ -27,7 +27,8 @@ void seek_repeatedly(Worker& worker, Direction direction) {
     const uint64_t number = worker.random.below(num);
     const Tally tally = worker.session.seek(worker.key(number), direction, kSteps);
     const uint64_t entries = std::min<uint64_t>(kSteps + 1, forward ? num - number : number + 1);
-    require(tally.entries == entries, "wrong answer: a seek found another number of entries than were written");
+    require(tally.entries == entries,
+            "wrong answer: a seek found another number of entries than were written");
     if (i % 64 != 0) return;  // what was found is looked at now and then only: it costs as much as the steps
     Tally expected;
     for (uint64_t step = 0; step < entries; ++step) {
@@ -50,15 +51,15 @@ void read_random(Worker& worker) {
 void read_one(Worker& worker) {
   const uint64_t number = worker.data.config.num / 2;
   const std::string_view key = worker.key(number);
-  worker.repeat([&](uint64_t) {
-    require(worker.data.values.matches(number, worker.session.get(key)), kWrongValue);
-  });
+  worker.repeat(
+      [&](uint64_t) { require(worker.data.values.matches(number, worker.session.get(key)), kWrongValue); });
 }
 
 void read_missing(Worker& worker) {
   worker.repeat([&](uint64_t) {
     const std::string_view key = worker.key.missing(worker.random.below(worker.data.config.num));
-    require(worker.session.get(key).data() == nullptr, "wrong answer: a key was found that was never written");
+    require(worker.session.get(key).data() == nullptr,
+            "wrong answer: a key was found that was never written");
   });
 }
 

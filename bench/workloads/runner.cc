@@ -121,12 +121,13 @@ Result Unit::measure(const Workload& workload) {
   Histogram latency;
   for (unsigned thread = 0; thread < readers; ++thread) {
     result.operations += outcomes[thread].operations;
-    result.seconds =
-        std::max(result.seconds, static_cast<double>(nanoseconds_between(start, outcomes[thread].finished)) / 1e9);
+    result.seconds = std::max(
+        result.seconds, static_cast<double>(nanoseconds_between(start, outcomes[thread].finished)) / 1e9);
     latency.merge(outcomes[thread].latency);
   }
   result.set_latency(latency);
-  if (threads > readers) result.writes_per_s = static_cast<double>(outcomes[readers].operations) / result.seconds;
+  if (threads > readers)
+    result.writes_per_s = static_cast<double>(outcomes[readers].operations) / result.seconds;
   result.set_cpu(cpu, cpu_end, result.seconds);
   return result;
 }
@@ -175,8 +176,8 @@ std::vector<std::vector<const Workload*>> plan(const Config& config) {
   return units;
 }
 
-void run_unit(const Config& config, const EngineKind& kind, const std::vector<const Workload*>& unit_workloads,
-              const std::string& directory) {
+void run_unit(const Config& config, const EngineKind& kind,
+              const std::vector<const Workload*>& unit_workloads, const std::string& directory) {
   const Dataset data(config);
   Unit unit(data, kind, directory);
   const Workload& first = *unit_workloads[0];

@@ -1,7 +1,7 @@
 // The measuring side: what a child process does.
 //
-// A unit is what shares a database: one workload that changes it, or all that only read. One child runs one unit on one
-// engine in an empty directory and prints a Result as JSON for each workload of it, a line each.
+// A unit is what shares a database: one workload that changes it, or all that only read. One child runs one
+// unit on one engine in an empty directory and prints a Result as JSON for each workload of it, a line each.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
-// Values of the benchmark: slices of one pool of bytes, made before any clock runs, small enough for the second-level
-// cache. The value of a key in a generation is computed, not stored, so that whatever is read can be checked.
+// Values of the benchmark: slices of one pool of bytes, made before any clock runs, small enough for the
+// second-level cache. The value of a key in a generation is computed, not stored, so that whatever is read
+// can be checked.
 #pragma once
 
 #include <cstddef>

@@ -49,8 +49,8 @@ struct Dataset {
 };
 
 struct Worker {
-  Worker(const Dataset& dataset, Session& s, unsigned thread, uint64_t first_operation, uint64_t end_operation,
-         unsigned sample_every_nth)
+  Worker(const Dataset& dataset, Session& s, unsigned thread, uint64_t first_operation,
+         uint64_t end_operation, unsigned sample_every_nth)
       : data(dataset),
         session(s),
         key(dataset.config.key_size),
@@ -59,8 +59,8 @@ struct Worker {
         end(end_operation),
         sample_every(sample_every_nth) {}
 
-  // Calls op(i) for i = first, first + step, ... below end; times one call in `sample_every`, because reading the
-  // clock costs as much as a fast operation.
+  // Calls op(i) for i = first, first + step, ... below end; times one call in `sample_every`, because reading
+  // the clock costs as much as a fast operation.
   template <typename Op>
   void repeat(uint64_t step, Op&& op) {
     const uint64_t untimed = step * (sample_every - 1);

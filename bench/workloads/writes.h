@@ -1,4 +1,4 @@
-// Workloads that change the database. Every key is written exactly once, so that what they leave can be checked.
+// Workloads that change the database. Every key is written exactly once: what they leave can be checked.
 #pragma once
 
 #include "bench/workloads/worker.h"
