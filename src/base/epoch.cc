@@ -46,8 +46,7 @@ thread_local SlotReturn t_slot_return;
 // No reader is in an epoch below the result, and what was retired below it was retired before the readers were looked at.
 uint64_t reclaim_limit() {
   uint64_t oldest = epoch_detail::g_epoch.load(std::memory_order_seq_cst);
-  if (heavy_barrier_available()) heavy_barrier();
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  heavy_barrier();
   for (EpochSlot* slot = registry().slots.load(std::memory_order_acquire); slot != nullptr; slot = slot->next) {
     const uint64_t epoch = slot->epoch.load(std::memory_order_seq_cst);
     if (epoch != 0 && epoch < oldest) oldest = epoch;
