@@ -28,15 +28,16 @@ TEST(Mutex, LetsOneThreadInAtATime) {
 
 TEST(Mutex, TryLockFailsWhileHeld) {
   Mutex mutex;
-  ASSERT_TRUE(mutex.try_lock());
-  std::thread([&] {
-    const bool taken = mutex.try_lock();
-    EXPECT_FALSE(taken);
-    if (taken) mutex.unlock();
-  }).join();
-  mutex.unlock();
-  ASSERT_TRUE(mutex.try_lock());
-  mutex.unlock();
+  const auto is_free = [&mutex] {
+    if (!mutex.try_lock()) return false;
+    mutex.unlock();
+    return true;
+  };
+  {
+    MutexLock lock(mutex);
+    std::thread([&] { EXPECT_FALSE(is_free()); }).join();
+  }
+  EXPECT_TRUE(is_free());
 }
 
 TEST(CondVar, PassesATurnBackAndForth) {
