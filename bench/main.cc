@@ -106,11 +106,12 @@ void print_heading(std::ostream& out, const Config& config, const std::string& d
       << ", class " << (config.durability == Durability::power ? "power" : "process") << ", median of "
       << config.runs << " run" << (config.runs > 1 ? "s" : "") << "\n";
   for (const std::string& name : config.engines) {
-    out << name << std::string(13 - std::min<size_t>(name.size(), 12), ' ') << find_engine(name)->settings
-        << "\n";
+    const EngineKind& kind = *find_engine(name);
+    out << name << std::string(13 - name.size(), ' ') << kind.version() << ": " << kind.settings << "\n";
   }
-  if (is_memory_file_system(directory))
+  if (is_memory_file_system(directory)) {
     out << "warning      a flush costs nothing on tmpfs: fillsync means nothing\n";
+  }
   out << std::endl;
 }
 

@@ -146,6 +146,10 @@ class LmdbEngine : public Engine {
 
 std::unique_ptr<Engine> open_lmdb(const EngineConfig& config) { return std::make_unique<LmdbEngine>(config); }
 
-std::string version_of_lmdb() { return mdb_version(nullptr, nullptr, nullptr); }
+std::string version_of_lmdb() {
+  int major = 0, minor = 0, patch = 0;
+  mdb_version(&major, &minor, &patch);
+  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
+}
 
 }  // namespace lightning::bench

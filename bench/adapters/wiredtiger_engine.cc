@@ -153,6 +153,10 @@ std::unique_ptr<Engine> open_wiredtiger(const EngineConfig& config) {
   return std::make_unique<WiredtigerEngine>(config);
 }
 
-std::string version_of_wiredtiger() { return wiredtiger_version(nullptr, nullptr, nullptr); }
+std::string version_of_wiredtiger() {
+  int major = 0, minor = 0, patch = 0;
+  wiredtiger_version(&major, &minor, &patch);
+  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
+}
 
 }  // namespace lightning::bench
