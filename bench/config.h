@@ -20,6 +20,7 @@ struct Config {
   size_t value_size = 100;
   unsigned threads = 1;
   unsigned runs = 3;
+  unsigned retries = 0;       // of a run that something else disturbed
   uint64_t warmup = 100'000;  // untimed operations before a workload that reads
   uint64_t write_rate = 0;    // of the writer of readwhilewriting, a second; 0: as fast as it can
   uint64_t seed = 1;

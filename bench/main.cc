@@ -46,6 +46,9 @@ void add_options(CLI::App& app, Config& config, ChildTask& child) {
   app.add_option("--runs", config.runs, "Runs; the median is reported")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000));
+  app.add_option("--retries", config.retries,
+                 "Times that a disturbed run is repeated; the least disturbed counts")
+      ->capture_default_str();
   app.add_option("--warmup", config.warmup, "Untimed operations of each thread before a workload that reads")
       ->capture_default_str();
   app.add_option("--write-rate", config.write_rate,

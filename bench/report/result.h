@@ -59,7 +59,7 @@ struct Row {
   double spread() const { return (ops_per_s_max - ops_per_s_min) / 2 / ops_per_s; }
 };
 
-// A run counts as disturbed when others used more than this many cores beside it.
+// A run counts as disturbed when others, the kernel's writing back included, kept more cores busy than this.
 inline constexpr double kDisturbedCores = 0.1;
 
 // One row for each workload and engine, in the order of their first results.
