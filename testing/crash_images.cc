@@ -40,7 +40,7 @@ class Subsets {
     }
     add_systematic();
     // Random subsets repeat themselves when there are few units left to vary: stop asking at some point.
-    for (uint64_t tries = 0; chosen_.size() < limit_ && tries < 2 * limit_; ++tries) add(random_subset());
+    for (uint64_t tries = 0; chosen_.size() < limit_ && tries < 8 * limit_; ++tries) add(random_subset());
     return std::move(chosen_);
   }
 

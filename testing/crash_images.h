@@ -17,7 +17,7 @@ namespace lightning {
 struct CrashOptions {
   uint64_t limit = 128;  // images of one moment
   uint64_t seed = 1;
-  CrashGrain grain;
+  CrashGrain grain = {};
   bool with_kill = true;  // one more image: the process alone ends, nothing is lost
 };
 

@@ -14,6 +14,7 @@ const OrderRule* OrderChecker::rule_for(std::string_view name) const {
 
 void OrderChecker::check(SimDisk& disk, const SimFolder& folder, std::string_view after) {
   if (rules_.empty()) return;
+  disk.capture();
   check(disk, folder, after, true);
   check(disk, folder, after, false);
 }

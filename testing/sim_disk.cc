@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 namespace lightning {
 
@@ -78,7 +79,9 @@ std::vector<PendingUnit> SimDisk::pending_units(const CrashGrain& grain) {
       units.push_back(unit);
     }
   }
-  std::ranges::stable_sort(units, {}, &PendingUnit::sequence);
+  std::ranges::sort(units, {}, [](const PendingUnit& unit) {
+    return std::tuple(unit.sequence, unit.inode, unit.change, unit.offset, unit.kind);
+  });
   return units;
 }
 

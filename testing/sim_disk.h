@@ -87,6 +87,8 @@ class SimDisk {
   /// Grows with every change and sync: equal numbers, equal moments.
   uint64_t version();
   uint64_t boot_id() const { return boot_id_; }
+  /// After a clean reboot: a new number, and nothing lost.
+  void set_boot_id(uint64_t id) { boot_id_ = id; }
   /// Counts the processes that used this disk and its forebears; the caller is the next.
   uint64_t next_process() { return ++processes_; }
 

@@ -12,12 +12,14 @@ Status missing(const std::string& name) { return Status(StatusCode::not_found, "
 
 class SimRegion final : public MappedRegion {
  public:
-  SimRegion(SimFileSystem& system, SimInode& inode, SimWindow& window, uint64_t offset, uint64_t size)
+  SimRegion(SimFileSystem& system, SimInode& inode, SimWindow& window, uint64_t offset, uint64_t size,
+            bool writable)
       : MappedRegion(window.at(offset), size),
         system_(system),
         inode_(inode),
         window_(window),
-        offset_(offset) {
+        offset_(offset),
+        writable_(writable) {
     ++inode_.openers;
   }
   ~SimRegion() override {
@@ -35,6 +37,7 @@ class SimRegion final : public MappedRegion {
       return Status(StatusCode::no_space, "cannot populate a mapping: the simulated disk is full",
                     inode_.name, offset);
     }
+    if (writable_) inode_.dirty_lost(offset_ + offset, size, system_.disk_.next_sequence());
     return Status();
   }
   void drop(uint64_t, uint64_t) override {}
@@ -45,6 +48,7 @@ class SimRegion final : public MappedRegion {
   SimInode& inode_;
   SimWindow& window_;
   const uint64_t offset_;
+  const bool writable_;
 };
 
 class SimFile final : public File {
@@ -79,7 +83,8 @@ class SimFile final : public File {
 
   Status sync() override {
     SimOutcome outcome = enter(SimCall::sync, 0);
-    const uint64_t started = system_.disk_.capture();
+    const uint64_t started = system_.disk_.next_sequence();
+    if (system_.disk_.keeps_unsynced()) inode_.capture(started);
     system_.gate_.pause();
     if (outcome.happens()) {
       inode_.make_durable(started);
@@ -141,7 +146,8 @@ class SimFile final : public File {
       return Status(StatusCode::invalid_argument, "a mapping that overlaps another in part", inode_.name,
                     offset);
     }
-    return std::unique_ptr<MappedRegion>(std::make_unique<SimRegion>(system_, inode_, *window, offset, size));
+    return std::unique_ptr<MappedRegion>(
+        std::make_unique<SimRegion>(system_, inode_, *window, offset, size, writable));
   }
 
  private:
@@ -264,7 +270,7 @@ class SimDirectory final : public Directory {
 
   Status sync() override {
     SimOutcome outcome = system_.gate_.enter(SimCall::sync_directory, path_);
-    const uint64_t started = system_.disk_.capture();
+    const uint64_t started = system_.disk_.next_sequence();
     system_.gate_.pause();
     if (outcome.happens()) system_.disk_.sync_folder(folder_, started);
     check_order("the sync of the directory");

@@ -461,6 +461,21 @@ TEST(SimFileSystem, WithoutLossesADiskKeepsNothingPending) {
   EXPECT_EQ(env.disk().power_cut_image({}).file_bytes("db/f"), "x");
 }
 
+TEST(SimFileSystem, AWriteFaultMakesLostPagesDirtyAgain) {
+  SimEnv env;
+  auto dir = directory(env);
+  auto file = durable_file(*dir, 1024);
+  auto region = map(*file, 1024);
+  region->data()[0] = 'n';
+  env.faults().add({.call = SimCall::sync, .effect = FaultEffect::pages_clean});
+  EXPECT_FALSE(file->sync().ok());
+  ASSERT_TRUE(file->sync().ok());
+  EXPECT_EQ(outcomes(env), (Strings{std::string(1024, 'o')}));
+  ASSERT_TRUE(region->populate(0, 512).ok());
+  ASSERT_TRUE(file->sync().ok());
+  EXPECT_EQ(outcomes(env), (Strings{"n" + std::string(1023, 'o')}));
+}
+
 // --- the order checker: SUPER names one file, which must be durable
 
 OrderRule super_rule() {

@@ -192,6 +192,12 @@ void SimInode::lose_unsynced(uint64_t sequence, uint64_t kept) {
   });
 }
 
+void SimInode::dirty_lost(uint64_t offset, uint64_t size, uint64_t sequence) {
+  if (!state_.lost || offset >= state_.size) return;
+  capture(sequence);
+  note_bytes(offset, std::min(size, state_.size - offset), sequence);
+}
+
 void SimInode::evict_lost() {
   if (!state_.lost) return;
   state_.lost = false;

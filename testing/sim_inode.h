@@ -78,6 +78,8 @@ class SimInode {
   /// A sync that failed: the first `kept` pending changes of bytes up to `sequence` reached the disk, the
   /// others are clean in the cache and nowhere else. A later sync succeeds without them (S1 no longer holds).
   void lose_unsynced(uint64_t sequence, uint64_t kept);
+  /// What a write fault on [offset, offset + size) does: what lose_unsynced() lost there is dirty again.
+  void dirty_lost(uint64_t offset, uint64_t size, uint64_t sequence);
   /// The kernel drops clean pages: what lose_unsynced() lost reads as the disk has it.
   void evict_lost();
   std::string durable_bytes() const {
