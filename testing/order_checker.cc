@@ -5,6 +5,10 @@
 
 namespace lightning {
 
+namespace {
+constexpr size_t kViolationsMax = 100;  // one fault of order is met again at each later change
+}
+
 const OrderRule* OrderChecker::rule_for(std::string_view name) const {
   for (const OrderRule& rule : rules_) {
     if (name.starts_with(rule.name_prefix)) return &rule;
@@ -22,6 +26,7 @@ void OrderChecker::check(SimDisk& disk, const SimFolder& folder, std::string_vie
 void OrderChecker::check(SimDisk& disk, const SimFolder& folder, std::string_view after, bool durable_only) {
   const std::map<std::string, uint64_t>& entries = durable_only ? folder.durable : folder.present;
   const auto report = [&](const std::string& namer, const std::string& what) {
+    if (violations_.size() == kViolationsMax) return;
     violations_.push_back("after " + std::string(after) + ": " + namer +
                           (durable_only ? " (durable)" : " (written)") + " needs " + what);
   };

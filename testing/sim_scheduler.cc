@@ -99,7 +99,7 @@ struct SimScheduler::Core {
   }
 
   /// Chooses among all that can run, `except` left out if anybody else can. Null: deadlock.
-  SimThread* pick(const SimThread* except) {
+  SimThread* pick(SimThread* except) {
     for (;;) {
       ready_threads.clear();
       ready_tasks.clear();
@@ -116,7 +116,7 @@ struct SimScheduler::Core {
         if (chosen < ready_threads.size()) return ready_threads[chosen];
         return thread_of_task(ready_tasks[chosen - ready_threads.size()]);
       }
-      if (except != nullptr) return const_cast<SimThread*>(except);
+      if (except != nullptr) return except;
       if (main_wait == MainWait::idle) return &main;
       if (!leap()) return nullptr;
     }
@@ -148,7 +148,7 @@ struct SimScheduler::Core {
     return true;
   }
 
-  SimThread* pick_or_report(const SimThread* except) {
+  SimThread* pick_or_report(SimThread* except) {
     if (SimThread* next = pick(except)) return next;
     deadlock = who_waits();
     if (main.state_ != SimThread::State::waiting) stop(deadlock);
