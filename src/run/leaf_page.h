@@ -35,6 +35,19 @@ struct LeafVersion {
   ValueRef ref() const { return load<ValueRef>(bytes.data()); }
 };
 
+/// memcmp() == 0 without a call where the strings are short.
+inline bool equal_bytes(const char* a, const char* b, size_t size) {
+  if (size > 32) return std::memcmp(a, b, size) == 0;
+  size_t at = 0;
+  for (; at + 8 <= size; at += 8) {
+    if (load<uint64_t>(a + at) != load<uint64_t>(b + at)) return false;
+  }
+  for (; at < size; ++at) {
+    if (a[at] != b[at]) return false;
+  }
+  return true;
+}
+
 class LeafPage {
  public:
   /// False when the page's header contradicts its size.
@@ -53,9 +66,15 @@ class LeafPage {
   const char* data() const { return data_; }
   uint32_t count() const { return count_; }
   std::string_view prefix() const { return {data_ + sizeof(PageHeader), prefix_size_}; }
+  /// Is it the entry of `key`?
+  bool matches(const LeafEntry& entry, std::string_view key) const {
+    return key.size() == prefix_size_ + entry.suffix.size() &&
+           equal_bytes(key.data() + prefix_size_, entry.suffix.data(), entry.suffix.size()) &&
+           equal_bytes(key.data(), data_ + sizeof(PageHeader), prefix_size_);
+  }
 
   /// Parses the entry at a byte offset. False when it does not stand inside the page.
-  bool entry_at(uint64_t offset, LeafEntry* entry) const {
+  [[gnu::always_inline]] bool entry_at(uint64_t offset, LeafEntry* entry) const {
     if (offset + 3 > size_) [[unlikely]]
       return false;
     const auto* at = reinterpret_cast<const unsigned char*>(data_ + offset);
@@ -80,7 +99,9 @@ class LeafPage {
   uint64_t slot_offset(uint32_t slot) const {
     return load<uint16_t>(data_ + heads_ + count_ * 4ull + slot * 2ull) * kEntryAlignment;
   }
-  bool entry(uint32_t slot, LeafEntry* entry) const { return entry_at(slot_offset(slot), entry); }
+  [[gnu::always_inline]] bool entry(uint32_t slot, LeafEntry* entry) const {
+    return entry_at(slot_offset(slot), entry);
+  }
 
   /// The first slot whose key is >= `key`, count() if none is; `exact`: it is equal. -1 when an entry is
   /// malformed.

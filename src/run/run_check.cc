@@ -139,7 +139,7 @@ class RunCheck : public LeafKeys {
       if (!pages_.index_page(footer_.index_offset / kUnitBytes + number, &page, &status)) return status;
       for (uint64_t i = 0; i < kBucketsPerPage; ++i) {
         const char* bucket = page.data + kIndexHeaderBytes + i * sizeof(RunBucket);
-        for (int slot = 0; slot < kRunBucketSlots; ++slot) {
+        for (uint32_t slot = 0; slot < kRunBucketSlots; ++slot) {
           locators += BucketMatches::bucket_locator(bucket, slot) != 0 ? 1 : 0;
         }
       }

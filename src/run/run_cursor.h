@@ -41,7 +41,7 @@ class RunCursor final : public SourceCursor {
   void forward(int64_t slot);   // to the first visible key at or behind a slot of the present leaf
   void backward(int64_t slot);  // to the last visible key at or before it
   /// Shows a slot; false when it is not visible or the walk ended.
-  bool show(uint32_t slot);
+  [[gnu::always_inline]] inline bool show(uint32_t slot);
   bool show_version(const LeafEntry& entry);
   void fail(Status status);
   bool fail_at(const char* byte);

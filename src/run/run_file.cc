@@ -3,6 +3,7 @@
 #include <new>
 
 #include "run/fences.h"
+#include "run/leaf_page.h"
 #include "run/run_cursor.h"
 #include "run/run_index.h"
 #include "run/run_pages.h"
@@ -88,6 +89,7 @@ Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const
   run->info_ = info;
   run->footer_ = std::make_unique<Footer>();
   if (Status s = read_footer(**file, name, info, run->footer_.get()); !s.ok()) return s;
+  run->locator_offset_bits_ = locator_offset_bits(run->footer_->leaf_bytes);
   run->fences_ = std::make_unique<Fences>();
   if (Status s = read_fences(**file, name, *run->footer_, run->fences_.get()); !s.ok()) return s;
   if (run->fences_->smallest() != info.smallest || run->fences_->largest() != info.largest) {
@@ -121,12 +123,6 @@ struct BucketPlace {
   uint64_t offset;  // in the page
 };
 
-bool is_key(std::string_view key, const LeafPage& leaf, const LeafEntry& entry) {
-  const std::string_view prefix = leaf.prefix();
-  return key.size() == prefix.size() + entry.suffix.size() && key.ends_with(entry.suffix) &&
-         key.starts_with(prefix);
-}
-
 RunFile::Found fail(RunFile::Hit* hit, Status status) {
   hit->status = std::move(status);
   return RunFile::Found::error;
@@ -141,8 +137,8 @@ void RunFile::prefetch(uint64_t hash) const {
 }
 
 // The version of a key's entry that the read sees. `page` is the entry's.
-RunFile::Found RunFile::read_entry(const LeafEntry& entry, RunPages::Page& page, uint64_t read_lsn,
-                                   Hit* hit) const {
+inline RunFile::Found RunFile::read_entry(const LeafEntry& entry, RunPages::Page& page, uint64_t read_lsn,
+                                          Hit* hit) const {
   LeafVersion version;
   switch (visible_version(entry, read_lsn, &version)) {
     case Visible::none:
@@ -164,11 +160,11 @@ RunFile::Found RunFile::read_entry(const LeafEntry& entry, RunPages::Page& page,
   return pages_->faulted() ? fail(hit, pages_->fault()) : Found::found;
 }
 
-RunFile::Found RunFile::read_at(uint64_t locator, std::string_view key, uint64_t read_lsn, Hit* hit,
-                                bool* same_key) const {
+inline RunFile::Found RunFile::read_at(uint64_t locator, std::string_view key, uint64_t read_lsn, Hit* hit,
+                                       bool* same_key) const {
   *same_key = false;
-  const uint64_t page_number = locator_page(locator, footer_->leaf_bytes);
-  const uint64_t offset = locator_offset(locator, footer_->leaf_bytes);
+  const uint64_t page_number = locator_page(locator, locator_offset_bits_);
+  const uint64_t offset = locator_offset(locator, locator_offset_bits_);
   RunPages::Page page;
   if (!pages_->leaf(page_number, &page, &hit->status)) return Found::error;
   LeafPage leaf;
@@ -176,7 +172,7 @@ RunFile::Found RunFile::read_at(uint64_t locator, std::string_view key, uint64_t
   if (!leaf.parse(page.data, page.size) || !leaf.entry_at(offset, &entry)) {
     return fail(hit, pages_->corruption("entry", page_number * kUnitBytes + offset));
   }
-  if (!is_key(key, leaf, entry)) return Found::absent;
+  if (!leaf.matches(entry, key)) return Found::absent;
   *same_key = true;
   return read_entry(entry, page, read_lsn, hit);
 }
@@ -229,8 +225,8 @@ uint64_t RunFile::locate(uint64_t hash) const {
       return kUnknownPlace;  // find() says what is wrong
     const char* bucket = page.data + place.offset;
     if (const uint32_t locator = BucketMatches(bucket, print).next(); locator != 0) {
-      const uint64_t leaf = locator_page(locator, footer_->leaf_bytes) * kUnitBytes;
-      const uint64_t entry = leaf + locator_offset(locator, footer_->leaf_bytes);
+      const uint64_t leaf = locator_page(locator, locator_offset_bits_) * kUnitBytes;
+      const uint64_t entry = leaf + locator_offset(locator, locator_offset_bits_);
       pages_->prefetch(leaf);
       pages_->prefetch(entry);
       pages_->prefetch(entry + 64);

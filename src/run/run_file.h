@@ -89,8 +89,10 @@ class RunFile {
   friend class RunCheck;
 
   RunFile();
-  Found read_entry(const LeafEntry& entry, RunPages::Page& page, uint64_t read_lsn, Hit* hit) const;
-  Found read_at(uint64_t locator, std::string_view key, uint64_t read_lsn, Hit* hit, bool* same_key) const;
+  [[gnu::always_inline]] inline Found read_entry(const LeafEntry& entry, RunPages::Page& page,
+                                                 uint64_t read_lsn, Hit* hit) const;
+  [[gnu::always_inline]] inline Found read_at(uint64_t locator, std::string_view key, uint64_t read_lsn,
+                                              Hit* hit, bool* same_key) const;
   Found find_in_order(std::string_view key, uint64_t read_lsn, Hit* hit) const;
   /// The leaf that holds `key` if the file does; where seeks begin.
   Status find_leaf(std::string_view key, uint32_t* leaf) const;
@@ -98,6 +100,7 @@ class RunFile {
 
   RunFileInfo info_;
   std::unique_ptr<Footer> footer_;
+  uint32_t locator_offset_bits_ = 0;
   std::unique_ptr<RunPages> pages_;
   std::unique_ptr<Fences> fences_;
 };

@@ -60,7 +60,7 @@ inline constexpr uint64_t kLargeLeafEntryBytes = 256;
 inline constexpr uint64_t kLeafStartMax = 65536 * kUnitBytes;
 inline constexpr uint64_t kEntryAlignment = 4;
 inline constexpr uint64_t kValueAlignment = 8;
-inline constexpr uint64_t kValueBytesMax = 1u << 30;
+inline constexpr uint64_t kRunValueBytesMax = 1u << 30;
 inline constexpr uint64_t kJumboBytesMax = 1ull << 31;
 
 enum class PageKind : uint8_t { leaf = 1, jumbo = 2, index = 3 };
@@ -92,8 +92,8 @@ static_assert(sizeof(ValueRef) == 16);
 
 // Point index.
 
-inline constexpr int kRunBucketSlots = 12;
-inline constexpr int kLocatorBits = 26;
+inline constexpr uint32_t kRunBucketSlots = 12;
+inline constexpr uint32_t kLocatorBits = 26;
 inline constexpr uint64_t kIndexHeaderBytes = 64;
 inline constexpr uint64_t kBucketsPerPage = 63;
 
@@ -115,19 +115,21 @@ inline uint8_t fingerprint_class(uint16_t fingerprint) {
   return static_cast<uint8_t>(1u << (fingerprint >> 13));
 }
 
-/// Bits of a locator that are the offset / 4 in the leaf.
-inline int locator_offset_bits(uint64_t leaf_bytes) { return leaf_bytes == kSmallLeafBytes ? 10 : 12; }
+/// How many bits of a locator are the offset / 4 in the leaf.
+inline uint32_t locator_offset_bits(uint64_t leaf_bytes) { return leaf_bytes == kSmallLeafBytes ? 10 : 12; }
 static_assert(kSmallLeafBytes / kEntryAlignment == 1 << 10 && kLargeLeafBytes / kEntryAlignment == 1 << 12);
 
+// Leaves are aligned to their size, so a leaf's number of units has as many zeros below as its offsets have
+// bits more.
 inline uint32_t make_locator(uint64_t page_number, uint64_t offset, uint64_t leaf_bytes) {
-  return static_cast<uint32_t>((page_number / (leaf_bytes / kUnitBytes)) << locator_offset_bits(leaf_bytes) |
-                               offset / kEntryAlignment);
+  const uint32_t bits = locator_offset_bits(leaf_bytes);
+  return static_cast<uint32_t>(page_number >> (bits - 10) << bits | offset / kEntryAlignment);
 }
-inline uint64_t locator_page(uint64_t locator, uint64_t leaf_bytes) {
-  return (locator >> locator_offset_bits(leaf_bytes)) * (leaf_bytes / kUnitBytes);
+inline uint64_t locator_page(uint64_t locator, uint32_t offset_bits) {
+  return locator >> offset_bits << (offset_bits - 10);
 }
-inline uint64_t locator_offset(uint64_t locator, uint64_t leaf_bytes) {
-  return (locator & ((1u << locator_offset_bits(leaf_bytes)) - 1)) * kEntryAlignment;
+inline uint64_t locator_offset(uint64_t locator, uint32_t offset_bits) {
+  return (locator & ((1u << offset_bits) - 1)) * kEntryAlignment;
 }
 
 // Fences.

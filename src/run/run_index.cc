@@ -75,10 +75,10 @@ bool RunIndexBuilder::place(uint32_t key) {
 }
 
 void RunIndexBuilder::encode(const Bucket& bucket, char* to) const {
-  for (int slot = 0; slot < bucket.used; ++slot) {
+  for (uint32_t slot = 0; slot < bucket.used; ++slot) {
     const Key& key = keys_[bucket.keys[slot]];
     store<uint16_t>(to + slot * 2, fingerprint(key.hash));
-    const int bit = slot * kLocatorBits;
+    const uint32_t bit = slot * kLocatorBits;
     char* word = to + offsetof(RunBucket, locators) + bit / 8;
     store<uint32_t>(word, load<uint32_t>(word) | key.locator << bit % 8);
   }
@@ -102,7 +102,7 @@ Status RunIndexBuilder::write(RunOutput& output, uint64_t file_id) const {
     for (uint64_t i = 0; i < count; ++i) {
       if (done + i + 1 < buckets_.size()) {
         const Bucket& ahead = buckets_[done + i + 1];
-        for (int slot = 0; slot < ahead.used; ++slot) __builtin_prefetch(&keys_[ahead.keys[slot]]);
+        for (uint32_t slot = 0; slot < ahead.used; ++slot) __builtin_prefetch(&keys_[ahead.keys[slot]]);
       }
       encode(buckets_[done + i], *page + kIndexHeaderBytes + i * sizeof(RunBucket));
     }

@@ -20,37 +20,39 @@ namespace lightning {
 /// The slots of one bucket that may hold a fingerprint.
 class BucketMatches {
  public:
-  BucketMatches(const char* bucket, uint16_t fingerprint) : bucket_(bucket) {
-    constexpr uint64_t kOnes = 0x0001000100010001ull;
-    constexpr uint64_t kLows = 0x7fff7fff7fff7fffull;
-    for (int word = 0; word < 3; ++word) {
-      const uint64_t difference = load<uint64_t>(bucket + word * 8) ^ (fingerprint * kOnes);
-      const uint64_t zero =
-          ~(((difference & kLows) + kLows) | difference | kLows);  // bit 15 of each equal lane
-      found_ |= zero >> word;
-    }
-  }
+  BucketMatches(const char* bucket, uint16_t fingerprint)
+      : bucket_(bucket),
+        found_(equal_lanes(bucket, fingerprint) | equal_lanes(bucket + 8, fingerprint) >> 1 |
+               equal_lanes(bucket + 16, fingerprint) >> 2) {}
 
   /// The next locator, 0 when there is none.
   uint32_t next() {
     while (found_ != 0) {
-      const int bit = __builtin_ctzll(found_);
+      const auto bit = static_cast<uint32_t>(__builtin_ctzll(found_));
       found_ &= found_ - 1;
-      const int slot = (15 - bit % 16) * 4 + bit / 16;
+      const uint32_t slot = (15 - bit % 16) * 4 + bit / 16;
       if (const uint32_t locator = bucket_locator(bucket_, slot); locator != 0) return locator;
     }
     return 0;
   }
 
-  static uint32_t bucket_locator(const char* bucket, int slot) {
-    const int bit = slot * kLocatorBits;
+  static uint32_t bucket_locator(const char* bucket, uint32_t slot) {
+    const uint32_t bit = slot * kLocatorBits;
     return load<uint32_t>(bucket + offsetof(RunBucket, locators) + bit / 8) >> bit % 8 &
            ((1u << kLocatorBits) - 1);
   }
 
  private:
+  /// Bit 15 of each of four fingerprints that is equal.
+  static uint64_t equal_lanes(const char* fingerprints, uint16_t fingerprint) {
+    constexpr uint64_t kOnes = 0x0001000100010001ull;
+    constexpr uint64_t kLows = 0x7fff7fff7fff7fffull;
+    const uint64_t difference = load<uint64_t>(fingerprints) ^ (fingerprint * kOnes);
+    return ~(((difference & kLows) + kLows) | difference | kLows);
+  }
+
   const char* bucket_;
-  uint64_t found_ = 0;
+  uint64_t found_;  // slot i: bit 15 - i / 4 of lane i % 4
 };
 // The last locator ends with its bucket, as does the word that it is read from.
 static_assert(offsetof(RunBucket, locators) + 11 * kLocatorBits / 8 + 4 == offsetof(RunBucket, overflow));

@@ -59,7 +59,7 @@ Status RunWriter::check(std::string_view key, std::span<const Version> versions)
   if (full()) return Status(StatusCode::invalid_argument, "the run file is full");
   if (versions.empty()) return Status(StatusCode::invalid_argument, "a key without a version");
   for (size_t i = 0; i < versions.size(); ++i) {
-    if (versions[i].value.size() > kValueBytesMax)
+    if (versions[i].value.size() > kRunValueBytesMax)
       return Status(StatusCode::invalid_argument, "the size of a value");
     if (i > 0 && versions[i].lsn >= versions[i - 1].lsn) {
       return Status(StatusCode::invalid_argument, "a key's versions must stand newest first");

@@ -1,0 +1,310 @@
+#include "run/run_file.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "io/scratch_directory.h"
+#include "run/run_test_support.h"
+#include "testing/random.h"
+
+namespace lightning {
+namespace {
+
+std::string random_bytes(Random& random, size_t size) {
+  std::string bytes(size, '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random.next());
+  return bytes;
+}
+
+/// Every key and some absent ones, by point reads in both forms, at several read LSNs.
+void expect_reads(const RunFile& run, const RunModel& model, const std::vector<uint64_t>& read_lsns) {
+  for (const uint64_t read_lsn : read_lsns) {
+    for (const auto& [key, versions] : model) {
+      const std::string expected = model_text(model, key, read_lsn);
+      ASSERT_EQ(found_text(run, key, read_lsn), expected) << key.size();
+      ASSERT_EQ(found_text(run, key, read_lsn, true), expected) << key.size();
+      for (const std::string& near : {key + '\0', key.substr(0, key.size() - 1), "~" + key}) {
+        if (near.empty()) continue;
+        ASSERT_EQ(found_text(run, near, read_lsn), model_text(model, near, read_lsn));
+        ASSERT_EQ(found_text(run, near, read_lsn, true), model_text(model, near, read_lsn));
+      }
+    }
+  }
+}
+
+void expect_scan(const RunFile& run, const RunModel& model, uint64_t read_lsn) {
+  const std::unique_ptr<SourceCursor> cursor = run.cursor(read_lsn);
+  cursor->seek_first();
+  for (const auto& [key, versions] : model) {
+    const ModelVersion* version = visible_in(versions, read_lsn);
+    if (version == nullptr) continue;
+    ASSERT_TRUE(cursor->valid()) << cursor->status().to_string();
+    ASSERT_EQ(cursor->key(), key);
+    ASSERT_EQ(cursor->value(), version->value);
+    ASSERT_EQ(cursor->kind(), version->kind);
+    std::vector<Version> all;
+    cursor->collect_versions(&all);
+    ASSERT_EQ(all.size(), versions.size());
+    for (size_t i = 0; i < all.size(); ++i) {
+      ASSERT_EQ(all[i].lsn, versions[i].lsn);
+      ASSERT_EQ(all[i].kind, versions[i].kind);
+      ASSERT_EQ(all[i].value, versions[i].value);
+    }
+    cursor->next();
+  }
+  ASSERT_FALSE(cursor->valid());
+  ASSERT_TRUE(cursor->status().ok()) << cursor->status().to_string();
+}
+
+/// Writes the model with and without point index and reads it mapped and not.
+void expect_round_trip(const RunModel& model, const std::vector<uint64_t>& read_lsns,
+                       uint64_t value_separation = 1024) {
+  for (const bool point_index : {true, false}) {
+    MemoryDirectory directory;
+    Result<RunFileInfo> info =
+        write_run(directory, model, {.value_separation = value_separation, .point_index = point_index});
+    ASSERT_TRUE(info.ok()) << info.status().to_string();
+    ASSERT_EQ(info->entries, model.size());
+    ASSERT_EQ(info->smallest, model.begin()->first);
+    ASSERT_EQ(info->largest, model.rbegin()->first);
+    ASSERT_EQ(info->size, directory.bytes(run_file_name(kTestRunId)).size());
+    for (const bool mapped : {true, false}) {
+      Result<std::shared_ptr<const RunFile>> run = RunFile::open(directory, *info, mapped);
+      ASSERT_TRUE(run.ok()) << run.status().to_string();
+      const Status verified = (*run)->verify();
+      ASSERT_TRUE(verified.ok()) << verified.to_string();
+      ASSERT_NO_FATAL_FAILURE(expect_reads(**run, model, read_lsns));
+      for (const uint64_t read_lsn : read_lsns) ASSERT_NO_FATAL_FAILURE(expect_scan(**run, model, read_lsn));
+    }
+  }
+}
+
+TEST(RunFile, OneKey) {
+  expect_round_trip({{std::string(1, '\0'), {put_of("")}}}, {1, kReadAllLsn});
+  expect_round_trip({{"k", {removal()}}}, {1});
+  expect_round_trip({{std::string(65'540, 'k'), {put_of("v")}}}, {1});
+}
+
+TEST(RunFile, ShortKeysAndValues) {
+  RunModel model;
+  for (int i = 0; i < 5000; ++i)
+    model[std::string(1, '\0') + std::to_string(i)] = {put_of(std::to_string(i * i))};
+  expect_round_trip(model, {1});
+}
+
+TEST(RunFile, OddSizes) {
+  Random random(20);
+  RunModel model;
+  for (const size_t key_size : {1, 2, 127, 128, 4000, 4070, 16'000, 16'384, 40'000, 65'540}) {
+    for (const size_t value_size : {0, 1, 127, 128, 1023, 1024, 1025, 4096, 70'000}) {
+      model[random_bytes(random, key_size)] = {put_of(random_bytes(random, value_size))};
+    }
+  }
+  expect_round_trip(model, {1});
+  expect_round_trip(model, {1}, 0);
+  expect_round_trip(model, {1}, 1 << 20);
+}
+
+// The first entries choose the size of all leaves; then come others.
+TEST(RunFile, LargeEntriesAfterSmallAndTheOtherWay) {
+  for (const bool small_first : {true, false}) {
+    RunModel model;
+    for (int i = 0; i < 400; ++i) {
+      const bool small = (i < 200) == small_first;
+      model["key" + std::to_string(1000 + i)] = {put_of(std::string(small ? 5 : 900, static_cast<char>(i)))};
+    }
+    expect_round_trip(model, {1});
+  }
+}
+
+TEST(RunFile, LargeValues) {
+  Random random(30);
+  RunModel model;
+  for (const size_t size : {1u << 20, 2u << 20, (2u << 20) + 1, 3u << 20, 8u << 20}) {
+    model["big" + std::to_string(size)] = {put_of(random_bytes(random, size))};
+    model["big" + std::to_string(size) + "small"] = {put_of("x")};
+  }
+  expect_round_trip(model, {1});
+}
+
+// Keys of several keyspaces, long shared prefixes, prefixes of one another.
+TEST(RunFile, SharedPrefixes) {
+  Random random(40);
+  RunModel model;
+  const std::string site =
+      "https://www.example.org/a/rather/long/path/that/goes/on/and/on/beyond/what/a/fence/holds/";
+  for (int i = 0; i < 2000; ++i) {
+    const std::string number = std::to_string(random.below(100'000));
+    model['\0' + site + number] = {put_of(number)};
+    model['\0' + site + std::string(random.below(200), 'a')] = {put_of(number)};
+    model['\1' + number] = {put_of("second keyspace")};
+    model[std::string("\xfb\0\0\1\0", 5) + std::string(random.below(80), '\0') + number] = {
+        put_of("long id")};
+  }
+  expect_round_trip(model, {1});
+}
+
+// Fences that would be tens of kilobytes each.
+TEST(RunFile, HugeSharedPrefixes) {
+  RunModel model;
+  for (int i = 0; i < 60; ++i)
+    model[std::string(65'000, 'p') + std::to_string(i)] = {put_of(std::to_string(i))};
+  expect_round_trip(model, {1});
+  model.clear();
+  for (int i = 0; i < 3000; ++i)
+    model[std::string(300, 'p') + std::to_string(i)] = {put_of(std::to_string(i))};
+  expect_round_trip(model, {1});
+}
+
+TEST(RunFile, VersionsAreSeenByTheirReaders) {
+  const RunModel model = {
+      {"a", {put_of("only", 10)}},
+      {"b", {put_of("third", 30), put_of("second", 20), put_of("first", 10)}},
+      {"c", {removal(30), put_of("before", 20)}},
+      {"d", {put_of("after", 30), removal(20)}},
+      {"e", {put_of("new", 30), put_of("settled")}},
+      {"f", {put_of("settled")}},
+      {"g", {put_of(std::string(5000, 'x'), 30), put_of(std::string(3000, 'y'), 20), put_of("", 10)}},
+  };
+  struct Row {
+    std::string key;
+    uint64_t read_lsn;
+    std::string found;
+  };
+  const std::vector<Row> rows = {
+      {"a", 10, "absent"},
+      {"a", 11, "=only@10"},
+      {"b", 10, "absent"},
+      {"b", 11, "=first@10"},
+      {"b", 20, "=first@10"},
+      {"b", 21, "=second@20"},
+      {"b", 31, "=third@30"},
+      {"b", kReadAllLsn, "=third@30"},
+      {"c", 20, "absent"},
+      {"c", 21, "=before@20"},
+      {"c", 31, "removed@30"},
+      {"d", 20, "absent"},
+      {"d", 21, "removed@20"},
+      {"d", 31, "=after@30"},
+      {"e", 1, "=settled@0"},
+      {"e", 30, "=settled@0"},
+      {"e", 31, "=new@30"},
+      {"f", 0, "=settled@0"},
+      {"f", 1, "=settled@0"},
+      {"g", 11, "=@10"},
+      {"g", 30, "=" + std::string(3000, 'y') + "@20"},
+      {"g", 40, "=" + std::string(5000, 'x') + "@30"},
+  };
+  MemoryDirectory directory;
+  Result<RunFileInfo> info = write_run(directory, model, {});
+  ASSERT_TRUE(info.ok());
+  EXPECT_EQ(info->removals, 1u);
+  for (const bool mapped : {true, false}) {
+    Result<std::shared_ptr<const RunFile>> run = RunFile::open(directory, *info, mapped);
+    ASSERT_TRUE(run.ok());
+    for (const Row& row : rows) EXPECT_EQ(found_text(**run, row.key, row.read_lsn), row.found) << row.key;
+  }
+  expect_round_trip(model, {0, 1, 10, 11, 20, 21, 30, 31, kReadAllLsn});
+}
+
+// An entry outgrows its leaf.
+TEST(RunFile, ManyVersionsOfOneKey) {
+  RunModel model;
+  for (int i = 0; i < 50; ++i) model["k" + std::to_string(i)] = {put_of("v")};
+  std::vector<ModelVersion>& versions = model["k25+"];
+  for (uint64_t lsn = 3000; lsn > 0; lsn -= 3) {
+    const std::string value(lsn % 7 == 0 ? 1500 : lsn % 90, static_cast<char>(lsn));
+    versions.push_back(lsn % 11 == 0 ? removal(lsn) : put_of(value, lsn));
+  }
+  expect_round_trip(model, {1, 2, 3, 4, 5, 1500, 2997, 3001});
+}
+
+TEST(RunFile, RandomModels) {
+  for (uint64_t seed = 1; seed <= 25; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed);
+    RunModel model;
+    const uint64_t keys = 1 + random.below(1500);
+    const uint64_t value_max = 1 + random.below(random.chance(0.3) ? 3000 : 150);
+    const uint64_t alphabet = 1 + random.below(random.chance(0.5) ? 2 : 255);
+    for (uint64_t i = 0; i < keys; ++i) {
+      std::string key;
+      for (uint64_t size = 1 + random.below(24); size > 0; --size)
+        key += static_cast<char>(random.below(alphabet));
+      std::vector<ModelVersion> versions;
+      uint64_t lsn = random.chance(0.8) ? kSettledLsn : 1 + random.below(1000);
+      do {
+        versions.push_back(random.chance(0.2) ? removal(lsn)
+                                              : put_of(random_bytes(random, random.below(value_max)), lsn));
+        lsn = lsn == 0 ? 0 : random.below(lsn);
+      } while (lsn != 0 && random.chance(0.7));
+      model[key] = versions;
+    }
+    ASSERT_NO_FATAL_FAILURE(expect_round_trip(model, {1, 500, kReadAllLsn}));
+  }
+}
+
+TEST(RunFile, MappedByTheSystem) {
+  ScratchDirectory scratch;
+  Result<std::unique_ptr<Directory>> directory = posix_env().files().open_directory(scratch.path(), false);
+  ASSERT_TRUE(directory.ok());
+  RunModel model;
+  for (int i = 0; i < 50'000; ++i) model["key" + std::to_string(i)] = {put_of(std::string(60 + i % 50, 'v'))};
+  model["large"] = {put_of(std::string(5 << 20, 'l'))};
+  Result<RunFileInfo> info = write_run(**directory, model, {});
+  ASSERT_TRUE(info.ok()) << info.status().to_string();
+  for (const bool mapped : {true, false}) {
+    Result<std::shared_ptr<const RunFile>> run = RunFile::open(**directory, *info, mapped);
+    ASSERT_TRUE(run.ok()) << run.status().to_string();
+    EXPECT_EQ((*run)->mapped_bytes(), mapped ? info->size : 0);
+    EXPECT_TRUE((*run)->verify().ok());
+    expect_scan(**run, model, 1);
+    EXPECT_EQ(found_text(**run, "key777", 1), model_text(model, "key777", 1));
+  }
+}
+
+TEST(RunFile, SizeOnDisk) {
+  RunModel model;
+  for (int i = 0; i < 100'000; ++i) {
+    char key[18];
+    snprintf(key, sizeof(key), "%c%016d", 1, i);
+    model[key] = {put_of(std::string(100, 'v'))};
+  }
+  MemoryDirectory directory;
+  Result<RunFileInfo> info = write_run(directory, model, {});
+  ASSERT_TRUE(info.ok());
+  EXPECT_LT(info->size, info->raw_bytes * 107 / 100);
+}
+
+// Few large values among small entries do not leave a page's rest unused each.
+TEST(RunFile, GapsAreFilled) {
+  RunModel model;
+  for (int i = 0; i < 4000; ++i)
+    model[std::to_string(10'000 + i)] = {put_of(std::string(i % 30 == 0 ? 1200 : 90, 'v'))};
+  MemoryDirectory directory;
+  Result<RunFileInfo> info = write_run(directory, model, {});
+  ASSERT_TRUE(info.ok());
+  EXPECT_LT(info->size, info->raw_bytes * 130 / 100);
+}
+
+TEST(RunFile, ApproximateBytes) {
+  RunModel model;
+  for (int i = 0; i < 20'000; ++i) model[std::to_string(100'000 + i)] = {put_of(std::string(100, 'v'))};
+  MemoryDirectory directory;
+  Result<RunFileInfo> info = write_run(directory, model, {});
+  ASSERT_TRUE(info.ok());
+  const std::shared_ptr<const RunFile> run = *RunFile::open(directory, *info, true);
+  const uint64_t all = run->approximate_bytes("", "\xff");
+  EXPECT_GT(all, info->raw_bytes * 9 / 10);
+  EXPECT_LE(all, info->size);
+  EXPECT_NEAR(static_cast<double>(run->approximate_bytes("105000", "110000")), static_cast<double>(all) / 4,
+              2.0 * kUnitBytes);
+  EXPECT_EQ(run->approximate_bytes("11", "109999") + run->approximate_bytes("109999", "12"),
+            run->approximate_bytes("11", "12"));
+  EXPECT_EQ(run->approximate_bytes("2", "3"), 0u);
+  EXPECT_EQ(run->approximate_bytes("11", "10"), 0u);
+}
+
+}  // namespace
+}  // namespace lightning

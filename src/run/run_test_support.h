@@ -1,0 +1,170 @@
+// Test support: a directory of files in memory, whose bytes a test may change at will, and run files with a
+// model of them. Only for tests. Thread safety: externally synchronised.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/hash.h"
+#include "io/env.h"
+#include "run/run_file.h"
+#include "run/run_writer.h"
+
+namespace lightning {
+
+/// The bytes of each file by name, in a heap block of just their size, so that a sanitizer sees a read beyond
+/// them.
+struct MemoryFiles {
+  std::map<std::string, std::shared_ptr<std::vector<char>>> files;
+  bool faulted = false;  // what mappings answer
+};
+
+class MemoryRegion final : public MappedRegion {
+ public:
+  MemoryRegion(std::shared_ptr<std::vector<char>> bytes, uint64_t offset, uint64_t size, const bool* faulted)
+      : MappedRegion(bytes->data() + offset, size), bytes_(std::move(bytes)), faulted_(faulted) {}
+  Status populate(uint64_t, uint64_t) override { return Status(); }
+  void drop(uint64_t, uint64_t) override {}
+  bool faulted() const override { return *faulted_; }
+
+ private:
+  std::shared_ptr<std::vector<char>> bytes_;
+  const bool* faulted_;
+};
+
+class MemoryFile final : public File {
+ public:
+  MemoryFile(std::shared_ptr<std::vector<char>> bytes, const bool* faulted)
+      : bytes_(std::move(bytes)), faulted_(faulted) {}
+
+  Result<uint64_t> read(uint64_t offset, void* to, uint64_t size) override {
+    if (offset >= bytes_->size()) return uint64_t{0};
+    size = std::min<uint64_t>(size, bytes_->size() - offset);
+    std::memcpy(to, bytes_->data() + offset, size);
+    return size;
+  }
+  Status write(uint64_t offset, std::string_view bytes) override {
+    if (bytes_->size() < offset + bytes.size()) bytes_->resize(offset + bytes.size());
+    std::memcpy(bytes_->data() + offset, bytes.data(), bytes.size());
+    return Status();
+  }
+  Status sync() override { return Status(); }
+  Status allocate(uint64_t) override { return Status(StatusCode::not_supported, "allocate"); }
+  Status truncate(uint64_t size) override {
+    bytes_->resize(size);
+    return Status();
+  }
+  Result<uint64_t> size() override { return uint64_t{bytes_->size()}; }
+  Result<uint64_t> disk_bytes() override { return size(); }
+  bool recyclable() override { return false; }
+  void drop_cache(uint64_t, uint64_t) override {}
+  Result<std::unique_ptr<MappedRegion>> map(uint64_t offset, uint64_t size, MapMode) override {
+    return std::unique_ptr<MappedRegion>(new MemoryRegion(bytes_, offset, size, faulted_));
+  }
+
+ private:
+  std::shared_ptr<std::vector<char>> bytes_;
+  const bool* faulted_;
+};
+
+class MemoryDirectory final : public Directory {
+ public:
+  std::vector<char>& bytes(const std::string& name) { return *memory_.files.at(name); }
+  void set_faulted(bool faulted) { memory_.faulted = faulted; }
+
+  Result<std::unique_ptr<File>> open(const std::string& name, OpenMode mode) override {
+    const bool exists = memory_.files.contains(name);
+    if (mode == OpenMode::create && exists) return Status(StatusCode::already_exists, "exists", name, 0);
+    if (mode != OpenMode::create && !exists) return Status(StatusCode::not_found, "missing", name, 0);
+    std::shared_ptr<std::vector<char>>& bytes = memory_.files[name];
+    if (bytes == nullptr) bytes = std::make_shared<std::vector<char>>();
+    return std::unique_ptr<File>(new MemoryFile(bytes, &memory_.faulted));
+  }
+  Status remove(const std::string& name) override {
+    memory_.files.erase(name);
+    return Status();
+  }
+  Status rename(const std::string&, const std::string&) override { return unused(); }
+  Status link(const std::string&, Directory&, const std::string&) override { return unused(); }
+  Result<std::vector<FileInfo>> list() override { return unused(); }
+  Status sync() override { return Status(); }
+  Result<std::unique_ptr<DirectoryLock>> lock(const std::string&, LockMode) override { return unused(); }
+  Result<uint64_t> free_bytes() override { return unused(); }
+  const std::string& path() const override { return path_; }
+
+ private:
+  static Status unused() { return Status(StatusCode::not_supported, "not part of the fake"); }
+
+  MemoryFiles memory_;
+  const std::string path_ = "memory";
+};
+
+/// What a run file should hold: of each key its versions, newest first.
+struct ModelVersion {
+  uint64_t lsn = kSettledLsn;
+  EntryKind kind = EntryKind::put;
+  std::string value;
+};
+using RunModel = std::map<std::string, std::vector<ModelVersion>>;
+
+inline ModelVersion put_of(std::string value, uint64_t lsn = kSettledLsn) {
+  return {lsn, EntryKind::put, std::move(value)};
+}
+inline ModelVersion removal(uint64_t lsn = kSettledLsn) { return {lsn, EntryKind::remove, ""}; }
+
+/// The version that a read sees, null if none.
+inline const ModelVersion* visible_in(const std::vector<ModelVersion>& versions, uint64_t read_lsn) {
+  for (const ModelVersion& version : versions) {
+    if (version.lsn == kSettledLsn || version.lsn < read_lsn) return &version;
+  }
+  return nullptr;
+}
+
+inline constexpr uint64_t kTestRunId = 7;
+
+inline Result<RunFileInfo> write_run(Directory& directory, const RunModel& model,
+                                     const RunWriterOptions& options, uint64_t id = kTestRunId) {
+  Result<std::unique_ptr<RunWriter>> writer = RunWriter::create(directory, id, options);
+  if (!writer) return writer.status();
+  for (const auto& [key, versions] : model) {
+    std::vector<Version> shown;
+    for (const ModelVersion& version : versions) shown.push_back({version.lsn, version.kind, version.value});
+    if (Status s = (*writer)->add(key, shown); !s.ok()) return s;
+  }
+  return (*writer)->finish(1, 1000);
+}
+
+/// What find() says, for comparing: "absent", "removed", "=value@lsn" or the error's code.
+inline std::string found_text(const RunFile& run, std::string_view key, uint64_t read_lsn,
+                              bool staged = false) {
+  RunFile::Hit hit;
+  const uint64_t hash = hash_key(key);
+  RunFile::Found found;
+  if (staged) {
+    run.prefetch(hash);
+    found = run.find_at(run.locate(hash), key, hash, read_lsn, &hit);
+  } else {
+    found = run.find(key, hash, read_lsn, &hit);
+  }
+  if (found == RunFile::Found::absent) return "absent";
+  if (found == RunFile::Found::error) return std::string(status_code_name(hit.status.code()));
+  const std::string lsn = "@" + std::to_string(hit.lsn);
+  return hit.kind == EntryKind::remove ? "removed" + lsn : "=" + std::string(hit.value) + lsn;
+}
+
+inline std::string model_text(const RunModel& model, const std::string& key, uint64_t read_lsn) {
+  const auto at = model.find(key);
+  const ModelVersion* version = at == model.end() ? nullptr : visible_in(at->second, read_lsn);
+  if (version == nullptr) return "absent";
+  const std::string lsn = "@" + std::to_string(version->lsn);
+  return version->kind == EntryKind::remove ? "removed" + lsn : "=" + version->value + lsn;
+}
+
+}  // namespace lightning
