@@ -78,7 +78,7 @@ class [[nodiscard]] LIGHTNING_EXPORT Scan {
   std::default_sentinel_t end() const { return {}; }
 
  private:
-  bool first();
+  void start(CursorState& state);
   bool inside() const;
 
   std::unique_ptr<CursorState> cursor_;

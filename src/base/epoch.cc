@@ -127,6 +127,12 @@ size_t epoch_reclaim() {
   return all.waiting_count.fetch_sub(free_now.size(), std::memory_order_acq_rel) - free_now.size();
 }
 
+void epoch_synchronize() {
+  LIGHTNING_INVARIANT("E1", !inside_epoch());
+  const uint64_t epoch = epoch_detail::g_epoch.fetch_add(1, std::memory_order_seq_cst);
+  while (reclaim_limit() <= epoch) yield_thread();
+}
+
 void epoch_drain() {
   LIGHTNING_INVARIANT("E1", !inside_epoch());
   while (epoch_reclaim() != 0 || registry().freeing.load(std::memory_order_acquire) != 0) yield_thread();

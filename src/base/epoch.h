@@ -72,6 +72,9 @@ void epoch_retire(T* object) {
 /// Frees what can be freed now; returns how many objects still wait. Cheap when nothing waits.
 size_t epoch_reclaim();
 
+/// Waits until every epoch that was entered before this call was left. Not inside an epoch.
+void epoch_synchronize();
+
 /// Waits until everything retired before this call by any thread has been freed. Not inside an epoch.
 void epoch_drain();
 

@@ -71,6 +71,7 @@ inline bool marked(const char* record, uint64_t lsn, uint64_t salt, std::memory_
   auto* word = const_cast<uint64_t*>(reinterpret_cast<const uint64_t*>(record));
   return std::atomic_ref<uint64_t>(*word).load(order) == (lsn ^ salt);
 }
+inline RecordKind record_kind_of(const char* record) { return static_cast<RecordKind>(load<uint32_t>(record + 8) & 7); }
 inline uint32_t record_length_of(const char* record) { return load<uint32_t>(record + 8) & ~7u; }
 
 /// Reads a header of hostile bytes: mark, header checksum, and a length that fits into `room` bytes.

@@ -27,6 +27,17 @@ uint64_t scan_records(const Segment& segment, uint64_t from, uint64_t to, Fn&& f
   return at;
 }
 
+/// Calls `fn(lsn, header)` for each record below `to`, all of which were verified before.
+template <typename Fn>
+void for_each_record(const Segment& segment, uint64_t to, Fn&& fn) {
+  for (uint64_t at = segment.base_lsn(); at < to;) {
+    const char* record = segment.at(at);
+    const RecordHeader header{.kind = record_kind_of(record), .length = record_length_of(record), .durable = 0};
+    fn(at, header);
+    at += header.length;
+  }
+}
+
 /// The largest `durable` that any intact record header at or behind `from` states, 0 if none does.
 uint64_t durable_stated_from(const Segment& segment, uint64_t from);
 

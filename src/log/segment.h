@@ -123,6 +123,8 @@ class Segment {
   Status cut(uint64_t lsn);
   Result<uint64_t> disk_bytes() { return file_->disk_bytes(); }
   File& file() { return *file_; }
+  /// Nothing is written any more: the file, to be used for another segment.
+  std::unique_ptr<File> take_file() { return std::move(file_); }
 
  private:
   Segment() = default;

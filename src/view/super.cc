@@ -61,7 +61,7 @@ Status check_format(const char* from) {
                       std::to_string(kFormatVersion),
                   kSuperFileName, kVersionAt);
   }
-  if (const uint64_t unknown = load<uint64_t>(from + kFeaturesAt) & ~kKnownFeatures; unknown != 0) {
+  if (const uint64_t unknown = load<uint64_t>(from + kFeaturesAt) & ~kSuperFeaturesKnown; unknown != 0) {
     return Status(
         StatusCode::not_supported,
         "the database uses features (bits " + std::to_string(unknown) + ") that this build does not know",

@@ -38,7 +38,7 @@ inline constexpr int kSuperSlots = 4;
 inline constexpr uint64_t kSuperBytes = kSuperSlots * kSuperSlotBytes;
 inline constexpr uint64_t kSuperMagic = 0x4e544847494c4244ull;  // "DBLIGHTN"
 inline constexpr uint32_t kFormatVersion = 1;
-inline constexpr uint64_t kKnownFeatures = 0;
+inline constexpr uint64_t kSuperFeaturesKnown = 0;
 
 struct SuperRecord {
   uint64_t generation = 0;

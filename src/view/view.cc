@@ -17,7 +17,7 @@ Status MemSource::order_up_to(uint64_t lsn) const {
     for (uint64_t at = from; at < to;) {
       const char* record = segment->data() + at;
       const uint32_t length = record_length_of(record);
-      if ((load<uint32_t>(record + 8) & 7) == static_cast<uint32_t>(RecordKind::commit)) {
+      if (record_kind_of(record) == RecordKind::commit) {
         for_each_entry(record, length, [&](uint64_t offset, const LogEntry&) {
           names->push_back(static_cast<uint32_t>((at + offset) / kLogAlignment));
         });

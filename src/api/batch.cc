@@ -1,0 +1,43 @@
+#include <lightning/batch.h>
+#include <lightning/keyspace.h>
+
+#include "format/batch_codec.h"
+#include "format/internal_key.h"
+
+namespace lightning {
+
+void WriteBatch::put(std::string_view key, std::string_view value) {
+  append(static_cast<uint8_t>(EntryKind::put), kDefaultKeyspaceId, key, value);
+}
+
+void WriteBatch::remove(std::string_view key) {
+  append(static_cast<uint8_t>(EntryKind::remove), kDefaultKeyspaceId, key, {});
+}
+
+void WriteBatch::put(const Keyspace& keyspace, std::string_view key, std::string_view value) {
+  append(static_cast<uint8_t>(EntryKind::put), keyspace.id(), key, value);
+}
+
+void WriteBatch::remove(const Keyspace& keyspace, std::string_view key) {
+  append(static_cast<uint8_t>(EntryKind::remove), keyspace.id(), key, {});
+}
+
+void WriteBatch::append(uint8_t kind, uint32_t keyspace_id, std::string_view key, std::string_view value) {
+  char head[1 + 2 * kVarint64BytesMax + kKeyspaceIdBytesMax];
+  char* to = head;
+  *to++ = static_cast<char>(kind);
+  to = put_varint(to, keyspace_prefix_size(keyspace_id) + key.size());
+  to = put_varint(to, value.size());
+  to = put_keyspace_prefix(to, keyspace_id);
+  encoded_.append(head, to);
+  encoded_.append(key);
+  encoded_.append(value);
+  ++count_;
+}
+
+void WriteBatch::clear() {
+  encoded_.clear();
+  count_ = 0;
+}
+
+}  // namespace lightning

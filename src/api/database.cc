@@ -1,0 +1,108 @@
+#include <lightning/database.h>
+
+#include "api/guarded.h"
+#include "api/open_in.h"
+#include "engine/snapshot_state.h"
+
+namespace lightning {
+
+namespace {
+Status closed_handle() { return Status(StatusCode::closed, "the handle holds no database"); }
+}  // namespace
+
+Result<Database> open_in(Env& env, const std::string& directory, const Options& options, OpenKind kind) {
+  return guarded([&]() -> Result<Database> {
+    Result<std::shared_ptr<Engine>> engine = Engine::open(env, directory, options, kind);
+    if (!engine) return engine.status();
+    return Database(*std::move(engine));
+  });
+}
+
+Result<Database> Database::open(const std::string& directory, const Options& options) {
+  return open_in(posix_env(), directory, options, options.create ? OpenKind::open_or_create : OpenKind::open);
+}
+
+Result<Database> Database::create(const std::string& directory, const Options& options) {
+  return open_in(posix_env(), directory, options, OpenKind::create);
+}
+
+Database::Database(std::shared_ptr<Engine> engine) : Keyspace(std::move(engine), kDefaultKeyspaceId) {}
+
+Database& Database::operator=(Database&& other) noexcept {
+  if (this != &other) {
+    (void)close();
+    engine_ = std::move(other.engine_);
+  }
+  return *this;
+}
+
+Database::~Database() { (void)close(); }
+
+Status Database::close() {
+  const std::shared_ptr<Engine> engine = std::move(engine_);
+  engine_ = nullptr;
+  if (engine == nullptr) return closed_handle();
+  return guarded([&] { return engine->close(); });
+}
+
+Status Database::write(const WriteBatch& batch, const WriteOptions& options) {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->write(batch.encoded(), batch.count(), options); });
+}
+
+Result<Snapshot> Database::snapshot() const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&]() -> Result<Snapshot> {
+    Result<std::shared_ptr<const SnapshotState>> state = engine_->snapshot();
+    if (!state) return state.status();
+    return Snapshot(*std::move(state));
+  });
+}
+
+Result<Keyspace> Database::keyspace(std::string_view name, bool create) {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&]() -> Result<Keyspace> {
+    Result<uint32_t> id = engine_->keyspace(name, create);
+    if (!id) return id.status();
+    return Keyspace(engine_, *id);
+  });
+}
+
+Status Database::drop_keyspace(std::string_view name) {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->drop_keyspace(name); });
+}
+
+Result<std::vector<std::string>> Database::keyspaces() const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->keyspaces(); });
+}
+
+Status Database::sync() {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->sync(); });
+}
+
+Status Database::flush() {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->flush(); });
+}
+
+Status Database::compact() {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->compact(); });
+}
+
+Result<Stats> Database::stats() const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->stats(); });
+}
+
+Status Database::background_error() const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->background_error(); });
+}
+
+uint64_t Snapshot::lsn() const { return state_ == nullptr ? 0 : state_->lsn(); }
+
+}  // namespace lightning

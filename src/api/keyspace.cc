@@ -1,0 +1,108 @@
+#include <lightning/keyspace.h>
+
+#include "api/guarded.h"
+#include "engine/cursor_state.h"
+#include "engine/engine.h"
+
+namespace lightning {
+
+namespace {
+
+Status closed_handle() { return Status(StatusCode::closed, "the handle holds no database"); }
+
+// The first key behind every key that begins with `prefix`; empty when there is none.
+std::string prefix_end(std::string_view prefix) {
+  std::string end(prefix);
+  while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
+  if (!end.empty()) ++end.back();
+  return end;
+}
+
+}  // namespace
+
+Status Keyspace::put(std::string_view key, std::string_view value, const WriteOptions& options) {
+  if (engine_ == nullptr) [[unlikely]] return closed_handle();
+  return guarded([&] { return engine_->put(id_, key, value, options); });
+}
+
+Status Keyspace::remove(std::string_view key, const WriteOptions& options) {
+  if (engine_ == nullptr) [[unlikely]] return closed_handle();
+  return guarded([&] { return engine_->remove(id_, key, options); });
+}
+
+Lookup Keyspace::get(std::string_view key, const ReadOptions& options) const {
+  Value value;
+  Lookup found = get(key, value, options);
+  return Lookup(found.status(), static_cast<bool>(found), std::move(value));
+}
+
+Lookup Keyspace::get(std::string_view key, Value& reused, const ReadOptions& options) const {
+  if (engine_ == nullptr) [[unlikely]] return Lookup(closed_handle(), false);
+  Status status;
+  Found found = Found::error;
+  const Status thrown = guarded([&]() -> Status {
+    found = engine_->get(id_, key, options, &reused, &status);
+    return {};
+  });
+  if (!thrown.ok()) [[unlikely]] return Lookup(thrown, false);
+  if (found == Found::found) return Lookup(true, reused);
+  return Lookup(std::move(status), false);
+}
+
+Lookup Keyspace::contains(std::string_view key, const ReadOptions& options) const {
+  if (engine_ == nullptr) [[unlikely]] return Lookup(closed_handle(), false);
+  Status status;
+  bool found = false;
+  const Status thrown = guarded([&]() -> Status {
+    found = engine_->get(id_, key, options, nullptr, &status) == Found::found;
+    return {};
+  });
+  return Lookup(thrown.ok() ? std::move(status) : thrown, found);
+}
+
+Status Keyspace::get_many(std::span<const std::string_view> keys, std::span<Value> values,
+                          const ReadOptions& options) const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->get_many(id_, keys, values, options); });
+}
+
+namespace {
+
+std::unique_ptr<CursorState> make_cursor(const std::shared_ptr<Engine>& engine, uint32_t id,
+                                         const ReadOptions& options) {
+  if (engine == nullptr) return std::make_unique<CursorState>(closed_handle());
+  try {
+    return engine->cursor(id, options);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
+}  // namespace
+
+Cursor Keyspace::cursor(const ReadOptions& options) const { return Cursor(make_cursor(engine_, id_, options)); }
+
+Scan Keyspace::scan(const ReadOptions& options) const {
+  return Scan(make_cursor(engine_, id_, options), {}, {}, false);
+}
+
+Scan Keyspace::scan(std::string_view from, std::string_view to, const ReadOptions& options) const {
+  return Scan(make_cursor(engine_, id_, options), std::string(from), std::string(to), true);
+}
+
+Scan Keyspace::scan_from(std::string_view from, const ReadOptions& options) const {
+  return Scan(make_cursor(engine_, id_, options), std::string(from), {}, false);
+}
+
+Scan Keyspace::scan_prefix(std::string_view prefix, const ReadOptions& options) const {
+  std::string end = prefix_end(prefix);
+  const bool bounded = !end.empty();
+  return Scan(make_cursor(engine_, id_, options), std::string(prefix), std::move(end), bounded);
+}
+
+Result<uint64_t> Keyspace::approximate_size(std::string_view from, std::string_view to) const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->approximate_size(id_, from, to); });
+}
+
+}  // namespace lightning

@@ -1,0 +1,15 @@
+// Opening a database with a given Env, for tests: what Database::open and Database::create do with posix_env().
+#pragma once
+
+#include <lightning/database.h>
+
+#include <string>
+
+#include "engine/engine.h"
+#include "io/env.h"
+
+namespace lightning {
+
+Result<Database> open_in(Env& env, const std::string& directory, const Options& options, OpenKind kind);
+
+}  // namespace lightning

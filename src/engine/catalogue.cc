@@ -1,0 +1,68 @@
+#include "engine/catalogue.h"
+
+#include "base/coding.h"
+
+namespace lightning {
+
+uint32_t Catalogue::find(std::string_view name) const {
+  MutexLock lock(mutex_);
+  const auto found = ids_.find(name);
+  return found == ids_.end() ? 0 : found->second;
+}
+
+std::vector<std::string> Catalogue::names() const {
+  std::vector<std::string> all;
+  MutexLock lock(mutex_);
+  for (const auto& [name, id] : ids_) all.push_back(name);
+  return all;
+}
+
+void Catalogue::add(std::string_view name, uint32_t id) {
+  MutexLock lock(mutex_);
+  ids_.emplace(name, id);
+}
+
+void Catalogue::drop(std::string_view name, uint32_t id) {
+  MutexLock lock(mutex_);
+  ids_.erase(std::string(name));
+  note_dropped(id);
+}
+
+void Catalogue::note_dropped(uint32_t id) {
+  const std::vector<uint32_t>* before = dropped_.load(std::memory_order_relaxed);
+  auto* after = before == nullptr ? new std::vector<uint32_t>() : new std::vector<uint32_t>(*before);
+  after->insert(std::lower_bound(after->begin(), after->end(), id), id);
+  dropped_.store(after, std::memory_order_release);
+  if (before != nullptr) epoch_retire(before);
+}
+
+Status Catalogue::load(std::string_view key, std::string_view value) {
+  const Status bad(StatusCode::corruption, "an entry of the catalogue of keyspaces is malformed");
+  if (key.size() >= 2 && key[0] == 'n') {
+    uint32_t id = 0;
+    if (get_varint(value.data(), value.data() + value.size(), &id) != value.data() + value.size()) return bad;
+    if (id < kFirstUserKeyspaceId) return bad;
+    add(key.substr(1), id);
+    return {};
+  }
+  if (key.size() == 5 && key[0] == 'd') {
+    MutexLock lock(mutex_);
+    note_dropped(__builtin_bswap32(lightning::load<uint32_t>(key.data() + 1)));
+    return {};
+  }
+  return bad;
+}
+
+std::string Catalogue::dropped_key(uint32_t id) {
+  std::string key = "d";
+  const uint32_t big_endian = __builtin_bswap32(id);
+  key.append(reinterpret_cast<const char*>(&big_endian), sizeof(big_endian));
+  return key;
+}
+
+std::string Catalogue::encode_id(uint32_t id) {
+  char bytes[kVarint32BytesMax];
+  return {bytes, put_varint(bytes, id)};
+}
+
+}  // namespace lightning

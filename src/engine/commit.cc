@@ -1,0 +1,245 @@
+// The only write path. The numbers are the steps of the commit protocol in docs/ARCHITECTURE.md.
+
+#include "base/check.h"
+#include "base/interleave.h"
+#include "engine/engine.h"
+#include "format/internal_key.h"
+#include <lightning/keyspace.h>
+
+namespace lightning {
+
+namespace {
+
+Status check_key(std::string_view key) {
+  if (key.size() <= kKeyBytesMax) return {};
+  return Status(StatusCode::invalid_argument, "a key is at most 65,535 bytes long");
+}
+
+Status check_value(std::string_view value) {
+  if (value.size() <= kValueBytesMax) return {};
+  return Status(StatusCode::invalid_argument, "a value is at most 1 GiB long");
+}
+
+// The limits of what was encoded without a check.
+Status check_batch(std::string_view encoded) {
+  if (encoded.size() > kBatchBytesMax) {
+    return Status(StatusCode::invalid_argument, "a batch is at most 1 GiB long when encoded");
+  }
+  BatchReader reader(encoded);
+  LogEntry entry;
+  while (reader.next(&entry)) {
+    uint32_t keyspace = 0;
+    if (Status status = check_key(entry.key.substr(parse_keyspace_prefix(entry.key, &keyspace))); !status.ok()) {
+      return status;
+    }
+    if (Status status = check_value(entry.value); !status.ok()) return status;
+  }
+  return {};
+}
+
+}  // namespace
+
+Status Engine::put(uint32_t keyspace, std::string_view key, std::string_view value, const WriteOptions& options) {
+  if (Status status = check_value(value); !status.ok()) return status;
+  return commit_one(keyspace, EntryKind::put, key, value, options);
+}
+
+Status Engine::remove(uint32_t keyspace, std::string_view key, const WriteOptions& options) {
+  return commit_one(keyspace, EntryKind::remove, key, {}, options);
+}
+
+Status Engine::commit_one(uint32_t keyspace, EntryKind kind, std::string_view key, std::string_view value,
+                          const WriteOptions& options) {
+  if (Status status = check_key(key); !status.ok()) return status;
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a write");
+  Operation operation{.entry = {kind, internal.view(), value}};
+  CommitPlan plan(operation);
+  return commit(plan, options);
+}
+
+Status Engine::write(std::string_view encoded, size_t operations, const WriteOptions& options) {
+  if (operations == 0) return refused();
+  if (Status status = check_batch(encoded); !status.ok()) return status;
+  CommitPlan plan(encoded, operations);
+  return commit(plan, options);
+}
+
+Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
+  if (plan.length() > kRecordLengthMax) [[unlikely]] {
+    return Status(StatusCode::invalid_argument, "a batch takes at most 4 GiB in the log");
+  }
+  const Durability durability =
+      options.durability == Durability::standard ? options_.durability : options.durability;
+  const bool mirror = durability == Durability::process;
+  uint64_t deadline = 0;  // asked of the clock only when there is something to wait for
+  for (;;) {
+    Outcome outcome;
+    Attempt attempt = try_commit(plan, mirror, &outcome);
+    if (attempt != Attempt::done && deadline == 0) deadline = deadline_of(options);
+    // The one who crossed the end is the one who publishes the end record.
+    if (outcome.end_record_length != 0) log_.publish(outcome.end_record_lsn, outcome.end_record_length);
+    if (attempt == Attempt::oversized) attempt = commit_oversized(plan, deadline, &outcome);
+    switch (attempt) {
+      case Attempt::failed:
+        return outcome.status;
+      case Attempt::need_segment:
+        if (Status status = switch_segment(outcome.segment_number, deadline); !status.ok()) return status;
+        continue;
+      case Attempt::again:
+      case Attempt::oversized:
+        continue;
+      case Attempt::done:
+        break;
+    }
+    const auto length = static_cast<uint32_t>(plan.length());
+    if (!outcome.published) log_.publish(outcome.lsn, length);
+    if (outcome.ahead) [[unlikely]] prepare_ahead();
+    if (outcome.faulted) [[unlikely]] {
+      log_.refuse(Status(StatusCode::io_error, "a mapped page of the log was lost",
+                         segment_file_name(outcome.segment_number), 0));
+    }
+    return wait_for(durability, outcome.lsn + plan.length());
+  }
+}
+
+// Steps 1 to 6, in one epoch, waiting for nothing but bucket locks, whose holders wait for nothing.
+Engine::Attempt Engine::try_commit(CommitPlan& plan, bool mirror, Outcome* outcome) {
+  EpochGuard epoch;
+  if (outcome->status = refused(); !outcome->status.ok()) [[unlikely]] return Attempt::failed;
+  if (outcome->status = check_keyspaces(plan); !outcome->status.ok()) [[unlikely]] return Attempt::failed;
+  const View* view = view_.load(std::memory_order_acquire);
+  if (view->active == nullptr) [[unlikely]] return Attempt::need_segment;
+  const MemSource& source = *view->active;
+  Segment& segment = *source.segment;
+  outcome->segment_number = segment.number();
+  if (plan.length() > segment.record_bytes_max()) [[unlikely]] return Attempt::oversized;
+  if (segment.full()) [[unlikely]] return Attempt::need_segment;
+
+  PointIndex& index = source.table->point_index();
+  if (outcome->status = plan.lock(index); !outcome->status.ok()) return Attempt::failed;  // 2
+  INTERLEAVE("commit.locked");
+  const Segment::Reserved reserved = segment.reserve(plan.length(), &outcome->lsn);  // 3
+  INTERLEAVE("commit.reserved");
+  if (reserved != Segment::Reserved::here) [[unlikely]] {
+    plan.unlock(index);
+    if (reserved == Segment::Reserved::crossed) close_segment(source, outcome->lsn, outcome);
+    return Attempt::need_segment;
+  }
+  fill(plan, source, outcome->lsn);  // 4, 5
+  plan.unlock(index);
+  INTERLEAVE("commit.unlocked");
+  segment.complete(outcome->lsn, static_cast<uint32_t>(plan.length()));  // 6
+  outcome->published = log_.publish_if_next(outcome->lsn, static_cast<uint32_t>(plan.length()));
+  if (mirror && outcome->published) segment.mirror_published(outcome->lsn + plan.length());
+  outcome->ahead = segment.take_ahead_trigger(outcome->lsn);
+  outcome->faulted = segment.faulted();
+  counters_.commits.add(1);
+  counters_.user_bytes_written.add(plan.user_bytes());
+  return Attempt::done;
+}
+
+void Engine::fill(CommitPlan& plan, const MemSource& source, uint64_t lsn) {
+  char* const record = source.segment->at(lsn);
+  const uint64_t salt = source.segment->salt();
+  PointIndex& index = source.table->point_index();
+  const auto length = static_cast<uint32_t>(plan.length());
+  const uint32_t first = static_cast<uint32_t>((lsn - source.segment->base_lsn()) / kLogAlignment);
+  put_record_header(record, RecordKind::commit, length, lsn, log_.durable(), salt);
+  char* end = record + kRecordHeaderBytes;
+  for (const Operation& operation : plan.operations()) {
+    char* const entry = record + operation.offset;
+    // The gap before the chain word; recycled memory may hold anything.
+    for (; end < entry - kEntryChainBytes; ++end) *end = 0;
+    store<uint32_t>(entry - kEntryChainBytes, index.head(operation.hash));
+    end = put_log_entry(entry, operation.entry.kind, operation.entry.key, operation.entry.value);
+    INTERLEAVE("commit.filled");
+    // Readers pass over it until it is published (I3: under the bucket's lock, in LSN order).
+    index.install(operation.hash, first + operation.offset / kLogAlignment);
+  }
+  for (; end < record + length; ++end) *end = 0;
+  seal_record_body(record, length, lsn, salt);
+}
+
+// The end record: from the reservation that did not fit to the segment's end.
+void Engine::close_segment(const MemSource& source, uint64_t lsn, Outcome* outcome) {
+  Segment& segment = *source.segment;
+  const auto length = static_cast<uint32_t>(segment.end_lsn() - lsn);
+  char* const record = segment.at(lsn);
+  put_record_header(record, RecordKind::end, length, lsn, log_.durable(), segment.salt());
+  const uint32_t bytes = record_bytes(RecordKind::end, length);
+  for (char* at = record + kRecordHeaderBytes; at < record + bytes; ++at) *at = 0;
+  seal_record_body(record, bytes, lsn, segment.salt());
+  segment.complete(lsn, bytes);
+  outcome->end_record_lsn = lsn;
+  outcome->end_record_length = length;
+}
+
+Engine::Attempt Engine::commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome) {
+  outcome->status = refused();
+  if (!outcome->status.ok()) return Attempt::failed;
+  MutexLock lock(switch_mutex_);
+  const std::shared_ptr<const View> view = this->view();
+  if (view->active != nullptr) {
+    // Nobody else switches meanwhile: take the rest of the active segment.
+    const MemSource& active = *view->active;
+    uint64_t lsn;
+    if (active.segment->reserve(active.segment->record_bytes_max() + 1, &lsn) == Segment::Reserved::crossed) {
+      close_segment(active, lsn, outcome);
+      log_.publish(outcome->end_record_lsn, outcome->end_record_length);
+    }
+  }
+  if (spare_ != nullptr) {
+    if (outcome->status = pass_over_spare(); !outcome->status.ok()) return Attempt::failed;
+  }
+  const uint64_t capacity = align_up(plan.length() + kEndRecordBytesMin, 4096);
+  if (outcome->status = wait_for_memory(capacity, deadline); !outcome->status.ok()) return Attempt::failed;
+  Result<std::shared_ptr<const MemSource>> source = make_source(capacity);
+  if (!source) {
+    outcome->status = source.status();
+    return Attempt::failed;
+  }
+  const MemSource& mine = **source;
+  // Range and buckets are taken before anybody else can see the segment (I3).
+  if (outcome->status = plan.lock(mine.table->point_index()); !outcome->status.ok()) return Attempt::failed;
+  mine.segment->reserve_first(plan.length());
+  outcome->lsn = mine.segment->base_lsn();
+  outcome->segment_number = mine.segment->number();
+  fill(plan, mine, outcome->lsn);
+  plan.unlock(mine.table->point_index());
+  mine.segment->complete(outcome->lsn, static_cast<uint32_t>(plan.length()));
+  activate(*source);
+  outcome->faulted = mine.segment->faulted();
+  counters_.commits.add(1);
+  counters_.user_bytes_written.add(plan.user_bytes());
+  return Attempt::done;
+}
+
+Status Engine::wait_for(Durability durability, uint64_t end_lsn) {
+  Status status;
+  if (durability == Durability::power) {
+    status = log_.wait_durable(end_lsn);
+  } else if (log_.has_written_segments()) {
+    status = log_.wait_written(end_lsn);
+  }
+  if (status.ok() && log_.failed()) [[unlikely]] status = log_.failure();
+  if (status.ok()) [[likely]] {
+    if (!timer_running_.load(std::memory_order_relaxed)) [[unlikely]] start_timer();
+    return {};
+  }
+  return Status(StatusCode::unknown_outcome, "visible, but it may not survive: " + status.to_string(), status.file(),
+                status.offset());
+}
+
+Status Engine::check_keyspaces(const CommitPlan& plan) const {
+  for (const Operation& operation : plan.operations()) {
+    uint32_t keyspace = 0;
+    (void)parse_keyspace_prefix(operation.entry.key, &keyspace);
+    if (keyspace != kDefaultKeyspaceId && catalogue_.dropped(keyspace)) [[unlikely]] {
+      return Status(StatusCode::not_found, "the keyspace was dropped");
+    }
+  }
+  return {};
+}
+
+}  // namespace lightning

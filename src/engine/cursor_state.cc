@@ -1,0 +1,101 @@
+#include "engine/cursor_state.h"
+
+#include "format/internal_key.h"
+
+namespace lightning {
+
+CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, uint64_t read_lsn)
+    : engine_(std::move(engine)), keyspace_(keyspace), read_lsn_(read_lsn) {
+  char bytes[kKeyspaceIdBytesMax];
+  prefix_.assign(bytes, put_keyspace_prefix(bytes, keyspace));
+}
+
+CursorState::~CursorState() {
+  merge_ = nullptr;
+  view_ = nullptr;
+  if (engine_ != nullptr) engine_->snapshots().remove(read_lsn_);
+}
+
+bool CursorState::prepare() {
+  if (engine_ == nullptr) return false;
+  std::shared_ptr<const View> view = view_;
+  if (merge_ == nullptr || view_is_old()) view = engine_->view();
+  status_ = engine_->usable(keyspace_);  // asked after the View was taken: closing empties it
+  if (!status_.ok()) {
+    merge_ = nullptr;
+    return false;
+  }
+  if (merge_ != nullptr && view == view_) return true;
+  merge_ = nullptr;
+  view_ = std::move(view);
+  Result<std::vector<std::unique_ptr<SourceCursor>>> sources = view_->cursors(read_lsn_);
+  if (!sources) {
+    status_ = sources.status();
+    return false;
+  }
+  merge_ = std::make_unique<MergeCursor>(*std::move(sources), prefix_);
+  return true;
+}
+
+void CursorState::take_status() {
+  if (!merge_->valid()) status_ = merge_->status();
+}
+
+void CursorState::seek_first() {
+  if (!prepare()) return;
+  merge_->seek_first();
+  take_status();
+}
+
+void CursorState::seek_last() {
+  if (!prepare()) return;
+  merge_->seek_last();
+  take_status();
+}
+
+void CursorState::seek(std::string_view key) {
+  if (!prepare()) return;
+  seek_key_.assign(prefix_).append(key);
+  merge_->seek(seek_key_);
+  take_status();
+}
+
+void CursorState::seek_for_prev(std::string_view key) {
+  if (!prepare()) return;
+  seek_key_.assign(prefix_).append(key);
+  merge_->seek_for_prev(seek_key_);
+  take_status();
+}
+
+void CursorState::next() {
+  if (view_is_old()) [[unlikely]] {
+    const std::string at(merge_->key());
+    if (!prepare()) return;
+    merge_->seek(at);  // what was visible at the LSN still is
+    if (!merge_->valid()) return take_status();
+  }
+  merge_->next();
+  take_status();
+}
+
+void CursorState::prev() {
+  if (view_is_old()) [[unlikely]] {
+    const std::string at(merge_->key());
+    if (!prepare()) return;
+    merge_->seek_for_prev(at);
+    if (!merge_->valid()) return take_status();
+  }
+  merge_->prev();
+  take_status();
+}
+
+void CursorState::fail(Status status) {
+  merge_ = nullptr;
+  status_ = std::move(status);
+}
+
+void CursorState::note_unasked_error() {
+  if (engine_ != nullptr) engine_->counters().unasked_scan_errors.fetch_add(1, std::memory_order_relaxed);
+}
+
+}  // namespace lightning

@@ -1,0 +1,197 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/interleave.h"
+
+namespace lightning {
+
+namespace {
+constexpr uint64_t kReclaimDelayNs = 1'000'000;
+constexpr uint64_t kNanosPerMilli = 1'000'000;
+}  // namespace
+
+Engine::Engine(Env& env, const Options& options)
+    : env_(env),
+      options_(options),
+      mapped_(options.sigbus_guard && env.guards_mappings()),
+      boot_id_(env.boot_id()),
+      background_(env.executor()) {}
+
+Engine::~Engine() {
+  // The last handle is gone; nobody reads.
+  (void)close();
+}
+
+Status Engine::usable() const {
+  if (!closed_.load(std::memory_order_acquire) && in_this_process()) [[likely]] return {};
+  return Status(StatusCode::closed, in_this_process() ? "the database is closed"
+                                                      : "the database was opened by the process that forked this one");
+}
+
+Status Engine::usable(uint32_t keyspace) const {
+  if (Status status = usable(); !status.ok()) [[unlikely]] return status;
+  if (keyspace != kDefaultKeyspaceId) {
+    EpochGuard epoch;
+    if (catalogue_.dropped(keyspace)) [[unlikely]] return Status(StatusCode::not_found, "the keyspace was dropped");
+  }
+  return {};
+}
+
+Status Engine::refused() const {
+  if (Status status = usable(); !status.ok()) [[unlikely]] return status;
+  if (read_only_.load(std::memory_order_relaxed)) [[unlikely]] {
+    return Status(StatusCode::invalid_argument, "the database was opened read-only");
+  }
+  if (log_.failed()) [[unlikely]] {
+    const Status failure = log_.failure();
+    return Status(StatusCode::io_error, "writes are refused until the database is opened again: " + failure.to_string(),
+                  failure.file(), failure.offset());
+  }
+  return {};
+}
+
+uint64_t Engine::deadline_of(const WriteOptions& options) const {
+  const uint64_t now = env_.clock().monotonic_ns();
+  const uint64_t wait = options.timeout_ms > UINT64_MAX / kNanosPerMilli ? UINT64_MAX : options.timeout_ms * kNanosPerMilli;
+  return wait > UINT64_MAX - now ? UINT64_MAX : now + wait;
+}
+
+std::shared_ptr<const View> Engine::view() const {
+  EpochGuard epoch;
+  return view_.load(std::memory_order_acquire)->shared_from_this();
+}
+
+void Engine::install_view(const std::function<void(View&)>& change) {
+  {
+    MutexLock lock(view_mutex_);
+    auto next = std::make_shared<View>();
+    if (current_ != nullptr) {
+      next->active = current_->active;
+      next->sealed = current_->sealed;
+      next->runs = current_->runs;
+      next->sequence = current_->sequence + 1;
+    }
+    change(*next);
+    // The former one is kept by a note until no reader can be using it without a count.
+    auto former = current_ == nullptr ? nullptr : std::make_unique<std::shared_ptr<const View>>(current_);
+    current_ = next;
+    view_.store(next.get(), std::memory_order_seq_cst);
+    view_sequence_.store(next->sequence, std::memory_order_release);
+    if (former != nullptr) epoch_retire(former.release());
+  }
+  INTERLEAVE("view.installed");
+  reclaim_later();
+}
+
+void Engine::reclaim_later() {
+  background_.run_after(Lane::quick, kReclaimDelayNs, [this] {
+    if (epoch_reclaim() != 0) reclaim_later();
+  });
+}
+
+uint64_t Engine::memory_bytes(const View& view) const {
+  uint64_t bytes = view.active == nullptr ? 0 : view.active->memory_bytes();
+  for (const auto& source : view.sealed) bytes += source->memory_bytes();
+  for (const auto& run : view.runs) {
+    for (const auto& file : run->files()) bytes += file->memory_bytes();
+  }
+  return bytes;
+}
+
+Status Engine::sync() {
+  if (Status status = usable(); !status.ok()) return status;
+  if (read_only_.load(std::memory_order_relaxed)) return {};
+  return log_.wait_durable(log_.published());
+}
+
+Status Engine::background_error() const {
+  if (log_.failed()) return log_.failure();
+  MutexLock lock(error_mutex_);
+  return background_error_;
+}
+
+void Engine::note_background(const Status& status) {
+  {
+    MutexLock lock(error_mutex_);
+    if (status.ok() == background_error_.ok()) return;
+    background_error_ = status;
+  }
+  if (!status.ok()) report(EventKind::error, status.message(), 0, 0, status);
+}
+
+void Engine::report(EventKind kind, std::string_view message, uint64_t bytes, uint64_t duration_us,
+                    const Status& status) const {
+  if (!options_.on_event) return;
+  options_.on_event({.kind = kind, .message = message, .bytes = bytes, .duration_us = duration_us, .status = status});
+}
+
+namespace {
+
+void count_run(const SortedRun& run, Stats* stats) {
+  for (const auto& file : run.files()) {
+    ++stats->run_files;
+    stats->run_entries += file->info().entries;
+    stats->run_memory_bytes += file->memory_bytes();
+    stats->mapped_bytes += file->mapped_bytes();
+  }
+}
+
+void count_source(const MemSource& source, Stats* stats) {
+  ++stats->memtables;
+  stats->memtable_bytes += source.segment->memory_bytes();
+  stats->index_bytes += source.table->index_bytes();
+}
+
+}  // namespace
+
+Result<Stats> Engine::stats() const {
+  if (Status status = usable(); !status.ok()) return status;
+  const std::shared_ptr<const View> view = this->view();
+  Stats stats;
+  if (view->active != nullptr) count_source(*view->active, &stats);
+  for (const auto& source : view->sealed) count_source(*source, &stats);
+  for (const auto& run : view->runs) count_run(*run, &stats);
+  stats.sorted_runs = view->runs.size();
+  stats.memory_bytes = stats.memtable_bytes + stats.index_bytes + stats.run_memory_bytes;
+  stats.keyspaces = 1 + catalogue_.names().size();
+  stats.snapshots = snapshots_.count();
+  stats.published_lsn = log_.published();
+  stats.durable_lsn = log_.durable();
+  stats.commits = counters_.commits.sum();
+  stats.user_bytes_written = counters_.user_bytes_written.sum();
+  const uint64_t log_start = counters_.log_start_lsn.load(std::memory_order_relaxed);
+  stats.log_bytes_written = log_start == 0 ? 0 : stats.published_lsn - log_start;
+  stats.log_flushes = log_.flushes();
+  stats.flushes = counters_.flushes;
+  stats.flush_bytes_written = counters_.flush_bytes_written;
+  stats.merges = counters_.merges;
+  stats.merge_bytes_read = counters_.merge_bytes_read;
+  stats.merge_bytes_written = counters_.merge_bytes_written;
+  stats.stalls = counters_.stalls;
+  stats.stall_us = counters_.stall_us;
+  stats.unasked_scan_errors = counters_.unasked_scan_errors;
+  stats.recovered_records = counters_.recovered_records;
+  stats.recovery_us = counters_.recovery_us;
+  stats.unknown_files = unknown_files_;
+  if (Status status = count_disk_bytes(&stats); !status.ok()) return status;
+  return stats;
+}
+
+Status Engine::count_disk_bytes(Stats* stats) const {
+  Result<std::vector<FileInfo>> files = directory_->list();
+  if (!files) return files.status();
+  for (const FileInfo& file : *files) {
+    if (file.is_directory) continue;
+    Result<std::unique_ptr<File>> opened = directory_->open(file.name, OpenMode::read);
+    if (!opened) continue;  // removed meanwhile
+    Result<uint64_t> bytes = (*opened)->disk_bytes();
+    if (!bytes) return bytes.status();
+    uint64_t number = 0;
+    (parse_segment_file_name(file.name, &number) ? stats->log_bytes : stats->disk_bytes) += *bytes;
+  }
+  return {};
+}
+
+}  // namespace lightning

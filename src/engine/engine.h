@@ -1,0 +1,230 @@
+// Engine: one open database. The API's handles share it; it owns log, View, runs, background work and the directory.
+//
+// A put runs through commit.cc, log/log.cc and memtable/point_index.cc; a get through view/lookup.cc. The commit and read
+// protocol with its numbered steps and invariants is in docs/ARCHITECTURE.md, the order of locks in docs/LOCKING.md.
+//
+// Thread safety: internally synchronised; any threads. close() may run beside other calls: those that come later answer
+// `closed`.
+// Ownership: shared by Database, Keyspace, Snapshot and Cursor handles; the last one frees it.
+#pragma once
+
+#include <lightning/options.h>
+#include <lightning/stats.h>
+#include <lightning/status.h>
+#include <lightning/value.h>
+
+#include <atomic>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/epoch.h"
+#include "base/mutex.h"
+#include "engine/background.h"
+#include "engine/catalogue.h"
+#include "engine/commit_plan.h"
+#include "engine/counters.h"
+#include "engine/snapshots.h"
+#include "io/env.h"
+#include "log/log.h"
+#include "view/lookup.h"
+#include "view/state_store.h"
+#include "view/view.h"
+
+namespace lightning {
+
+class CursorState;
+struct RecoveredLog;
+
+class SnapshotState;
+
+enum class OpenKind { open_or_create, open, create };
+
+class Engine : public std::enable_shared_from_this<Engine> {
+ public:
+  static Result<std::shared_ptr<Engine>> open(Env& env, const std::string& path, const Options& options, OpenKind kind);
+  Engine(Env& env, const Options& options);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  Status close();
+
+  // Writing (commit.cc).
+  Status put(uint32_t keyspace, std::string_view key, std::string_view value, const WriteOptions& options);
+  Status remove(uint32_t keyspace, std::string_view key, const WriteOptions& options);
+  /// `encoded` as format/batch_codec.h says.
+  Status write(std::string_view encoded, size_t operations, const WriteOptions& options);
+
+  // Reading (read.cc).
+  /// Fills `value` when it is found and not null. On error, `*status` says why.
+  Found get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value, Status* status) const;
+  Status get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
+                  const ReadOptions& options) const;
+  /// Never null; a cursor that could not be made has a status that says so.
+  std::unique_ptr<CursorState> cursor(uint32_t keyspace, const ReadOptions& options);
+  Result<std::shared_ptr<const SnapshotState>> snapshot();
+  Result<uint64_t> approximate_size(uint32_t keyspace, std::string_view from, std::string_view to) const;
+
+  // Keyspaces (keyspaces.cc).
+  Result<uint32_t> keyspace(std::string_view name, bool create);
+  Status drop_keyspace(std::string_view name);
+  Result<std::vector<std::string>> keyspaces() const;
+
+  // Maintenance.
+  Status sync();
+  Status flush();
+  Status compact();
+
+  Result<Stats> stats() const;
+  Status background_error() const;
+
+  // For cursors and snapshots.
+  Status usable() const;
+  Status usable(uint32_t keyspace) const;
+  uint64_t view_sequence() const { return view_sequence_.load(std::memory_order_acquire); }
+  std::shared_ptr<const View> view() const;
+  Snapshots& snapshots() { return snapshots_; }
+  uint64_t read_lsn(const View& view, const ReadOptions& options) const;
+  Counters& counters() const { return counters_; }
+
+ private:
+  // Opening and closing (open.cc).
+  Status start(const std::string& path, OpenKind kind);
+  Result<std::unique_ptr<StateStore>> create_store();
+  Status load_database();
+  Status settle_files(const RecoveredLog& log);
+  bool known_file(const DurableState& state, const std::string& name) const;
+  Result<std::shared_ptr<const SortedRun>> open_run(const SortedRunInfo& info) const;
+  Status load_catalogue();
+  void abandon();
+  void release_view();
+  Status finish();
+  Status keep_log_for_next_open();
+
+  // Committing (commit.cc).
+  enum class Attempt { done, again, need_segment, oversized, failed };
+  struct Outcome {
+    uint64_t lsn = 0;
+    uint64_t segment_number = 0;  // the active segment that was met, 0 if there was none
+    bool ahead = false;           // the commit is to start the preparation of what comes next
+    bool published = false;
+    uint64_t end_record_lsn = 0;  // of the end record that the attempt wrote, to be published; 0 if none
+    uint32_t end_record_length = 0;
+    bool faulted = false;         // the mapped copy was lost
+    Status status;
+  };
+  Status commit_one(uint32_t keyspace, EntryKind kind, std::string_view key, std::string_view value,
+                    const WriteOptions& options);
+  Status commit(CommitPlan& plan, const WriteOptions& options);
+  Attempt try_commit(CommitPlan& plan, bool mirror, Outcome* outcome);
+  Attempt commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome);
+  void fill(CommitPlan& plan, const MemSource& source, uint64_t lsn);
+  void close_segment(const MemSource& source, uint64_t lsn, Outcome* outcome);
+  Status wait_for(Durability durability, uint64_t end_lsn);
+  Status check_keyspaces(const CommitPlan& plan) const;
+
+  // Segments (segments.cc).
+  /// Makes a segment active after the one called `full_number` (0: there is none); ok when somebody else did it.
+  Status switch_segment(uint64_t full_number, uint64_t deadline) EXCLUDES(switch_mutex_);
+  /// Of the spare if there is one, else of a segment made for it.
+  Result<std::shared_ptr<const MemSource>> make_source(uint64_t capacity) REQUIRES(switch_mutex_);
+  Result<std::shared_ptr<Segment>> make_segment(uint64_t capacity) REQUIRES(switch_mutex_);
+  void activate(std::shared_ptr<const MemSource> source) REQUIRES(switch_mutex_);
+  Status wait_for_memory(uint64_t wanted, uint64_t deadline) REQUIRES(switch_mutex_);
+  uint64_t next_capacity() const REQUIRES(switch_mutex_);
+  void prepare_ahead();
+  void prepare_spare() EXCLUDES(switch_mutex_);
+  Status pass_over_spare() REQUIRES(switch_mutex_);
+  void retire_segment_files(const std::vector<std::shared_ptr<const MemSource>>& sources) EXCLUDES(switch_mutex_);
+
+  // Views (engine.cc).
+  void install_view(const std::function<void(View&)>& change) EXCLUDES(view_mutex_);
+  void reclaim_later();
+  uint64_t memory_bytes(const View& view) const;
+  Status count_disk_bytes(Stats* stats) const;
+
+  // Flush and merge (flush.cc).
+  struct RunOutput {
+    std::vector<RunFileInfo> files;
+    uint64_t bytes = 0;
+  };
+  void schedule_flush();
+  void flush_in_background();
+  Status seal_active() EXCLUDES(switch_mutex_);
+  Status flush_sealed() REQUIRES(flush_mutex_);
+  /// At close: what is active, too.
+  Status flush_everything() REQUIRES(flush_mutex_);
+  Status flush_sources(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
+  Status install_flush(const std::vector<std::shared_ptr<const MemSource>>& sources, uint64_t floor,
+                       const RunOutput& output) REQUIRES(flush_mutex_);
+  Status verify_source(const MemSource& source) const;
+  Status merge_all() REQUIRES(flush_mutex_);
+  Status write_runs(std::vector<std::unique_ptr<SourceCursor>> sources, bool oldest, uint64_t lsn_min, uint64_t lsn_max,
+                    RunOutput* output) REQUIRES(flush_mutex_);
+  void remove_runs(const std::vector<RunFileInfo>& files);
+  void note_background(const Status& status) EXCLUDES(error_mutex_);
+  void report(EventKind kind, std::string_view message, uint64_t bytes, uint64_t duration_us, const Status& status) const;
+
+  // The timer that keeps process-class writes from staying exposed and notes what is durable (segments.cc).
+  void start_timer();
+  void on_timer();
+  bool timer_step();
+  void append_empty_record();
+
+  Status refused() const;
+  bool in_this_process() const { return env_.process_word().load(std::memory_order_relaxed) == 1; }
+  uint64_t deadline_of(const WriteOptions& options) const;
+
+  // What every read touches; nobody writes these lines while the database works.
+  Env& env_;
+  const Options options_;
+  const bool mapped_;  // runs and log may be mapped
+  std::atomic<const View*> view_{nullptr};  // partner: EpochGuard
+  std::atomic<bool> closed_{false};
+  std::atomic<bool> read_only_{false};
+  Catalogue catalogue_;
+
+  alignas(64) Log log_;
+  mutable Counters counters_;
+  Snapshots snapshots_;
+
+  std::unique_ptr<Directory> directory_;
+  std::unique_ptr<DirectoryLock> lock_;
+  std::unique_ptr<StateStore> store_;
+  std::vector<std::string> unknown_files_;
+  uint64_t boot_id_ = 0;
+
+  Mutex catalogue_mutex_;  // creating and dropping keyspaces; before switch_mutex_
+
+  Mutex switch_mutex_;  // who makes the active segment; before store and view_mutex_
+  CondVar memory_freed_;
+  std::shared_ptr<Segment> spare_ GUARDED_BY(switch_mutex_);
+  std::unique_ptr<File> recycled_ GUARDED_BY(switch_mutex_);  // a file whose blocks can be used again
+  uint64_t recycled_number_ GUARDED_BY(switch_mutex_) = 0;
+  uint64_t recycled_capacity_ GUARDED_BY(switch_mutex_) = 0;
+  uint64_t last_capacity_ GUARDED_BY(switch_mutex_) = 0;
+
+  Mutex flush_mutex_;  // one flush or merge at a time; before switch_mutex_, store and view_mutex_
+  bool closing_ GUARDED_BY(flush_mutex_) = false;  // the flush that close() itself makes
+  std::atomic<bool> flush_scheduled_{false};
+
+  mutable Mutex view_mutex_;
+  std::shared_ptr<const View> current_ GUARDED_BY(view_mutex_);
+  std::atomic<uint64_t> view_sequence_{0};
+
+  mutable Mutex error_mutex_;
+  Status background_error_ GUARDED_BY(error_mutex_);
+
+  std::atomic<bool> timer_running_{false};
+  // Of the one timer task that runs at a time.
+  uint64_t idle_marked_lsn_ = 0;    // an empty record before it states that everything is durable
+  uint64_t exposed_from_lsn_ = 0;   // what was durable when the timer last looked, and since when
+  uint64_t exposed_since_ns_ = 0;
+
+  Background background_;
+};
+
+}  // namespace lightning

@@ -1,0 +1,174 @@
+// Point reads, cursors and snapshots. The search itself is view/lookup.cc.
+
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
+#include "engine/cursor_state.h"
+#include "engine/engine.h"
+#include "engine/snapshot_state.h"
+#include "format/internal_key.h"
+#include <lightning/keyspace.h>
+#include <lightning/snapshot.h>
+
+namespace lightning {
+
+namespace {
+
+constexpr size_t kManyKeys = 64;  // keys that go through the stages of lookup_many() together
+
+Status wrong_snapshot() { return Status(StatusCode::invalid_argument, "a snapshot of another database"); }
+
+Status take_value(Hit& hit, Value* value) {
+  if (hit.owner != nullptr) {
+    value->refer(hit.value, std::move(hit.owner));
+    return {};
+  }
+  return value->copy(hit.value);
+}
+
+}  // namespace
+
+// Highest LSN of the View's runs: they are durable whatever the log says.
+static uint64_t run_lsn_max(const View& view) {
+  uint64_t lsn = 0;
+  for (const auto& run : view.runs) {
+    for (const RunPiece& piece : run->info().pieces) lsn = std::max(lsn, piece.file.lsn_max);
+  }
+  return lsn;
+}
+
+uint64_t Engine::read_lsn(const View& view, const ReadOptions& options) const {
+  if (options.snapshot != nullptr) return options.snapshot->state()->lsn();
+  if (options.level == ReadLevel::durable) return std::max(log_.durable(), run_lsn_max(view));
+  return log_.published();
+}
+
+Found Engine::get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value,
+                  Status* status) const {
+  if (value != nullptr) value->clear();
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) {
+    *status = Status(StatusCode::out_of_memory, "the key of a read");
+    return Found::error;
+  }
+  const uint64_t hash = hash_key(internal.view());
+  const auto find = [&](const View& view) {
+    ReadPoint point = ReadPoint::latest(log_);
+    if (options.snapshot != nullptr || options.level != ReadLevel::latest) [[unlikely]] {
+      point = ReadPoint::at(read_lsn(view, options));
+    }
+    Hit hit;
+    const Found found = lookup(view, internal.view(), hash, point, &hit);
+    if (found == Found::found && value != nullptr) {
+      if (*status = take_value(hit, value); !status->ok()) return Found::error;
+    } else if (found == Found::error) {
+      *status = std::move(hit.status);
+    }
+    return found;
+  };
+  if (options.snapshot != nullptr) {
+    if (!options.snapshot->valid() || options.snapshot->state()->engine() != this) {
+      *status = wrong_snapshot();
+      return Found::error;
+    }
+  }
+  std::shared_ptr<const View> held;
+  {
+    EpochGuard epoch;
+    if (*status = usable(keyspace); !status->ok()) [[unlikely]] return Found::error;
+    const View* view = view_.load(std::memory_order_acquire);
+    if (mapped_) [[likely]] return find(*view);
+    held = view->shared_from_this();  // runs are read by system calls, which may wait
+  }
+  return find(*held);
+}
+
+Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
+                        const ReadOptions& options) const {
+  if (keys.size() != values.size()) {
+    return Status(StatusCode::invalid_argument, "get_many takes one Value for each key");
+  }
+  if (options.snapshot != nullptr && (!options.snapshot->valid() || options.snapshot->state()->engine() != this)) {
+    return wrong_snapshot();
+  }
+  // One View for all keys: the moment is fixed, so what it can see must not be merged away between them.
+  const std::shared_ptr<const View> view = this->view();
+  const uint64_t lsn = read_lsn(*view, options);
+  std::string bytes;
+  std::array<ManyKey, kManyKeys> many;
+  for (size_t first = 0; first < keys.size(); first += kManyKeys) {
+    const size_t count = std::min(kManyKeys, keys.size() - first);
+    size_t size = 0;
+    for (size_t i = 0; i < count; ++i) size += kKeyspaceIdBytesMax + keys[first + i].size();
+    if (bytes.size() < size) bytes.resize(size);
+    char* to = bytes.data();
+    for (size_t i = 0; i < count; ++i) {
+      const std::string_view key = keys[first + i];
+      char* const begin = to;
+      to = put_keyspace_prefix(to, keyspace);
+      to = std::copy(key.begin(), key.end(), to);
+      many[i] = ManyKey{};
+      many[i].key = {begin, static_cast<size_t>(to - begin)};
+      many[i].hash = hash_key(many[i].key);
+      values[first + i].clear();
+    }
+    if (Status status = usable(keyspace); !status.ok()) return status;
+    if (!lookup_many(*view, {many.data(), count}, lsn)) {
+      for (size_t i = 0; i < count; ++i) {
+        if (many[i].found == Found::error) return many[i].hit.status;
+      }
+    }
+    for (size_t i = 0; i < count; ++i) {
+      if (many[i].found != Found::found) continue;
+      if (Status status = take_value(many[i].hit, &values[first + i]); !status.ok()) return status;
+    }
+  }
+  return {};
+}
+
+std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions& options) {
+  if (Status status = usable(keyspace); !status.ok()) return std::make_unique<CursorState>(status);
+  if (options.snapshot != nullptr && (!options.snapshot->valid() || options.snapshot->state()->engine() != this)) {
+    return std::make_unique<CursorState>(wrong_snapshot());
+  }
+  const uint64_t lsn = snapshots_.add([&] { return read_lsn(*view(), options); });
+  return std::make_unique<CursorState>(shared_from_this(), keyspace, lsn);
+}
+
+Result<std::shared_ptr<const SnapshotState>> Engine::snapshot() {
+  if (Status status = usable(); !status.ok()) return status;
+  const uint64_t lsn = snapshots_.add([&] { return log_.published(); });
+  return std::shared_ptr<const SnapshotState>(std::make_shared<SnapshotState>(shared_from_this(), lsn));
+}
+
+Result<uint64_t> Engine::approximate_size(uint32_t keyspace, std::string_view from, std::string_view to) const {
+  const InternalKey first(keyspace, from);
+  const InternalKey last(keyspace, to);
+  if (!first.ok() || !last.ok()) return Status(StatusCode::out_of_memory, "the keys of a size");
+  if (to <= from) return uint64_t{0};
+  const std::shared_ptr<const View> view = this->view();
+  if (Status status = usable(keyspace); !status.ok()) return status;
+  uint64_t bytes = 0;
+  for (const auto& run : view->runs) {
+    for (const auto& file : run->files()) bytes += file->approximate_bytes(first.view(), last.view());
+  }
+  const uint64_t lsn = log_.published();
+  const auto add_memory = [&](const MemSource& source) -> Status {
+    if (Status status = source.order_up_to(lsn); !status.ok()) return status;
+    const std::unique_ptr<SourceCursor> cursor = source.table->cursor(lsn);
+    for (cursor->seek(first.view()); cursor->valid() && cursor->key() < last.view(); cursor->next()) {
+      bytes += cursor->key().size() + cursor->value().size();
+    }
+    return cursor->status();
+  };
+  if (view->active != nullptr) {
+    if (Status status = add_memory(*view->active); !status.ok()) return status;
+  }
+  for (const auto& source : view->sealed) {
+    if (Status status = add_memory(*source); !status.ok()) return status;
+  }
+  return bytes;
+}
+
+}  // namespace lightning

@@ -1,0 +1,275 @@
+// Segments of the log as the engine sees them: switching to the next one, preparing it ahead, giving old ones up, and the
+// timer that bounds what a power cut can take.
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/interleave.h"
+#include "engine/engine.h"
+
+namespace lightning {
+
+namespace {
+
+constexpr uint64_t kFirstCapacity = 1 << 20;
+constexpr uint64_t kNanosPerMilli = 1'000'000;
+// How far ahead of the writers pages of the mapped file are made present, and how early that begins.
+constexpr uint64_t kAheadBytes = 4 << 20;
+constexpr uint64_t kAheadTriggerBytes = 2 << 20;
+constexpr uint64_t kTimerPeriodNs = 100 * kNanosPerMilli;
+// Sealed memtables that may wait for their flush, whatever the memory limit.
+constexpr size_t kSealedMax = 64;
+
+// The whole file, header included, is a power of two.
+uint64_t capacity_of(uint64_t file_bytes) { return file_bytes - kSegmentHeaderBytes; }
+
+}  // namespace
+
+uint64_t Engine::next_capacity() const {
+  const uint64_t most = capacity_of(options_.write_buffer_size);
+  if (last_capacity_ == 0) return std::min(most, capacity_of(kFirstCapacity));
+  return std::min(most, capacity_of(2 * (last_capacity_ + kSegmentHeaderBytes)));
+}
+
+Status Engine::switch_segment(uint64_t full_number, uint64_t deadline) {
+  MutexLock lock(switch_mutex_);
+  for (;;) {
+    if (Status status = refused(); !status.ok()) return status;
+    const std::shared_ptr<const View> view = this->view();
+    const uint64_t active = view->active == nullptr ? 0 : view->active->segment->number();
+    if (active != full_number) return {};
+    const uint64_t capacity = next_capacity();
+    const uint64_t before = view_sequence();
+    if (Status status = wait_for_memory(capacity, deadline); !status.ok()) return status;
+    if (view_sequence() != before) continue;  // it waited, and unlocked
+    Result<std::shared_ptr<const MemSource>> source = make_source(capacity);
+    if (!source) return source.status();
+    INTERLEAVE("switch.made");
+    last_capacity_ = (*source)->segment->capacity();
+    activate(*std::move(source));
+    return {};
+  }
+}
+
+Status Engine::wait_for_memory(uint64_t wanted, uint64_t deadline) {
+  uint64_t began = 0;
+  Status status;
+  for (;;) {
+    const std::shared_ptr<const View> view = this->view();
+    const bool fits = memory_bytes(*view) + wanted <= options_.memory_limit && view->sealed.size() < kSealedMax;
+    // With nothing to wait for the write goes on: one active memtable is always allowed.
+    if (fits || (view->sealed.empty() && view->active == nullptr)) break;
+    if (view->sealed.empty() && view->active->segment->full()) break;
+    const uint64_t now = env_.clock().monotonic_ns();
+    if (began == 0) {
+      began = now;
+      counters_.stalls.fetch_add(1, std::memory_order_relaxed);
+      report(EventKind::stall, "a write waits for memory", wanted, 0, {});
+    }
+    if (status = refused(); !status.ok()) break;
+    if (now >= deadline) {
+      const Status cause = background_error();
+      status = cause.is(StatusCode::no_space) ? cause : Status(StatusCode::busy, "no memory before the deadline");
+      break;
+    }
+    schedule_flush();
+    memory_freed_.wait(switch_mutex_, deadline - now);
+  }
+  if (began != 0) {
+    counters_.stall_us.fetch_add((env_.clock().monotonic_ns() - began) / 1000, std::memory_order_relaxed);
+  }
+  return status;
+}
+
+Result<std::shared_ptr<Segment>> Engine::make_segment(uint64_t capacity) {
+  const DurableState state = store_->state();
+  SegmentIdentity identity{.number = state.next_segment_number,
+                           .base_lsn = state.next_base_lsn,
+                           .capacity = capacity,
+                           .salt = env_.random(),
+                           .database_id = state.database_id,
+                           .incarnation = state.incarnation,
+                           .boot_id = boot_id_};
+  std::unique_ptr<File> recycled;
+  if (recycled_ != nullptr && recycled_capacity_ == capacity) {
+    const std::string from = segment_file_name(recycled_number_);
+    if (Status status = directory_->rename(from, segment_file_name(identity.number)); !status.ok()) return status;
+    recycled = std::move(recycled_);
+  }
+  Result<std::shared_ptr<Segment>> segment = Segment::create(
+      *directory_, identity, mapped_ ? SegmentFileKind::mapped : SegmentFileKind::written, std::move(recycled));
+  const auto give_up = [&](const Status& status) {
+    (void)directory_->remove(segment_file_name(identity.number));
+    return status;
+  };
+  if (!segment) return give_up(segment.status());
+  // Before its first record: its name and its place in the log are durable.
+  const Status status = store_->commit([&](DurableState& next) {
+    next.log_segments.push_back({.number = identity.number, .base_lsn = identity.base_lsn});
+    next.next_segment_number = identity.number + 1;
+    next.next_base_lsn = identity.base_lsn + capacity;
+  });
+  if (!status.ok()) return status.is(StatusCode::no_space) ? give_up(status) : status;
+  return segment;
+}
+
+Result<std::shared_ptr<const MemSource>> Engine::make_source(uint64_t capacity) {
+  std::shared_ptr<Segment> segment = std::move(spare_);
+  if (segment == nullptr) {
+    Result<std::shared_ptr<Segment>> made = make_segment(capacity);
+    if (!made) return made.status();
+    segment = *std::move(made);
+  }
+  Result<std::shared_ptr<MemTable>> table =
+      MemTable::create(segment->data(), segment->base_lsn(), segment->capacity(), segment);
+  if (!table) {
+    spare_ = std::move(segment);
+    return table.status();
+  }
+  auto source = std::make_shared<MemSource>();
+  source->end_lsn = segment->end_lsn();
+  source->segment = std::move(segment);
+  source->table = *std::move(table);
+  return std::shared_ptr<const MemSource>(std::move(source));
+}
+
+// Ends the spare unused: its place in the log cannot be given to another segment.
+Status Engine::pass_over_spare() {
+  Result<std::shared_ptr<const MemSource>> source = make_source(0);
+  if (!source) return source.status();
+  const std::shared_ptr<const MemSource> passed = *std::move(source);
+  Outcome outcome;
+  (void)passed->segment->reserve(passed->segment->record_bytes_max() + 1, &outcome.lsn);
+  close_segment(*passed, outcome.lsn, &outcome);
+  activate(passed);
+  log_.publish(outcome.end_record_lsn, outcome.end_record_length);
+  return {};
+}
+
+// The View with the new memtable comes first; whoever loads it may reserve.
+void Engine::activate(std::shared_ptr<const MemSource> source) {
+  const std::shared_ptr<const View> before = view();
+  if (before->active == nullptr && log_.published() < source->segment->base_lsn()) {
+    log_.start_at(source->segment->base_lsn());
+    counters_.log_start_lsn.store(source->segment->base_lsn(), std::memory_order_relaxed);
+  }
+  source->segment->set_ahead_trigger(source->segment->base_lsn());
+  log_.append_segment(source->segment);
+  install_view([&](View& next) {
+    if (next.active != nullptr) next.sealed.insert(next.sealed.begin(), next.active);
+    next.active = std::move(source);
+  });
+  if (before->active != nullptr) schedule_flush();
+}
+
+// Called by the writer that met the trigger: keeps a window of the mapping present, and the next segment ready.
+void Engine::prepare_ahead() {
+  const auto prepare = [this] {
+    const std::shared_ptr<const View> now = view();
+    if (now->active == nullptr) return;
+    Segment& segment = *now->active->segment;
+    const uint64_t used = segment.used();
+    const uint64_t to = std::min(used + kAheadBytes, segment.capacity());
+    segment.populate(used, to);
+    if (used > segment.capacity() / 2) prepare_spare();
+    if (to < segment.capacity()) segment.set_ahead_trigger(segment.base_lsn() + to - kAheadTriggerBytes);
+  };
+  background_.run(Lane::quick, prepare);
+}
+
+void Engine::prepare_spare() {
+  MutexLock lock(switch_mutex_);
+  if (spare_ != nullptr || !refused().ok()) return;
+  const std::shared_ptr<const View> view = this->view();
+  if (view->active == nullptr || memory_bytes(*view) + next_capacity() > options_.memory_limit) return;
+  // A failure is no news yet: whoever needs the segment tries again and reports.
+  Result<std::shared_ptr<Segment>> made = make_segment(next_capacity());
+  if (made) spare_ = *std::move(made);
+}
+
+// The manifest that names their runs instead is durable (I7).
+void Engine::retire_segment_files(const std::vector<std::shared_ptr<const MemSource>>& sources) {
+  MutexLock lock(switch_mutex_);
+  for (const auto& source : sources) {
+    Segment& segment = *source->segment;
+    segment.drop_mapping();
+    const bool keep = recycled_ == nullptr && segment.capacity() == capacity_of(options_.write_buffer_size) &&
+                      segment.kind() == SegmentFileKind::mapped && segment.file().recyclable() && refused().ok();
+    if (keep) {
+      recycled_ = segment.take_file();
+      recycled_number_ = segment.number();
+      recycled_capacity_ = segment.capacity();
+    } else {
+      (void)directory_->remove(segment.file_name());
+    }
+  }
+  memory_freed_.notify_all();
+}
+
+// Runs while there is something that is published and not durable; ends once all is, and the log says so.
+void Engine::start_timer() {
+  if (timer_running_.exchange(true, std::memory_order_acq_rel)) return;
+  if (!background_.run_after(Lane::slow, kTimerPeriodNs, [this] { on_timer(); })) {
+    timer_running_.store(false, std::memory_order_release);
+  }
+}
+
+void Engine::on_timer() {
+  const bool again = timer_step();
+  timer_running_.store(false, std::memory_order_seq_cst);
+  // Whoever wrote while the flag was still up relies on this look.
+  const bool exposed = options_.flush_interval_ms != 0 && log_.durable() < log_.published();
+  if (refused().ok() && !log_.failed() && (again || exposed)) start_timer();
+}
+
+bool Engine::timer_step() {
+  if (!refused().ok() || log_.failed()) return false;
+  const uint64_t published = log_.published();
+  const uint64_t durable = log_.durable();
+  if (durable == published) {
+    if (idle_marked_lsn_ == published) return false;
+    append_empty_record();
+    return true;
+  }
+  const uint64_t interval = options_.flush_interval_ms * kNanosPerMilli;
+  if (interval == 0) return false;
+  const uint64_t now = env_.clock().monotonic_ns();
+  if (exposed_from_lsn_ != durable) {
+    exposed_from_lsn_ = durable;
+    exposed_since_ns_ = now;
+  }
+  if (now - exposed_since_ns_ + kTimerPeriodNs >= interval) note_background(log_.wait_durable(published));
+  return true;
+}
+
+// States in the log itself, and once, that everything before is durable: narrows what damage could be taken for a torn
+// tail after a power cut.
+void Engine::append_empty_record() {
+  uint64_t lsn = 0;
+  uint32_t length = kRecordBytesMin;
+  {
+    EpochGuard epoch;
+    const View* view = view_.load(std::memory_order_acquire);
+    if (view->active == nullptr || !refused().ok()) return;
+    Segment& segment = *view->active->segment;
+    const Segment::Reserved reserved = segment.reserve(kRecordBytesMin, &lsn);
+    if (reserved == Segment::Reserved::beyond) return;
+    if (reserved == Segment::Reserved::crossed) {
+      Outcome outcome;
+      close_segment(*view->active, lsn, &outcome);
+      length = outcome.end_record_length;
+    } else {
+      char* const record = segment.at(lsn);
+      put_record_header(record, RecordKind::empty, kRecordBytesMin, lsn, log_.durable(), segment.salt());
+      for (uint64_t at = kRecordHeaderBytes; at < kRecordBytesMin; ++at) record[at] = 0;
+      seal_record_body(record, kRecordBytesMin, lsn, segment.salt());
+      segment.complete(lsn, kRecordBytesMin);
+    }
+  }
+  log_.publish(lsn, length);
+  const uint64_t published = log_.published();
+  note_background(log_.wait_durable(published));
+  idle_marked_lsn_ = published;
+}
+
+}  // namespace lightning
