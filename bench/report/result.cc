@@ -36,6 +36,7 @@ namespace {
 template <typename Of>
 auto median(const std::vector<Result>& runs, Of&& of) {
   std::vector<decltype(of(runs[0]))> figures;
+  figures.reserve(runs.size());
   for (const Result& run : runs) figures.push_back(of(run));
   const auto middle = figures.begin() + static_cast<ptrdiff_t>((figures.size() - 1) / 2);
   std::nth_element(figures.begin(), middle, figures.end());
@@ -77,6 +78,7 @@ std::vector<Row> summarize(const std::vector<Result>& results) {
     group == groups.end() ? groups.push_back({result}) : group->push_back(result);
   }
   std::vector<Row> rows;
+  rows.reserve(groups.size());
   for (const std::vector<Result>& group : groups) rows.push_back(summarize_runs(group));
   for (Row& row : rows) {
     row.rank = 1 + static_cast<unsigned>(std::count_if(rows.begin(), rows.end(), [&](const Row& other) {

@@ -104,6 +104,7 @@ Result Unit::measure(const Workload& workload) {
     outcomes[thread] = {worker.operations, worker.latency, Clock::now()};
   };
   std::vector<std::thread> running;
+  running.reserve(threads);
   for (unsigned thread = 0; thread < threads; ++thread) running.emplace_back(run, thread);
   race.ready.wait();
   const CpuTime cpu = cpu_time();
@@ -187,6 +188,7 @@ void run_unit(const Config& config, const EngineKind& kind,
     unit.load();
   }
   std::vector<Result> results;
+  results.reserve(unit_workloads.size());
   for (const Workload* workload : unit_workloads) {
     results.push_back(workload->name == kOpen ? unit.measure_open() : unit.measure(*workload));
   }
