@@ -1,0 +1,365 @@
+// Writes and the life of the database; history_reads.cc has the reads.
+#include "tests/history.h"
+
+#include <algorithm>
+#include <array>
+
+#include "api/open_in.h"
+
+namespace lightning {
+
+namespace {
+
+constexpr uint64_t kPoolBytes = 1 << 20;
+constexpr size_t kKeyspacesMax = 4;
+
+// Bytes that values are cut from.
+const std::string& value_pool() {
+  static const std::string pool = [] {
+    std::string bytes(kPoolBytes, '\0');
+    Random random(7);
+    for (char& byte : bytes) byte = static_cast<char>(random.next());
+    return bytes;
+  }();
+  return pool;
+}
+
+}  // namespace
+
+History::History(Env& env, std::string directory, uint64_t seed, bool allow_huge, std::function<void()> idle)
+    : env_(env), directory_(std::move(directory)), allow_huge_(allow_huge), idle_(std::move(idle)), random_(seed) {
+  make_keys();
+}
+
+History::~History() { release_all(); }
+
+void History::check(bool good, std::string_view what) {
+  if (!good) throw Disagreement(std::string(what));
+}
+
+void History::check(const Status& status, std::string_view what) {
+  if (!status.ok()) throw Disagreement(std::string(what) + ": " + status.to_string());
+}
+
+void History::run(uint64_t steps) {
+  struct Kind {
+    uint32_t weight;
+    void (History::*make)();
+  };
+  static constexpr std::array kKinds = std::to_array<Kind>({
+      {3000, &History::put},           {900, &History::remove},           {700, &History::write_batch},
+      {1500, &History::get},           {900, &History::get_reused},       {500, &History::contains},
+      {300, &History::get_many},       {1200, &History::move_cursor},     {150, &History::scan},
+      {80, &History::open_cursor},     {40, &History::close_cursor},      {60, &History::take_snapshot},
+      {60, &History::release_snapshot}, {60, &History::get_durable},      {20, &History::refused_writes},
+      {15, &History::create_keyspace}, {8, &History::drop_keyspace},      {15, &History::list_keyspaces},
+      {6, &History::flush},            {2, &History::compact},            {10, &History::sync},
+      {4, &History::reopen},           {40, &History::idle},              {10, &History::stats},
+      {20, &History::approximate_size}, {3, &History::compare},
+  });
+  static const uint64_t total = [] {
+    uint64_t sum = 0;
+    for (const Kind& kind : kKinds) sum += kind.weight;
+    return sum;
+  }();
+  open();
+  for (; step_ < steps; ++step_) {
+    uint64_t at = random_.below(total);
+    size_t kind = 0;
+    while (at >= kKinds[kind].weight) at -= kKinds[kind++].weight;
+    (this->*kKinds[kind].make)();
+  }
+  compare();
+  close();
+  open();
+  compare();
+  close();
+}
+
+// Half of the draws take one of the first sixteen keys, so that keys are overwritten, removed and read again.
+const std::string& History::random_key() {
+  constexpr size_t kFrequent = 16;
+  constexpr size_t kLong = 4;  // the keys of about 65,535 bytes stand at the end
+  if (random_.chance(0.002)) return keys_[keys_.size() - 1 - random_.below(kLong)];
+  return keys_[random_.below(random_.chance(0.5) ? kFrequent : keys_.size() - kLong)];
+}
+
+void History::make_keys() {
+  const uint64_t count = std::array{20, 100, 400, 2000}[random_.below(4)];
+  const std::string prefix(std::array{8, 40, 300}[random_.below(3)], 'p');
+  keys_ = {"", "a", "k", std::string(1, '\0'), std::string(1, '\xff'), "\xff\xff"};
+  while (keys_.size() < count) {
+    const uint64_t number = random_.below(count);
+    switch (random_.below(4)) {
+      case 0:
+        keys_.push_back("k" + std::to_string(number));
+        break;
+      case 1:
+        keys_.push_back(prefix + std::to_string(number));
+        break;
+      case 2:
+        keys_.push_back(std::string(random_.below(50), 'a'));
+        break;
+      default: {
+        std::string key(random_.below(5), '\0');
+        for (char& byte : key) byte = std::array{'\0', '\x01', 'a', '\x7f', '\xfb', '\xff'}[random_.below(6)];
+        keys_.push_back(key);
+      }
+    }
+  }
+  std::sort(keys_.begin(), keys_.end());
+  keys_.erase(std::unique(keys_.begin(), keys_.end()), keys_.end());
+  for (size_t i = keys_.size(); i > 1; --i) std::swap(keys_[i - 1], keys_[random_.below(i)]);
+  std::string key(kKeyBytesMax, 'p');
+  for (const char last : {'a', 'b', 'c'}) {
+    key.back() = last;
+    keys_.push_back(key);
+  }
+  key.pop_back();
+  keys_.push_back(key);
+}
+
+std::string History::random_value() {
+  const uint64_t kind = random_.below(1000);
+  uint64_t size = 1 + random_.below(100);
+  if (kind < 30) size = 0;
+  if (kind >= 750) size = 100 + random_.below(900);
+  if (kind >= 880) size = std::array{64, 200, 1024, 2048}[random_.below(4)] - 4 + random_.below(10);
+  if (kind >= 970) size = 1000 + random_.below(9000);
+  if (kind >= 998) size = random_.below(200'000);
+  if (huge_budget_ > 0 && random_.chance(1.0 / 2000)) {
+    --huge_budget_;
+    size = random_.chance(0.5) ? 64 * MiB : random_.below(64 * MiB);
+  }
+  const std::string& pool = value_pool();
+  const uint64_t from = random_.below(kPoolBytes / 2);
+  std::string value = pool.substr(from, size);
+  while (value.size() < size) value.append(pool, 0, std::min<uint64_t>(kPoolBytes, size - value.size()));
+  return value;
+}
+
+WriteOptions History::random_write_options() {
+  everything_durable_ = false;
+  if (random_.chance(0.02)) {
+    everything_durable_ = true;
+    return {.durability = Durability::power};
+  }
+  return {.durability = Durability::process};
+}
+
+Keyspace& History::random_keyspace(std::string* name) {
+  const size_t at = random_.below(keyspaces_.size() + 2);
+  if (at < keyspaces_.size()) {
+    *name = keyspaces_[at].name;
+    return keyspaces_[at].handle;
+  }
+  name->clear();
+  return database_;
+}
+
+void History::put() {
+  std::string name;
+  Keyspace& keyspace = random_keyspace(&name);
+  const std::string& key = random_key();
+  const std::string value = random_value();
+  check(keyspace.put(key, value, random_write_options()), "put");
+  model_.put(name, key, value);
+}
+
+void History::remove() {
+  std::string name;
+  Keyspace& keyspace = random_keyspace(&name);
+  const std::string& key = random_key();
+  check(keyspace.remove(key, random_write_options()), "remove");
+  model_.remove(name, key);
+}
+
+void History::write_batch() {
+  std::vector<ModelWrite> writes;
+  WriteBatch batch;
+  const uint64_t count = random_.chance(0.02) ? 500 : random_.below(12);
+  for (uint64_t i = 0; i < count; ++i) {
+    std::string name;
+    Keyspace& keyspace = random_keyspace(&name);
+    // Some keys again and again within the batch.
+    const std::string& key = random_.chance(0.3) ? keys_[random_.below(3)] : random_key();
+    if (random_.chance(0.3)) {
+      name.empty() ? batch.remove(key) : batch.remove(keyspace, key);
+      writes.push_back({name, key, std::nullopt});
+    } else {
+      std::string value = random_value();
+      name.empty() ? batch.put(key, value) : batch.put(keyspace, key, value);
+      writes.push_back({name, key, std::move(value)});
+    }
+  }
+  check(batch.count() == count, "WriteBatch::count");
+  check(database_.write(batch, random_write_options()), "write of a batch");
+  model_.write(writes);
+}
+
+// What must be refused, and must change nothing.
+void History::refused_writes() {
+  const std::string too_long(kKeyBytesMax + 1, 'x');
+  check(database_.put(too_long, "v").is(StatusCode::invalid_argument), "a put of a key of 65,536 bytes");
+  check(database_.remove(too_long).is(StatusCode::invalid_argument), "a removal of a key of 65,536 bytes");
+  WriteBatch batch;
+  batch.put(keys_[0], "must not be written");
+  batch.put(too_long, "v");
+  check(database_.write(batch).is(StatusCode::invalid_argument), "a batch with a key of 65,536 bytes");
+  check(database_.keyspace("").status().is(StatusCode::invalid_argument), "a keyspace without a name");
+  check(database_.keyspace(std::string(256, 'n')).status().is(StatusCode::invalid_argument), "a name of 256 bytes");
+  check(database_.keyspace("never made", false).status().is(StatusCode::not_found), "a keyspace that is not there");
+  check(database_.drop_keyspace("never made").is(StatusCode::not_found), "dropping a keyspace that is not there");
+  Keyspace empty;
+  check(empty.put("k", "v").is(StatusCode::closed), "a put by an empty handle");
+  check(empty.get("k").status().is(StatusCode::closed), "a get by an empty handle");
+  check(empty.scan().status().is(StatusCode::closed), "a scan by an empty handle");
+  for (Keyspace& gone : dropped_) {
+    check(gone.put("k", "v").is(StatusCode::not_found), "a put into a dropped keyspace");
+    check(gone.remove("k").is(StatusCode::not_found), "a removal from a dropped keyspace");
+    check(gone.get("k").status().is(StatusCode::not_found), "a get from a dropped keyspace");
+    check(gone.contains("k").status().is(StatusCode::not_found), "contains of a dropped keyspace");
+    check(gone.scan().status().is(StatusCode::not_found), "a scan of a dropped keyspace");
+    const std::string_view key = "k";
+    check(gone.get_many({&key, 1}, {&reused_, 1}).is(StatusCode::not_found), "get_many of a dropped keyspace");
+    check(gone.approximate_size("a", "b").status().is(StatusCode::not_found), "the size of a dropped keyspace");
+    WriteBatch mixed;
+    mixed.put(keys_[0], "must not be written");
+    mixed.put(gone, "k", "v");
+    check(database_.write(mixed).is(StatusCode::not_found), "a batch for a dropped keyspace");
+  }
+}
+
+void History::create_keyspace() {
+  if (keyspaces_.size() >= kKeyspacesMax) return;
+  // Names come back after they were dropped; some are long, some hold any byte.
+  const uint64_t number = random_.below(6);
+  const std::string name = number == 0   ? std::string(255, 'n')
+                           : number == 1 ? std::string("\0\xff", 2)
+                                         : "keyspace" + std::to_string(number);
+  Result<Keyspace> made = database_.keyspace(name);
+  check(made.status(), "keyspace");
+  if (model_.has_keyspace(name)) {
+    for (const HeldKeyspace& held : keyspaces_) {
+      if (held.name == name) check(held.handle.id() == made->id(), "a second handle has another id");
+    }
+    return;
+  }
+  for (const Keyspace& gone : dropped_) check(gone.id() != made->id(), "the id of a dropped keyspace is used again");
+  everything_durable_ = false;
+  model_.create_keyspace(name);
+  keyspaces_.push_back({name, *std::move(made)});
+}
+
+void History::drop_keyspace() {
+  if (keyspaces_.empty()) return;
+  const size_t at = random_.below(keyspaces_.size());
+  const std::string name = keyspaces_[at].name;
+  check(database_.drop_keyspace(name), "drop_keyspace");
+  everything_durable_ = false;
+  model_.drop_keyspace(name);
+  dropped_.push_back(std::move(keyspaces_[at].handle));
+  if (dropped_.size() > 3) dropped_.erase(dropped_.begin());
+  keyspaces_.erase(keyspaces_.begin() + static_cast<ptrdiff_t>(at));
+  std::erase_if(cursors_, [&](HeldCursor& held) {
+    if (held.keyspace != name) return false;
+    held.cursor.seek_first();
+    check(!held.cursor.valid() && held.cursor.status().is(StatusCode::not_found), "a cursor of a dropped keyspace");
+    model_.release(held.at);
+    return true;
+  });
+}
+
+void History::list_keyspaces() {
+  Result<std::vector<std::string>> names = database_.keyspaces();
+  check(names.status(), "keyspaces");
+  check(*names == model_.keyspaces(), "the names of the keyspaces");
+}
+
+void History::flush() { check(database_.flush(), "flush"); }
+
+void History::compact() { check(database_.compact(), "compact"); }
+
+void History::sync() {
+  check(database_.sync(), "sync");
+  everything_durable_ = true;
+}
+
+void History::idle() { idle_(); }
+
+void History::compare() {
+  const std::string said = difference(model_, database_);
+  check(said.empty(), said);
+  check(database_.background_error(), "background_error");
+}
+
+Options History::random_options() {
+  Options options;
+  options.write_buffer_size = std::array{64 * KiB, 64 * KiB, 128 * KiB, 256 * KiB, 1 * MiB}[random_.below(5)];
+  options.value_separation = std::array{64, 200, 1024, 2048}[random_.below(4)];
+  options.sigbus_guard = random_.chance(0.7);
+  options.durability = random_.chance(0.9) ? Durability::process : Durability::power;
+  options.flush_interval_ms = std::array{0, 10, 1000}[random_.below(3)];
+  // A small memory limit makes writers wait for flushes.
+  if (random_.chance(0.3)) options.memory_limit = std::max(4 * MiB, 2 * options.write_buffer_size);
+  huge_budget_ = allow_huge_ && options.memory_limit > 256 * MiB ? 1 : 0;
+  return options;
+}
+
+void History::open() {
+  options_ = random_options();
+  if (step_ > 0 && random_.chance(0.2)) {
+    Options options = options_;
+    options.read_only = true;
+    Result<Database> opened = open_in(env_, directory_, options, OpenKind::open);
+    check(opened.status(), "open read-only");
+    const std::string said = difference(model_, *opened);
+    check(said.empty(), "read-only: " + said);
+    check(!opened->put("k", "v").ok(), "a put into a database opened read-only");
+    check(opened->close(), "close of a database opened read-only");
+  }
+  Result<Database> opened = open_in(env_, directory_, options_, OpenKind::open_or_create);
+  check(opened.status(), "open");
+  database_ = *std::move(opened);
+  for (HeldKeyspace& held : keyspaces_) {
+    Result<Keyspace> keyspace = database_.keyspace(held.name, false);
+    check(keyspace.status(), "keyspace after open");
+    held.handle = *std::move(keyspace);
+  }
+}
+
+void History::release_all() {
+  for (const HeldSnapshot& held : snapshots_) model_.release(held.at);
+  for (const HeldCursor& held : cursors_) model_.release(held.at);
+  snapshots_.clear();
+  cursors_.clear();
+  dropped_.clear();
+}
+
+// What was made before answers `closed` afterwards; a value that was read stays.
+void History::close() {
+  if (random_.chance(0.5)) {
+    check(database_.close(), "close");
+    check(database_.close().is(StatusCode::closed), "a second close");
+    check(database_.put("k", "v").is(StatusCode::closed), "a put after close");
+  } else {
+    database_ = Database();
+  }
+  for (HeldKeyspace& held : keyspaces_) {
+    check(held.handle.put("k", "v").is(StatusCode::closed), "a put into a keyspace after close");
+    check(held.handle.get("k").status().is(StatusCode::closed), "a get from a keyspace after close");
+  }
+  for (HeldCursor& held : cursors_) {
+    held.cursor.seek_first();
+    check(!held.cursor.valid() && held.cursor.status().is(StatusCode::closed), "a cursor after close");
+  }
+  check(kept_.view() == kept_copy_, "a value changed after the database was closed");
+  release_all();
+}
+
+void History::reopen() {
+  close();
+  open();
+}
+
+}  // namespace lightning

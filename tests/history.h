@@ -1,0 +1,136 @@
+// History: a random life of one database, checked call by call against testing/model.h.
+//
+// Every call of the public API occurs, over several keyspaces that come and go, with snapshots and cursors that stay
+// open across flushes, merges and dropped keyspaces, and with closing and opening under other options. Keys collide
+// often; empty keys, long common prefixes, keys of 65,535 bytes, empty values and values of up to 64 MiB occur.
+// The same seed gives the same history. A disagreement is thrown as a Disagreement.
+// Thread safety: one thread.
+#pragma once
+
+#include <lightning/database.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "io/env.h"
+#include "testing/model.h"
+#include "testing/random.h"
+
+namespace lightning {
+
+struct Disagreement : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class History {
+ public:
+  /// `idle` lets background work happen; `allow_huge`: values above 1 MiB occur.
+  History(Env& env, std::string directory, uint64_t seed, bool allow_huge, std::function<void()> idle);
+  ~History();
+  History(const History&) = delete;
+  History& operator=(const History&) = delete;
+
+  /// Opens the database, makes `steps` steps, compares everything, and closes.
+  void run(uint64_t steps);
+  /// The step that is being made.
+  uint64_t step() const { return step_; }
+
+ private:
+  struct HeldSnapshot {
+    Snapshot snapshot;
+    Model::Moment at;
+  };
+  struct HeldCursor {
+    Cursor cursor;
+    std::string keyspace;
+    Model::Moment at;
+    std::optional<std::string> position;  // nothing: not valid
+  };
+  struct HeldKeyspace {
+    std::string name;
+    Keyspace handle;
+  };
+  /// What a read reads as of: now or a snapshot.
+  struct ReadPoint {
+    ReadOptions options;
+    Model::Moment at = Model::kNow;
+  };
+
+  // The steps (history.cc: writes and life; history_reads.cc: reads).
+  void put();
+  void remove();
+  void write_batch();
+  void refused_writes();
+  void create_keyspace();
+  void drop_keyspace();
+  void list_keyspaces();
+  void flush();
+  void compact();
+  void sync();
+  void reopen();
+  void idle();
+  void get();
+  void get_reused();
+  void get_durable();
+  void contains();
+  void get_many();
+  void scan();
+  void open_cursor();
+  void move_cursor();
+  void close_cursor();
+  void take_snapshot();
+  void release_snapshot();
+  void stats();
+  void approximate_size();
+  void compare();
+
+  // Means.
+  void open();
+  void close();
+  Options random_options();
+  void make_keys();
+  const std::string& random_key();
+  std::string random_value();
+  WriteOptions random_write_options();
+  /// The handle; a random one, the default keyspace mostly.
+  Keyspace& random_keyspace(std::string* name);
+  ReadPoint random_read_point();
+  void check(bool good, std::string_view what);
+  void check(const Status& status, std::string_view what);
+  void check_value(const Lookup& found, const std::string& keyspace, std::string_view key, const ReadPoint& point,
+                   bool with_value);
+  void check_cursor(HeldCursor& held, const std::optional<ModelEntry>& expected, std::string_view move);
+  void move(HeldCursor& held);
+  void check_scan(Scan scan, const std::string& keyspace, const std::string& from,
+                  const std::optional<std::string>& to, const ReadPoint& point);
+  void release_all();
+
+  Env& env_;
+  const std::string directory_;
+  const bool allow_huge_;
+  const std::function<void()> idle_;
+  Random random_;
+  uint64_t step_ = 0;
+  uint64_t huge_budget_ = 0;
+
+  Options options_;
+  Database database_;
+  Model model_;
+  bool everything_durable_ = false;  // nothing was written since the last sync
+  uint64_t keyspaces_made_ = 0;
+  std::vector<std::string> keys_;
+  std::vector<HeldKeyspace> keyspaces_;
+  std::vector<Keyspace> dropped_;
+  std::vector<HeldSnapshot> snapshots_;
+  std::vector<HeldCursor> cursors_;
+  Value reused_;
+  std::string kept_copy_;  // of what kept_ must still hold
+  Value kept_;             // a value that outlives what it was read from
+};
+
+}  // namespace lightning

@@ -1,0 +1,275 @@
+// Reads and what is held for them: snapshots, cursors, values.
+#include <algorithm>
+
+#include "tests/history.h"
+
+namespace lightning {
+
+namespace {
+
+constexpr size_t kSnapshotsMax = 5;
+constexpr size_t kCursorsMax = 6;
+
+// The first key behind all that begin with `prefix`; nothing when there is none.
+std::optional<std::string> end_of_prefix(std::string prefix) {
+  while (!prefix.empty() && prefix.back() == '\xff') prefix.pop_back();
+  if (prefix.empty()) return std::nullopt;
+  prefix.back() = static_cast<char>(prefix.back() + 1);
+  return prefix;
+}
+
+}  // namespace
+
+History::ReadPoint History::random_read_point() {
+  const size_t at = random_.below(2 * snapshots_.size() + 1);
+  if (at >= snapshots_.size()) return {};
+  return {.options = {.snapshot = &snapshots_[at].snapshot}, .at = snapshots_[at].at};
+}
+
+void History::check_value(const Lookup& found, const std::string& keyspace, std::string_view key,
+                          const ReadPoint& point, bool with_value) {
+  check(found.status(), "get");
+  const std::optional<std::string_view> expected = model_.get(keyspace, key, point.at);
+  const auto where = [&] {
+    return " the key of " + abbreviated(key) + " in keyspace '" + keyspace + "'" +
+           (point.at == Model::kNow ? "" : " at a snapshot");
+  };
+  if (found && !expected) throw Disagreement("found, and must not:" + where() + ": " + abbreviated(found.value()));
+  if (!found && expected) throw Disagreement("not found:" + where());
+  check(found.absent() == !expected, "absent()");
+  if (expected && with_value && found.value() != *expected) {
+    throw Disagreement("the value of" + where() + ": expected " + abbreviated(*expected) + ", found " +
+                       abbreviated(found.value()));
+  }
+}
+
+void History::get() {
+  std::string name;
+  const Keyspace& keyspace = random_keyspace(&name);
+  const std::string& key = random_key();
+  const ReadPoint point = random_read_point();
+  Lookup found = keyspace.get(key, point.options);
+  check_value(found, name, key, point, true);
+  if (!found || !random_.chance(0.02)) return;
+  check(kept_.view() == kept_copy_, "a value changed while it was kept");
+  kept_copy_ = found.value();
+  kept_ = found.take();
+}
+
+void History::get_reused() {
+  std::string name;
+  const Keyspace& keyspace = random_keyspace(&name);
+  const std::string& key = random_key();
+  const ReadPoint point = random_read_point();
+  const Lookup found = keyspace.get(key, reused_, point.options);
+  check_value(found, name, key, point, true);
+  check(reused_.present() == static_cast<bool>(found), "present() of a reused Value");
+}
+
+void History::get_durable() {
+  if (!everything_durable_) return;
+  std::string name;
+  const Keyspace& keyspace = random_keyspace(&name);
+  const std::string& key = random_key();
+  check_value(keyspace.get(key, {.level = ReadLevel::durable}), name, key, {}, true);
+}
+
+void History::contains() {
+  std::string name;
+  const Keyspace& keyspace = random_keyspace(&name);
+  const std::string& key = random_key();
+  const ReadPoint point = random_read_point();
+  check_value(keyspace.contains(key, point.options), name, key, point, false);
+}
+
+void History::get_many() {
+  std::string name;
+  const Keyspace& keyspace = random_keyspace(&name);
+  const ReadPoint point = random_read_point();
+  std::vector<std::string_view> keys(random_.chance(0.1) ? 200 : random_.below(20));
+  for (std::string_view& key : keys) key = random_key();
+  std::vector<Value> values(keys.size());
+  check(keyspace.get_many(keys, values, point.options), "get_many");
+  for (size_t i = 0; i < keys.size(); ++i) {
+    check_value(Lookup(values[i].present(), values[i]), name, keys[i], point, true);
+  }
+  if (!keys.empty()) {
+    check(keyspace.get_many(keys, {values.data(), values.size() - 1}).is(StatusCode::invalid_argument),
+          "get_many with fewer values than keys");
+  }
+}
+
+void History::scan() {
+  std::string name;
+  const Keyspace& keyspace = random_keyspace(&name);
+  const ReadPoint point = random_read_point();
+  const std::string from = random_key();
+  switch (random_.below(5)) {
+    case 0:
+      return check_scan(keyspace.scan(point.options), name, "", std::nullopt, point);
+    case 1:
+      return check_scan(keyspace.scan_from(from, point.options), name, from, std::nullopt, point);
+    case 2: {
+      const std::string prefix = from.substr(0, random_.below(from.size() + 1));
+      return check_scan(keyspace.scan_prefix(prefix, point.options), name, prefix, end_of_prefix(prefix), point);
+    }
+    default: {
+      const std::string to = random_key();
+      return check_scan(keyspace.scan(from, to, point.options), name, from, to, point);
+    }
+  }
+}
+
+// Walks [from, to) in either direction, with or without a limit.
+void History::check_scan(Scan scan, const std::string& keyspace, const std::string& from,
+                         const std::optional<std::string>& to, const ReadPoint& point) {
+  const bool reverse = random_.chance(0.4);
+  const uint64_t limit = random_.chance(0.9) ? random_.below(40) : UINT64_MAX;
+  if (reverse) scan = std::move(scan).reverse();
+  if (limit != UINT64_MAX) scan = std::move(scan).limit(limit);
+  std::optional<ModelEntry> expected = reverse ? model_.last_to(keyspace, to, !to.has_value(), point.at)
+                                               : model_.first_from(keyspace, from, true, point.at);
+  const auto inside = [&](std::string_view key) { return key >= from && (!to || key < *to); };
+  uint64_t left = limit;
+  for (const Entry& entry : scan) {
+    check(left-- > 0, "a scan went beyond its limit");
+    check(expected && inside(expected->key), "a scan went beyond its end");
+    check(entry.key() == expected->key, "the key of a scan");
+    check(entry.value() == expected->value, "the value of a scan");
+    expected = reverse ? model_.last_to(keyspace, entry.key(), false, point.at)
+                       : model_.first_from(keyspace, entry.key(), false, point.at);
+  }
+  check(scan.status(), "scan");
+  check(left == 0 || !expected || !inside(expected->key), "a scan ended early");
+  check(!scan.advance(), "a scan that ended goes on");
+}
+
+void History::open_cursor() {
+  if (cursors_.size() >= kCursorsMax) return close_cursor();
+  std::string name;
+  const Keyspace& keyspace = random_keyspace(&name);
+  const ReadPoint point = random_read_point();
+  const Model::Moment at = point.at == Model::kNow ? model_.now() : point.at;
+  model_.hold(at);
+  cursors_.push_back({keyspace.cursor(point.options), name, at, std::nullopt});
+  check(cursors_.back().cursor.status(), "cursor");
+  check(!cursors_.back().cursor.valid(), "a cursor is valid before its first seek");
+  move(cursors_.back());
+}
+
+void History::close_cursor() {
+  if (cursors_.empty()) return;
+  const size_t at = random_.below(cursors_.size());
+  model_.release(cursors_[at].at);
+  cursors_.erase(cursors_.begin() + static_cast<ptrdiff_t>(at));
+}
+
+void History::move_cursor() {
+  if (cursors_.empty()) return open_cursor();
+  move(cursors_[random_.below(cursors_.size())]);
+}
+
+void History::check_cursor(HeldCursor& held, const std::optional<ModelEntry>& expected, std::string_view move) {
+  const auto shown = [](std::string_view key) { return "the key of " + abbreviated(key); };
+  check(held.cursor.status(), move);
+  const std::string after = " after " + std::string(move) + " of a cursor in keyspace '" + held.keyspace + "'";
+  if (held.cursor.valid() != expected.has_value()) {
+    throw Disagreement((expected ? "expected " + shown(expected->key) + ", found the end"
+                                 : "expected the end, found " + shown(held.cursor.key())) +
+                       after);
+  }
+  held.position = std::nullopt;
+  if (!expected) return;
+  if (held.cursor.key() != expected->key) {
+    throw Disagreement("expected " + shown(expected->key) + ", found " + shown(held.cursor.key()) + after);
+  }
+  check(held.cursor.value() == expected->value, "the value" + after);
+  held.position = expected->key;
+}
+
+void History::move(HeldCursor& held) {
+  if (random_.chance(0.05)) {
+    Cursor moved = std::move(held.cursor);
+    held.cursor = std::move(moved);
+  }
+  const std::string& name = held.keyspace;
+  const uint64_t kind = random_.below(12);
+  if (!held.position || kind < 4) {
+    const std::string& key = random_key();
+    switch (kind % 4) {
+      case 0:
+        held.cursor.seek_first();
+        return check_cursor(held, model_.first_from(name, "", true, held.at), "seek_first");
+      case 1:
+        held.cursor.seek_last();
+        return check_cursor(held, model_.last_to(name, std::nullopt, true, held.at), "seek_last");
+      case 2:
+        held.cursor.seek(key);
+        return check_cursor(held, model_.first_from(name, key, true, held.at), "seek");
+      default:
+        held.cursor.seek_for_prev(key);
+        return check_cursor(held, model_.last_to(name, key, true, held.at), "seek_for_prev");
+    }
+  }
+  bool forward = random_.chance(0.5);
+  for (uint64_t steps = 1 + random_.below(8); steps > 0 && held.position; --steps) {
+    if (random_.chance(0.15)) forward = !forward;
+    const std::string from = *held.position;
+    if (forward) {
+      held.cursor.next();
+      check_cursor(held, model_.first_from(name, from, false, held.at), "next");
+    } else {
+      held.cursor.prev();
+      check_cursor(held, model_.last_to(name, from, false, held.at), "prev");
+    }
+  }
+}
+
+void History::take_snapshot() {
+  if (snapshots_.size() >= kSnapshotsMax) return release_snapshot();
+  Result<Snapshot> taken = database_.snapshot();
+  check(taken.status(), "snapshot");
+  check(taken->valid(), "a snapshot is not valid");
+  for (const HeldSnapshot& held : snapshots_) {
+    check(held.snapshot.lsn() <= taken->lsn(), "a later snapshot has a lower position");
+  }
+  model_.hold(model_.now());
+  snapshots_.push_back({*std::move(taken), model_.now()});
+}
+
+void History::release_snapshot() {
+  if (snapshots_.empty()) return;
+  const size_t at = random_.below(snapshots_.size());
+  snapshots_[at].snapshot.release();
+  check(!snapshots_[at].snapshot.valid(), "a released snapshot is valid");
+  check(!database_.get("k", {.snapshot = &snapshots_[at].snapshot}).status().ok(), "a get at a released snapshot");
+  model_.release(snapshots_[at].at);
+  snapshots_.erase(snapshots_.begin() + static_cast<ptrdiff_t>(at));
+}
+
+void History::stats() {
+  Result<Stats> stats = database_.stats();
+  check(stats.status(), "stats");
+  check(stats->keyspaces == model_.keyspaces().size() + 1, "Stats::keyspaces");
+  check(stats->durable_lsn <= stats->published_lsn, "what is durable lies beyond what is published");
+  check(stats->snapshots == snapshots_.size() + cursors_.size(), "Stats::snapshots");
+  check(stats->unknown_files.empty(), "unknown files in the directory");
+}
+
+void History::approximate_size() {
+  std::string name;
+  const Keyspace& keyspace = random_keyspace(&name);
+  std::string from = random_key();
+  std::string to = random_key();
+  if (to < from) std::swap(from, to);
+  Result<uint64_t> part = keyspace.approximate_size(from, to);
+  Result<uint64_t> whole = keyspace.approximate_size("", std::string(kKeyBytesMax, '\xff'));
+  check(part.status(), "approximate_size");
+  check(whole.status(), "approximate_size");
+  check(*part <= *whole, "a part of the keyspace is larger than the whole");
+  Result<uint64_t> none = keyspace.approximate_size(to, from);
+  check(none.status(), "approximate_size");
+  check(*none == 0, "the size of an empty range");
+}
+
+}  // namespace lightning

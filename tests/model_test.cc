@@ -1,0 +1,117 @@
+// Random histories of every API call agree with the model: in the simulated Env with both kinds of log segments, and on
+// the real file system.
+//
+// LIGHTNING_MODEL_OPERATIONS=n   steps in all, shared among the shards (simulated) or to each (POSIX a hundredth)
+// LIGHTNING_MODEL_FIRST_SEED=s   other histories
+// LIGHTNING_MODEL_SEED=s         this history alone, in every test that is chosen
+#include "testing/model.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "io/scratch_directory.h"
+#include "testing/sim_env.h"
+#include "tests/history.h"
+
+namespace lightning {
+namespace {
+
+constexpr uint64_t kShards = 8;
+constexpr uint64_t kStepsOfHistory = 25'000;
+#if defined(NDEBUG)
+constexpr uint64_t kDefaultOperations = 5'000'000;
+#else
+constexpr uint64_t kDefaultOperations = 400'000;  // slow builds: sanitizers
+#endif
+
+uint64_t from_environment(const char* name, uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+uint64_t operations() { return from_environment("LIGHTNING_MODEL_OPERATIONS", kDefaultOperations); }
+
+/// Runs one history; false, with a message, when it disagrees.
+bool agrees(History& history, uint64_t seed, uint64_t steps) {
+  try {
+    history.run(steps);
+    return true;
+  } catch (const Disagreement& disagreement) {
+    ADD_FAILURE() << "seed " << seed << ", step " << history.step() << ": " << disagreement.what()
+                  << "\nto repeat: LIGHTNING_MODEL_SEED=" << seed << " model_test --gtest_filter='"
+                  << testing::UnitTest::GetInstance()->current_test_info()->test_suite_name() << "."
+                  << testing::UnitTest::GetInstance()->current_test_info()->name() << "'";
+    return false;
+  }
+}
+
+/// Seeds decide everything: the kind of segments, when background work runs, the history.
+bool run_simulated(uint64_t seed, uint64_t steps) {
+  Random random(seed ^ 0x5eed);
+  SimEnv env({.seed = seed,
+              .switch_probability = random.chance(0.5) ? 1.0 / 16 : 1.0 / 200,
+              .supports_allocate = random.chance(0.6),
+              .guards_mappings = random.chance(0.9),
+              .keeps_unsynced = false});
+  Status stuck;
+  History history(env, "db", seed, random.chance(0.1), [&] { stuck = env.run_until_idle(); });
+  const bool good = agrees(history, seed, steps);
+  EXPECT_TRUE(stuck.ok()) << "seed " << seed << ": " << stuck.to_string();
+  return good && stuck.ok();
+}
+
+class SimulatedModel : public testing::TestWithParam<uint64_t> {};
+
+TEST_P(SimulatedModel, AgreesWithRandomHistories) {
+  if (const uint64_t seed = from_environment("LIGHTNING_MODEL_SEED", 0); seed != 0) {
+    run_simulated(seed, kStepsOfHistory);
+    return;
+  }
+  const uint64_t steps = operations() / kShards;
+  uint64_t seed = from_environment("LIGHTNING_MODEL_FIRST_SEED", 1) + GetParam() * 1'000'000;
+  for (uint64_t done = 0; done < steps; done += kStepsOfHistory, ++seed) {
+    if (!run_simulated(seed, std::min(kStepsOfHistory, steps - done))) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shards, SimulatedModel, testing::Range<uint64_t>(0, kShards));
+
+TEST(PosixModel, AgreesWithRandomHistories) {
+  const uint64_t only = from_environment("LIGHTNING_MODEL_SEED", 0);
+  const uint64_t histories = only != 0 ? 1 : 4;
+  for (uint64_t i = 0; i < histories; ++i) {
+    const uint64_t seed = only != 0 ? only : from_environment("LIGHTNING_MODEL_FIRST_SEED", 1) + i;
+    ScratchDirectory scratch;
+    History history(posix_env(), scratch.path() + "/db", seed, i == 0, [] {});
+    if (!agrees(history, seed, std::max<uint64_t>(1000, operations() / 100 / histories))) return;
+  }
+}
+
+TEST(Model, KeepsWhatHeldMomentsSee) {
+  Model model;
+  model.put("", "a", "1");
+  const Model::Moment first = model.now();
+  model.hold(first);
+  model.put("", "a", "2");
+  model.remove("", "a");
+  model.put("", "b", "3");
+  EXPECT_EQ(model.get("", "a", first), "1");
+  EXPECT_EQ(model.get("", "b", first), std::nullopt);
+  EXPECT_EQ(model.get("", "a"), std::nullopt);
+  EXPECT_EQ(model.first_from("", "", true)->key, "b");
+  EXPECT_EQ(model.last_to("", std::nullopt, true, first)->key, "a");
+  model.release(first);
+  Model other;
+  other.put("", "b", "3");
+  EXPECT_EQ(model.digest(), other.digest());
+  other.create_keyspace("k");
+  EXPECT_NE(model.digest(), other.digest());
+  other.put("k", "b", "3");
+  other.drop_keyspace("k");
+  EXPECT_EQ(model.digest(), other.digest());
+}
+
+}  // namespace
+}  // namespace lightning
