@@ -15,11 +15,12 @@ namespace lightning {
 namespace {
 
 constexpr size_t kStackBytes = size_t{512} << 10;
+constexpr int kSlowThreadsMin = 2;
 constexpr int kSlowThreadsMax = 4;
 
-// One core is left to the program.
+// One core is left to the program; but a long merge never holds up the sync of what a program wrote.
 int slow_threads() {
-  return std::clamp(static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) - 1, 1, kSlowThreadsMax);
+  return std::clamp(static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) - 1, kSlowThreadsMin, kSlowThreadsMax);
 }
 
 // For the heap functions, which put the largest first.
