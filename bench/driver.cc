@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <sstream>
@@ -59,7 +60,9 @@ std::optional<std::string> output_of_child(const std::vector<std::string>& argum
   int status = -1;
   while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (caught_signal != 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
+  if (caught_signal != 0) return std::nullopt;
+  if (WIFSIGNALED(status)) std::cerr << "\nlightning-bench: signal: " << strsignal(WTERMSIG(status));
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
   return printed;
 }
 
