@@ -25,6 +25,8 @@ class RunCheck : public LeafKeys {
         raw_bytes_ != run_.info().raw_bytes) {
       return damaged("counts", footer_.file_bytes - kUnitBytes);
     }
+    if (leaves_hash_ != footer_.leaves_hash)
+      return damaged("hash of all leaves", footer_.file_bytes - kUnitBytes);
     if (key_ != fences_.largest()) return damaged("largest key", footer_.fences_offset);
     if (Status s = check_index_size(); !s.ok()) return s;
     return run_.faulted();
@@ -48,6 +50,7 @@ class RunCheck : public LeafKeys {
     LeafPage leaf;
     if (offset < leaves_end_ || !leaf.parse(page.data, page.size)) return damaged("leaf", offset);
     leaves_end_ = offset + page.size;
+    leaves_hash_ = add_leaf_hash(leaves_hash_, page.data);
     const std::string before = key_;
     for (uint32_t slot = 0; slot < leaf.count(); ++slot) {
       if (Status s = check_entry(page, leaf, slot); !s.ok()) return s;
@@ -155,6 +158,7 @@ class RunCheck : public LeafKeys {
   std::string key_;        // of the last entry
   std::string first_key_;  // of the leaf at hand
   uint64_t leaves_end_ = 0;
+  uint64_t leaves_hash_ = 0;
   uint64_t entries_ = 0;
   uint64_t removals_ = 0;
   uint64_t raw_bytes_ = 0;

@@ -172,15 +172,22 @@ struct Footer {
   uint64_t fences_bytes;
   uint64_t fences_checksum;  // seeded page_seed() of fences_offset / 4096
   uint64_t leaves;
+  uint64_t leaves_hash;  // of the checksums of all leaves in order, see add_leaf_hash()
   uint64_t entries;
   uint64_t removals;
   uint64_t raw_bytes;
   uint64_t lsn_min;
   uint64_t lsn_max;
-  uint8_t reserved[kUnitBytes - 8 * 18];
+  uint8_t reserved[kUnitBytes - 8 * 19];
   uint64_t checksum;  // of all before it, seeded page_seed() of kFooterSeed
 };
 static_assert(sizeof(Footer) == kUnitBytes && offsetof(Footer, checksum) == kUnitBytes - 8);
+
+/// Binds what the leaves hold, and so the values outside them, to the footer: `hash` is that of the leaves
+/// before.
+inline uint64_t add_leaf_hash(uint64_t hash, const char* page) {
+  return mix_seed(hash, load<uint64_t>(page));
+}
 
 inline uint64_t index_pages(uint64_t buckets) { return (buckets + kBucketsPerPage - 1) / kBucketsPerPage; }
 

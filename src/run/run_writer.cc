@@ -103,7 +103,7 @@ Status RunWriter::add_before_values(std::string_view key, std::span<const Versio
   uint64_t anywhere = 0;
   Body body;
   if (Status s = encode(versions, &anywhere, &body); !s.ok()) return s;  // for its size
-  if (leaf_bytes_ == 0) choose_leaf_bytes(leaf_.size_with(key, body.value_size, body.bytes.size()), 1);
+  if (leaf_bytes_ == 0) choose_leaf_bytes(leaf_.size_with(key, body.value_size, body.bytes.size()));
   if (!leaf_.empty() && leaf_.size_with(key, body.value_size, body.bytes.size()) > leaf_bytes_) {
     if (Status s = write_leaf(); !s.ok()) return s;
   }
@@ -176,13 +176,15 @@ Status RunWriter::encode(std::span<const Version> versions, uint64_t* values_at,
   return Status();
 }
 
-void RunWriter::choose_leaf_bytes(uint64_t size, uint64_t count) {
-  leaf_bytes_ = size / count < kLargeLeafEntryBytes ? kSmallLeafBytes : kLargeLeafBytes;
+// By the entries in hand; `next_bytes` is the size of the next if there are none.
+void RunWriter::choose_leaf_bytes(uint64_t next_bytes) {
+  const uint64_t average = leaf_.empty() ? next_bytes : leaf_.size() / leaf_.entries().size();
+  leaf_bytes_ = average < kLargeLeafEntryBytes ? kSmallLeafBytes : kLargeLeafBytes;
 }
 
 Status RunWriter::add_to_leaf(std::string_view key, const Body& body) {
   uint64_t size = leaf_.size_with(key, body.value_size, body.bytes.size());
-  if (leaf_bytes_ == 0 && size > kSmallLeafBytes) choose_leaf_bytes(size, leaf_.entries().size() + 1);
+  if (leaf_bytes_ == 0 && size > kSmallLeafBytes) choose_leaf_bytes(size);
   if (size > leaf_room() && !leaf_.empty()) {
     if (Status s = write_leaf(); !s.ok()) return s;
     size = leaf_.size_with(key, body.value_size, body.bytes.size());
@@ -193,7 +195,7 @@ Status RunWriter::add_to_leaf(std::string_view key, const Body& body) {
 
 // Lays out the leaf in hand, or the jumbo page of its one entry, and tells index and fences of it.
 Status RunWriter::write_leaf() {
-  if (leaf_bytes_ == 0) choose_leaf_bytes(leaf_.size(), leaf_.entries().size());
+  if (leaf_bytes_ == 0) choose_leaf_bytes(0);
   if (Status s = output_.align(leaf_bytes_); !s.ok()) return s;
   const uint64_t page_number = output_.end() / kUnitBytes;
   fences_.add(page_number, leaf_.first_key(), last_key_);
@@ -202,12 +204,14 @@ Status RunWriter::write_leaf() {
     if (!page) return page.status();
     leaf_.build(*page, PageKind::leaf, static_cast<uint32_t>(leaf_bytes_ / kUnitBytes), info_.id,
                 page_number);
+    leaves_hash_ = add_leaf_hash(leaves_hash_, *page);
   } else {
     const LeafBuilder::Entry& entry = leaf_.entries().front();
     const uint64_t size = LeafBuilder::jumbo_size(entry.key_size, entry.value_size, entry.body_size);
     const uint64_t units = align_up(size, kUnitBytes) / kUnitBytes;
     std::string page(units * kUnitBytes, '\0');
     leaf_.build(page.data(), PageKind::jumbo, static_cast<uint32_t>(units), info_.id, page_number);
+    leaves_hash_ = add_leaf_hash(leaves_hash_, page.data());
     if (Status s = output_.append(page); !s.ok()) return s;
   }
   if (wants_index_) {
@@ -264,6 +268,7 @@ Result<RunFileInfo> RunWriter::write_sections(uint64_t lsn_min, uint64_t lsn_max
   footer.file_id = info_.id;
   footer.file_bytes = info_.size;
   footer.leaves = fences_.leaves();
+  footer.leaves_hash = leaves_hash_;
   footer.entries = info_.entries;
   footer.removals = info_.removals;
   footer.raw_bytes = info_.raw_bytes;

@@ -74,7 +74,7 @@ class RunWriter {
   Status add_to_leaf(std::string_view key, const Body& body);
   Status add_before_values(std::string_view key, std::span<const Version> versions);
   Status write_leaf();
-  void choose_leaf_bytes(uint64_t size, uint64_t count);
+  void choose_leaf_bytes(uint64_t next_bytes);
   uint64_t leaf_room() const { return leaf_bytes_ == 0 ? kLargeLeafBytes : leaf_bytes_; }
   uint64_t leaf_units() const;
   uint64_t next_leaf_start() const;
@@ -88,8 +88,9 @@ class RunWriter {
   RunIndexBuilder index_;
   FencesBuilder fences_;
   uint64_t leaf_bytes_ = 0;  // 0: not yet known
-  std::string body_bytes_;   // of entries that are not a plain value
-  std::string last_key_;     // of the last leaf that was written
+  uint64_t leaves_hash_ = 0;
+  std::string body_bytes_;  // of entries that are not a plain value
+  std::string last_key_;    // of the last leaf that was written
   RunFileInfo info_;
   Status failed_;
 };

@@ -1,0 +1,250 @@
+// Whatever happens to a run file's bytes: a right answer or `corruption`.
+
+#include <gtest/gtest.h>
+
+#include "run/run_format.h"
+#include "run/run_test_support.h"
+#include "testing/random.h"
+
+namespace lightning {
+namespace {
+
+/// A file of few pages with one of each: plain, removed, outside, versioned, jumbo.
+RunModel small_model() {
+  RunModel model;
+  for (int i = 0; i < 4; ++i) model["key" + std::to_string(i)] = {put_of("value" + std::to_string(i))};
+  model["gone"] = {removal()};
+  model["outside"] = {put_of(std::string(1100, 'o'))};
+  model["versions"] = {put_of("second", 20), put_of(std::string(1030, 'f'), 10)};
+  model["zjumbo"] = {put_of(std::string(900, 'j'), 90), put_of(std::string(900, 'i'), 80),
+                     put_of(std::string(900, 'h'), 70), put_of(std::string(900, 'g'), 60),
+                     put_of(std::string(900, 'f'), 50)};
+  return model;
+}
+
+std::string walk(SourceCursor& cursor, bool forward) {
+  std::string seen;
+  forward ? cursor.seek_first() : cursor.seek_last();
+  while (cursor.valid()) {
+    seen.append(cursor.key()).append("=").append(cursor.value()).append(";");
+    forward ? cursor.next() : cursor.prev();
+  }
+  return seen;
+}
+
+/// What the file answers is right or `corruption`; true when nothing was noticed.
+bool expect_right_or_corruption(const RunFile& run, const RunModel& model) {
+  bool noticed = false;
+  std::string forward, backward;
+  for (const auto& [key, versions] : model) {
+    const std::string found = found_text(run, key, kReadAllLsn);
+    const std::string entry = key + "=" + versions.front().value + ";";
+    forward += entry;
+    backward.insert(0, entry);
+    if (found == model_text(model, key, kReadAllLsn)) continue;
+    EXPECT_EQ(found, "corruption") << key;
+    noticed = true;
+  }
+  for (const std::string absent : {"a", "key1x", "zz"}) {
+    const std::string found = found_text(run, absent, kReadAllLsn);
+    noticed |= found != "absent";
+    EXPECT_TRUE(found == "absent" || found == "corruption") << found;
+  }
+  for (const bool is_forward : {true, false}) {
+    const std::string& expected = is_forward ? forward : backward;
+    const std::unique_ptr<SourceCursor> cursor = run.cursor(kReadAllLsn);
+    const std::string seen = walk(*cursor, is_forward);
+    if (seen == expected && cursor->status().ok()) continue;
+    EXPECT_EQ(cursor->status().code(), StatusCode::corruption);
+    EXPECT_TRUE(expected.starts_with(seen));
+    noticed = true;
+  }
+  return !noticed;
+}
+
+class RunDamage : public testing::Test {
+ protected:
+  void SetUp() override {
+    Result<RunFileInfo> info = write_run(directory_, model_, {});
+    ASSERT_TRUE(info.ok());
+    info_ = *info;
+    intact_ = bytes();
+  }
+  std::vector<char>& bytes() { return directory_.bytes(run_file_name(kTestRunId)); }
+
+  /// Opens, reads, verifies; true when nothing was noticed.
+  bool check(bool mapped, bool verifies = true) {
+    Result<std::shared_ptr<const RunFile>> run = RunFile::open(directory_, info_, mapped);
+    if (!run) {
+      EXPECT_EQ(run.status().code(), StatusCode::corruption) << run.status().to_string();
+      EXPECT_EQ(run.status().file(), run_file_name(kTestRunId));
+      return false;
+    }
+    const bool unnoticed = expect_right_or_corruption(**run, model_);
+    const Status verified = verifies ? (*run)->verify() : Status();
+    EXPECT_TRUE(verified.ok() || verified.is(StatusCode::corruption)) << verified.to_string();
+    EXPECT_TRUE(unnoticed || !verifies || !verified.ok());  // verify() finds whatever reads find
+    return unnoticed && verified.ok();
+  }
+
+  const RunModel model_ = small_model();
+  MemoryDirectory directory_;
+  RunFileInfo info_;
+  std::vector<char> intact_;
+};
+
+TEST_F(RunDamage, IntactFileHasOneOfEach) {
+  EXPECT_TRUE(check(true));
+  EXPECT_TRUE(check(false));
+  EXPECT_EQ(intact_.size(), 7 * kUnitBytes);  // values, leaf, two of the jumbo page, index, fences, footer
+}
+
+// All bits of a byte in turn; reads of mapped and unmapped files share all but the fetch, so they take turns,
+// too.
+TEST_F(RunDamage, EveryBit) {
+  size_t unnoticed = 0;
+  for (size_t at = 0; at < intact_.size(); ++at) {
+    for (int bit = 0; bit < 8; ++bit) {
+      bytes()[at] = static_cast<char>(intact_[at] ^ (1 << bit));
+      unnoticed += check((at + bit) % 4 != 0, bit == 0) ? 1 : 0;
+      ASSERT_FALSE(HasFailure()) << "bit " << bit << " at " << at;
+    }
+    bytes()[at] = intact_[at];
+  }
+  // Only what lies in gaps between values and pages, and behind the fences.
+  EXPECT_LT(unnoticed, intact_.size() * 8 / 2);
+}
+
+TEST_F(RunDamage, EveryTruncation) {
+  for (size_t size = 0; size < intact_.size(); ++size) {
+    bytes().assign(intact_.begin(), intact_.begin() + size);
+    EXPECT_FALSE(check(true));
+    EXPECT_FALSE(check(false));
+  }
+  bytes() = intact_;
+  bytes().push_back('\0');
+  EXPECT_FALSE(check(true));
+}
+
+TEST_F(RunDamage, TruncationWhileOpen) {
+  const std::shared_ptr<const RunFile> run = *RunFile::open(directory_, info_, false);
+  for (size_t size = 0; size < intact_.size(); size += 100) {
+    bytes().assign(intact_.begin(), intact_.begin() + size);
+    expect_right_or_corruption(*run, model_);
+    ASSERT_FALSE(HasFailure()) << size;
+  }
+}
+
+TEST_F(RunDamage, PagesInEachOthersPlaces) {
+  for (size_t a = 0; a < intact_.size() / kUnitBytes; ++a) {
+    for (size_t b = 0; b < a; ++b) {
+      bytes() = intact_;
+      std::swap_ranges(bytes().begin() + a * kUnitBytes, bytes().begin() + (a + 1) * kUnitBytes,
+                       bytes().begin() + b * kUnitBytes);
+      EXPECT_FALSE(check(true)) << a << " " << b;
+    }
+  }
+}
+
+TEST_F(RunDamage, AnotherRunsBytes) {
+  RunModel other = model_;
+  other["key1"] = {put_of("eulav1")};
+  Result<RunFileInfo> info = write_run(directory_, other, {}, kTestRunId + 1);
+  ASSERT_TRUE(info.ok());
+  ASSERT_EQ(info->size, info_.size);
+  bytes() = directory_.bytes(run_file_name(kTestRunId + 1));
+  EXPECT_FALSE(check(true));
+  // The same id, but not the file that the manifest names.
+  ASSERT_TRUE(directory_.remove(run_file_name(kTestRunId)).ok());
+  ASSERT_TRUE(write_run(directory_, other, {}).ok());
+  EXPECT_FALSE(check(true));
+}
+
+TEST_F(RunDamage, MissingFile) {
+  ASSERT_TRUE(directory_.remove(run_file_name(kTestRunId)).ok());
+  EXPECT_FALSE(check(true));
+}
+
+// What changes after it was verified may go unnoticed (a stated limit), but nothing outside the file is
+// touched: a sanitizer sees it.
+TEST_F(RunDamage, ChangesAfterVerification) {
+  for (uint64_t seed = 1; seed <= 400; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Random random(seed);
+    bytes() = intact_;
+    const std::shared_ptr<const RunFile> run = *RunFile::open(directory_, info_, true);
+    ASSERT_TRUE(run->verify().ok());
+    for (uint64_t changes = 1 + random.below(200); changes > 0; --changes) {
+      bytes()[random.below(intact_.size())] = static_cast<char>(random.chance(0.5) ? random.next() : 0xff);
+    }
+    for (const auto& [key, versions] : model_) {
+      found_text(*run, key, kReadAllLsn);
+      found_text(*run, key, 15, true);
+      const std::unique_ptr<SourceCursor> cursor = run->cursor(15);
+      cursor->seek(key);
+      std::vector<Version> all;
+      if (cursor->valid()) cursor->collect_versions(&all);
+    }
+    for (const bool forward : {true, false}) {
+      const std::unique_ptr<SourceCursor> cursor = run->cursor(15);
+      walk(*cursor, forward);
+    }
+  }
+}
+
+TEST_F(RunDamage, FaultsOfTheMappingAreErrors) {
+  const std::shared_ptr<const RunFile> run = *RunFile::open(directory_, info_, true);
+  const std::unique_ptr<SourceCursor> cursor = run->cursor(kReadAllLsn);
+  cursor->seek_first();
+  ASSERT_TRUE(cursor->valid());
+  EXPECT_TRUE(run->faulted().ok());
+  directory_.set_faulted(true);
+  EXPECT_EQ(found_text(*run, "key1", 1), "io_error");
+  EXPECT_EQ(found_text(*run, "key1", 1, true), "io_error");
+  EXPECT_EQ(found_text(*run, "absent", 1), "io_error");
+  EXPECT_EQ(found_text(*run, "absent", 1, true), "io_error");
+  cursor->next();
+  EXPECT_FALSE(cursor->valid());
+  EXPECT_EQ(cursor->status().code(), StatusCode::io_error);
+  EXPECT_EQ(run->verify().code(), StatusCode::io_error);
+  EXPECT_EQ(run->faulted().code(), StatusCode::io_error);
+}
+
+TEST_F(RunDamage, LaterFormats) {
+  const auto change_footer = [this](auto change) {
+    bytes() = intact_;
+    auto* footer = reinterpret_cast<Footer*>(bytes().data() + bytes().size() - kUnitBytes);
+    change(footer);
+    footer->checksum = checksum(footer, offsetof(Footer, checksum), page_seed(kTestRunId, kFooterSeed));
+    info_.footer_hash = footer->checksum;
+    return RunFile::open(directory_, info_, true).status();
+  };
+  EXPECT_EQ(change_footer([](Footer* footer) { footer->format_version = 2; }).code(),
+            StatusCode::not_supported);
+  EXPECT_EQ(change_footer([](Footer* footer) { footer->features |= 1ull << 40; }).code(),
+            StatusCode::not_supported);
+  // A footer that contradicts itself, though its checksum is right.
+  EXPECT_EQ(change_footer([](Footer* footer) { footer->leaf_bytes = 8192; }).code(), StatusCode::corruption);
+  EXPECT_EQ(change_footer([](Footer* footer) { footer->leaves_end = 1ull << 40; }).code(),
+            StatusCode::corruption);
+  EXPECT_EQ(change_footer([](Footer* footer) { footer->index_buckets = 64; }).code(), StatusCode::corruption);
+  EXPECT_EQ(change_footer([](Footer* footer) { footer->fences_bytes = 1ull << 62; }).code(),
+            StatusCode::corruption);
+  EXPECT_EQ(change_footer([](Footer* footer) { footer->leaves += 1; }).code(), StatusCode::corruption);
+}
+
+// verify() compares what is said twice, also where all checksums are right.
+TEST_F(RunDamage, VerifyComparesIndexAndLeaves) {
+  const auto* footer = reinterpret_cast<const Footer*>(intact_.data() + intact_.size() - kUnitBytes);
+  const uint64_t page_number = footer->index_offset / kUnitBytes;
+  char* page = bytes().data() + footer->index_offset;
+  for (uint64_t bucket = 0; bucket < footer->index_buckets; ++bucket) {
+    page[kIndexHeaderBytes + bucket * sizeof(RunBucket)] ^= 1;  // a fingerprint
+  }
+  seal_page(page, kUnitBytes, kTestRunId, page_number);
+  const Status verified = (*RunFile::open(directory_, info_, true))->verify();
+  EXPECT_EQ(verified.code(), StatusCode::corruption);
+}
+
+}  // namespace
+}  // namespace lightning
