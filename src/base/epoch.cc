@@ -95,9 +95,14 @@ void epoch_retire(void* object, void (*deleter)(void*)) {
   // Readers that enter from here on carry a larger number and cannot find the object.
   const uint64_t epoch = epoch_detail::g_epoch.fetch_add(1, std::memory_order_seq_cst);
   Registry& all = registry();
-  {
+  try {
     MutexLock lock(all.mutex);
     all.waiting.push_back({object, deleter, epoch});
+  } catch (const std::bad_alloc&) {
+    // No room for the note: wait for the readers here.
+    epoch_synchronize();
+    deleter(object);
+    return;
   }
   all.waiting_count.fetch_add(1, std::memory_order_release);
 }

@@ -60,7 +60,8 @@ class EpochGuard {
 /// Is the calling thread inside an epoch? For assertions that forbid waiting there (E1).
 bool inside_epoch();
 
-/// Frees `object` by `deleter` once no reader can hold it (E2). Never blocks on readers. Never blocks; falls back to an immediate wait for the
+/// Frees `object` by `deleter` once no reader can hold it (E2). Not inside an epoch: without
+/// memory for the note it waits for the readers. Never blocks; falls back to an immediate wait for the
 /// readers when memory for the note cannot be had.
 void epoch_retire(void* object, void (*deleter)(void*));
 

@@ -1,5 +1,7 @@
 #include "engine/background.h"
 
+#include <new>
+
 namespace lightning {
 
 bool Background::run_after(Lane lane, uint64_t delay_ns, std::function<void()> task) {
@@ -15,7 +17,11 @@ bool Background::run_after(Lane lane, uint64_t delay_ns, std::function<void()> t
                     if (state->stopped) return;
                     ++state->running;
                   }
-                  task();
+                  try {
+                    task();
+                  } catch (const std::bad_alloc&) {
+                    // What the task was for is still to be done, and is tried again by whoever needs it next.
+                  }
                   MutexLock lock(state->mutex);
                   if (--state->running == 0) state->idle.notify_all();
                 })

@@ -133,6 +133,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<std::shared_ptr<const MemSource>> make_source(uint64_t capacity) REQUIRES(switch_mutex_);
   Result<std::shared_ptr<Segment>> make_segment(uint64_t capacity) REQUIRES(switch_mutex_);
   void activate(std::shared_ptr<const MemSource> source) REQUIRES(switch_mutex_);
+  Status activate_or_keep(std::shared_ptr<const MemSource> source) REQUIRES(switch_mutex_);
   Status wait_for_memory(uint64_t wanted, uint64_t deadline) REQUIRES(switch_mutex_);
   uint64_t next_capacity() const REQUIRES(switch_mutex_);
   void prepare_ahead();

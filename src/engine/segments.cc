@@ -2,6 +2,7 @@
 // timer that bounds what a power cut can take.
 
 #include <algorithm>
+#include <new>
 
 #include "base/check.h"
 #include "base/interleave.h"
@@ -46,8 +47,7 @@ Status Engine::switch_segment(uint64_t full_number, uint64_t deadline) {
     if (!source) return source.status();
     INTERLEAVE("switch.made");
     last_capacity_ = (*source)->segment->capacity();
-    activate(*std::move(source));
-    return {};
+    return activate_or_keep(*std::move(source));
   }
 }
 
@@ -139,9 +139,9 @@ Status Engine::pass_over_spare() {
   if (!source) return source.status();
   const std::shared_ptr<const MemSource> passed = *std::move(source);
   Outcome outcome;
-  (void)passed->segment->reserve(passed->segment->record_bytes_max() + 1, &outcome.lsn);
-  close_segment(*passed, outcome.lsn, &outcome);
-  activate(passed);
+  passed->segment->reserve_first(passed->segment->capacity());
+  close_segment(*passed, passed->segment->base_lsn(), &outcome);
+  if (Status status = activate_or_keep(passed); !status.ok()) return status;
   log_.publish(outcome.end_record_lsn, outcome.end_record_length);
   return {};
 }
@@ -160,6 +160,18 @@ void Engine::activate(std::shared_ptr<const MemSource> source) {
     next.active = std::move(source);
   });
   if (before->active != nullptr) schedule_flush();
+}
+
+// Its place in the log cannot be given to another: without memory for a View it waits as the spare.
+Status Engine::activate_or_keep(std::shared_ptr<const MemSource> source) {
+  const std::shared_ptr<Segment> segment = source->segment;
+  try {
+    activate(std::move(source));
+    return {};
+  } catch (const std::bad_alloc&) {
+    spare_ = segment;
+    return Status(StatusCode::out_of_memory, "a new View");
+  }
 }
 
 // Called by the writer that met the trigger: keeps a window of the mapping present, and the next segment ready.

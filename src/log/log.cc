@@ -22,6 +22,7 @@ void Log::start_at(uint64_t lsn) {
 void Log::append_segment(std::shared_ptr<Segment> segment) {
   if (segment->kind() == SegmentFileKind::written) has_written_segments_.store(true, std::memory_order_release);
   MutexLock lock(mutex_);
+  if (!segments_.empty() && segments_.back() == segment) return;  // a repeated try
   LIGHTNING_INVARIANT("I2", segments_.empty() || segments_.back()->end_lsn() <= segment->base_lsn());
   segments_.push_back(std::move(segment));
 }
