@@ -1,0 +1,123 @@
+// stats, flush, compact, keyspaces, drop, options: verbs of the whole database, and of none.
+#include <nlohmann/json.hpp>
+
+#include "tools/lightning-cli/text.h"
+#include "tools/lightning-cli/verb.h"
+
+namespace lightning::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct StatsField {
+  const char* name;
+  uint64_t Stats::* value;
+};
+
+constexpr StatsField kStatsFields[] = {
+    {"disk_bytes", &Stats::disk_bytes},
+    {"log_bytes", &Stats::log_bytes},
+    {"run_files", &Stats::run_files},
+    {"sorted_runs", &Stats::sorted_runs},
+    {"run_entries", &Stats::run_entries},
+    {"memtables", &Stats::memtables},
+    {"keyspaces", &Stats::keyspaces},
+    {"snapshots", &Stats::snapshots},
+    {"memory_bytes", &Stats::memory_bytes},
+    {"memtable_bytes", &Stats::memtable_bytes},
+    {"index_bytes", &Stats::index_bytes},
+    {"run_memory_bytes", &Stats::run_memory_bytes},
+    {"mapped_bytes", &Stats::mapped_bytes},
+    {"published_lsn", &Stats::published_lsn},
+    {"durable_lsn", &Stats::durable_lsn},
+    {"commits", &Stats::commits},
+    {"user_bytes_written", &Stats::user_bytes_written},
+    {"log_bytes_written", &Stats::log_bytes_written},
+    {"log_flushes", &Stats::log_flushes},
+    {"flushes", &Stats::flushes},
+    {"flush_bytes_written", &Stats::flush_bytes_written},
+    {"merges", &Stats::merges},
+    {"merge_bytes_read", &Stats::merge_bytes_read},
+    {"merge_bytes_written", &Stats::merge_bytes_written},
+    {"stalls", &Stats::stalls},
+    {"stall_us", &Stats::stall_us},
+    {"unasked_scan_errors", &Stats::unasked_scan_errors},
+    {"recovered_records", &Stats::recovered_records},
+    {"recovery_us", &Stats::recovery_us},
+};
+// All of Stats stands above, but unknown_files: a field more needs a line more.
+static_assert(sizeof(Stats) == sizeof(uint64_t) * std::size(kStatsFields) + sizeof(Stats::unknown_files));
+
+/// A name that is not UTF-8 is printed with escapes.
+std::string printable(const std::string& name) { return is_utf8(name) ? name : escape(name); }
+
+std::string padded(std::string_view text, size_t width) {
+  std::string cell(text);
+  cell.resize(std::max(width, cell.size()), ' ');
+  return cell + "  ";
+}
+
+}  // namespace
+
+Status run_stats(Session& session) {
+  const Result<Stats> stats = session.database.stats();
+  if (!stats) return stats.status();
+  if (session.arguments.format.json) {
+    Json object;
+    for (const StatsField& field : kStatsFields) object[field.name] = *stats.*field.value;
+    object["unknown_files"] = Json::array();
+    for (const std::string& name : stats->unknown_files) object["unknown_files"].push_back(printable(name));
+    session.output.write(object.dump() + "\n");
+    return {};
+  }
+  for (const StatsField& field : kStatsFields) {
+    session.output.write(padded(field.name, 19) + std::to_string(*stats.*field.value) + "\n");
+  }
+  for (const std::string& name : stats->unknown_files) {
+    session.output.write(padded("unknown_file", 19) + escape(name) + "\n");
+  }
+  return {};
+}
+
+Status run_flush(Session& session) { return session.database.flush(); }
+
+Status run_compact(Session& session) { return session.database.compact(); }
+
+Status run_keyspaces(Session& session) {
+  const Result<std::vector<std::string>> names = session.database.keyspaces();
+  if (!names) return names.status();
+  if (session.arguments.format.json) {
+    Json array = Json::array();
+    for (const std::string& name : *names) array.push_back(printable(name));
+    session.output.write(Json{{"keyspaces", array}}.dump() + "\n");
+    return {};
+  }
+  for (const std::string& name : *names) session.output.write(escape(name) + "\n");
+  return {};
+}
+
+Status run_drop(Session& session) { return session.database.drop_keyspace(session.arguments.name); }
+
+Status run_options(Session& session) {
+  if (session.arguments.format.json) {
+    Json array = Json::array();
+    for (const OptionInfo& info : option_table()) {
+      array.push_back({{"name", info.name},
+                       {"unit", info.unit},
+                       {"default", info.default_value},
+                       {"range", info.range},
+                       {"effect", info.effect}});
+    }
+    session.output.write(Json{{"options", array}}.dump() + "\n");
+    return {};
+  }
+  for (const OptionInfo& info : option_table()) {
+    session.output.write(padded(info.name, 17) + padded(info.default_value, 8) + std::string(info.range) +
+                         (info.unit.empty() ? "" : " (" + std::string(info.unit) + ")") + "\n" +
+                         padded("", 17) + std::string(info.effect) + "\n");
+  }
+  return {};
+}
+
+}  // namespace lightning::cli

@@ -1,0 +1,64 @@
+#include "tools/lightning-cli/arguments.h"
+
+#include <CLI/CLI.hpp>
+
+namespace lightning::cli {
+
+namespace {
+
+void add_positionals(CLI::App& app, uint32_t accepts, Arguments& arguments) {
+  if (accepts & kDirectory)
+    app.add_option("DB", arguments.directory, "Directory of the database")->required();
+  if (accepts & kKey) app.add_option("KEY", arguments.key, "Key")->required();
+  if (accepts & kValue) app.add_option("VALUE", arguments.value, "Value")->required();
+  if (accepts & kFile) {
+    app.add_option(
+           "FILE", arguments.file,
+           "Lines of KEY TAB VALUE with the escapes \\t \\n \\r \\\\ \\xHH, or JSON objects (--json); "
+           "-: standard input")
+        ->required();
+  }
+  if (accepts & kName) app.add_option("NAME", arguments.name, "Keyspace")->required();
+}
+
+void add_range(CLI::App& app, uint32_t accepts, Arguments& arguments) {
+  if (accepts & kRange) {
+    CLI::Option* prefix = app.add_option("--prefix", arguments.prefix, "Keys that begin with this");
+    app.add_option("--from", arguments.from, "Keys at or after this")->excludes(prefix);
+    app.add_option("--to", arguments.to, "Keys before this")->excludes(prefix);
+  }
+  if (accepts & kDirection) {
+    app.add_flag("--reverse", arguments.reverse, "From the last key to the first");
+    app.add_option("--limit", arguments.limit, "At most so many entries");
+  }
+  if (accepts & kKeysOnly) app.add_flag("--keys-only", arguments.keys_only, "Keys without values");
+}
+
+}  // namespace
+
+void add_arguments(CLI::App& app, uint32_t accepts, Arguments& arguments) {
+  add_positionals(app, accepts, arguments);
+  add_range(app, accepts, arguments);
+  if (accepts & kKeyspace)
+    app.add_option("--keyspace", arguments.keyspace, "Keyspace instead of the default one");
+  if (accepts & kJson) {
+    app.add_flag("--json", arguments.format.json,
+                 accepts & kHex
+                     ? "JSON objects, one a line; bytes that are not UTF-8 in base64, marked by a field "
+                       "key_base64 or value_base64"
+                     : "A JSON object");
+  }
+  if (accepts & kHex) app.add_flag("--hex", arguments.format.hex, "Keys and values in hexadecimal digits");
+  if (accepts & kDurability) {
+    app.add_option("--durability", arguments.durability, "What the write survives: process or power")
+        ->check(CLI::IsMember({"process", "power"}));
+  }
+  if (accepts & kOptions) {
+    app.add_option("--option", arguments.options, "NAME=VALUE, an option of the database; may be repeated")
+        ->take_all()
+        ->expected(1)
+        ->allow_extra_args(false);
+  }
+}
+
+}  // namespace lightning::cli

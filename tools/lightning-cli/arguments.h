@@ -1,0 +1,52 @@
+// Arguments: what the command line of a verb says.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/lightning-cli/entry_format.h"
+
+namespace lightning::cli {
+
+/// What a verb takes, bits to be combined.
+enum Accepts : uint32_t {
+  kDirectory = 1 << 0,
+  kKey = 1 << 1,
+  kValue = 1 << 2,
+  kFile = 1 << 3,
+  kName = 1 << 4,
+  kOptions = 1 << 5,
+  kDurability = 1 << 6,
+  kKeyspace = 1 << 7,
+  kJson = 1 << 8,
+  kHex = 1 << 9,
+  kRange = 1 << 10,
+  kDirection = 1 << 11,
+  kKeysOnly = 1 << 12,
+};
+
+struct Arguments {
+  std::string directory;
+  std::string key;
+  std::string value;
+  std::string file;
+  std::string name;
+  std::vector<std::string> options;  // NAME=VALUE
+  std::string durability;
+  std::string keyspace;  // empty: the default one
+  EntryFormat format;
+  std::optional<std::string> prefix;
+  std::optional<std::string> from;
+  std::optional<std::string> to;
+  std::optional<uint64_t> limit;
+  bool reverse = false;
+  bool keys_only = false;
+};
+
+/// Lets `app` take what `accepts` says, into `arguments`, which must outlive the parse.
+void add_arguments(CLI::App& app, uint32_t accepts, Arguments& arguments);
+
+}  // namespace lightning::cli

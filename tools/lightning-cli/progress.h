@@ -1,0 +1,29 @@
+// Progress: a bar on standard error for a person who waits; nothing where standard error is no terminal.
+//
+// Thread safety: one thread at a time.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace lightning::cli {
+
+class Progress {
+ public:
+  /// `bytes_total` = 0: not known, then the entries alone are shown.
+  explicit Progress(uint64_t bytes_total);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  /// Draws at most ten times a second.
+  void update(uint64_t bytes, uint64_t entries);
+
+ private:
+  const uint64_t bytes_total_;
+  const bool shown_;
+  bool drawn_ = false;
+  std::chrono::steady_clock::time_point next_{};
+};
+
+}  // namespace lightning::cli

@@ -1,0 +1,53 @@
+// scan, count, dump: verbs of a range of keys.
+#include "tools/lightning-cli/verb.h"
+
+namespace lightning::cli {
+
+namespace {
+
+/// The entries that --prefix, --from and --to name.
+Result<Scan> range(const Session& session) {
+  const Arguments& arguments = session.arguments;
+  const auto decoded = [&](const std::optional<std::string>& text) {
+    return arguments.format.argument(text.value_or(""));
+  };
+  const Result<std::string> prefix = decoded(arguments.prefix), from = decoded(arguments.from),
+                            to = decoded(arguments.to);
+  for (const auto* bound : {&prefix, &from, &to}) {
+    if (!*bound) return bound->status();
+  }
+  if (arguments.prefix) return session.keyspace.scan_prefix(*prefix);
+  if (arguments.to) return session.keyspace.scan(*from, *to);
+  return session.keyspace.scan_from(*from);
+}
+
+}  // namespace
+
+Status run_scan(Session& session) {
+  const Arguments& arguments = session.arguments;
+  Result<Scan> opened = range(session);
+  if (!opened) return opened.status();
+  Scan scan = *std::move(opened);
+  if (arguments.reverse) scan = std::move(scan).reverse();
+  if (arguments.limit) scan = std::move(scan).limit(*arguments.limit);
+  for (const Entry& entry : scan) {
+    const std::string line = arguments.keys_only ? arguments.format.print_key(entry.key())
+                                                 : arguments.format.print(entry.key(), entry.value());
+    if (!session.output.write(line)) break;
+  }
+  return scan.status();
+}
+
+Status run_count(Session& session) {
+  Result<Scan> scan = range(session);
+  if (!scan) return scan.status();
+  uint64_t count = 0;
+  while (scan->advance()) ++count;
+  const std::string digits = std::to_string(count);
+  session.output.write(session.arguments.format.json ? "{\"count\":" + digits + "}\n" : digits + "\n");
+  return scan->status();
+}
+
+Status run_dump(Session& session) { return run_scan(session); }  // without any of its restrictions
+
+}  // namespace lightning::cli

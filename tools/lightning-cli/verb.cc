@@ -1,0 +1,46 @@
+#include "tools/lightning-cli/verb.h"
+
+namespace lightning::cli {
+
+namespace {
+
+constexpr uint32_t kDatabase = kDirectory | kOptions;
+constexpr uint32_t kWriting = kDatabase | kDurability;
+constexpr uint32_t kEntries = kKeyspace | kHex;
+constexpr uint32_t kPrinted = kEntries | kJson;
+
+constexpr Verb kVerbs[] = {
+    {"create", "Makes an empty database", Access::create, kDatabase, run_create},
+    {"put", "Writes a value; makes the database and the keyspace if needed", Access::write_or_create,
+     kWriting | kEntries | kKey | kValue, run_put},
+    {"get", "Prints the value of a key", Access::read, kDatabase | kPrinted | kKey, run_get},
+    {"delete", "Removes a key, whether or not it is there", Access::write, kWriting | kEntries | kKey,
+     run_delete},
+    {"scan", "Prints entries in order: KEY TAB VALUE", Access::read,
+     kDatabase | kPrinted | kRange | kDirection | kKeysOnly, run_scan},
+    {"count", "Counts entries", Access::read, kDatabase | kPrinted | kRange, run_count},
+    {"load", "Writes the entries of a file; makes the database and the keyspace if needed",
+     Access::write_or_create, kWriting | kPrinted | kFile, run_load},
+    {"dump", "Prints all entries in a form that load takes", Access::read, kDatabase | kPrinted, run_dump},
+    {"stats", "Prints sizes and counters", Access::read, kDatabase | kJson, run_stats},
+    {"flush", "Turns what is in memory and in the log into sorted files", Access::write, kDatabase,
+     run_flush},
+    {"compact", "Merges all sorted files into one sorted run", Access::write, kDatabase, run_compact},
+    {"keyspaces", "Lists the keyspaces beside the default one", Access::read, kDatabase | kJson,
+     run_keyspaces},
+    {"drop", "Removes a keyspace and its entries", Access::write, kDatabase | kName, run_drop},
+    {"options", "Prints the table of options", Access::none, kJson, run_options},
+};
+
+}  // namespace
+
+std::span<const Verb> verbs() { return kVerbs; }
+
+const Verb* find_verb(std::string_view name) {
+  for (const Verb& verb : kVerbs) {
+    if (verb.name == name) return &verb;
+  }
+  return nullptr;
+}
+
+}  // namespace lightning::cli
