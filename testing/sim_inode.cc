@@ -213,7 +213,11 @@ bool SimInode::is_durable_up_to(uint64_t size) const {
   if (!state_.keeps_unsynced) return state_.size >= size;
   if (state_.durable_size < size || (state_.lost && !same_up_to(size))) return false;
   return std::ranges::none_of(state_.pending, [&](const PendingChange& change) {
-    return change.bytes ? change.offset < size : change.size < size;
+    if (!change.bytes) return change.size < size;
+    if (change.offset >= size) return false;
+    // An append rewrites the bytes before it in its sector as they were.
+    const uint64_t part = std::min<uint64_t>(size - change.offset, change.bytes->size());
+    return state_.durable.read(change.offset, part) != change.bytes->substr(0, part);
   });
 }
 

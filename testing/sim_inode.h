@@ -86,7 +86,7 @@ class SimInode {
     return state_.keeps_unsynced ? state_.durable.read(0, state_.durable_size) : present_bytes();
   }
   std::string present_bytes() const { return state_.present.read(0, state_.size); }
-  /// No change of [0, size) is pending, and the durable file is that long.
+  /// No pending change alters [0, size), and the durable file is that long.
   bool is_durable_up_to(uint64_t size) const;
 
   // Kept by SimDisk.
