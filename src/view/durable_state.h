@@ -15,7 +15,6 @@
 #include <lightning/status.h>
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,25 +22,16 @@
 
 namespace lightning {
 
-/// The end of a segment that nobody has cut: its end record, or the log's end, says where it is.
+/// The end of a segment that is not known here: its end record, or the end of the log, says where it is.
 inline constexpr uint64_t kOpenEnd = UINT64_MAX;
 inline constexpr uint32_t kLevelMax = 63;
 
 struct LogSegmentInfo {
   uint64_t number = 0;
   uint64_t base_lsn = 0;
-  uint64_t end_lsn = kOpenEnd;  // where a recovery cut it
+  uint64_t end_lsn = kOpenEnd;  // where a recovery or a clean close ended it: all before it is durable
 
   bool operator==(const LogSegmentInfo&) const = default;
-};
-
-/// The log was closed cleanly: its last segment ends exactly there. Holds only if no later segment has a
-/// valid record.
-struct CleanMark {
-  uint64_t segment_number = 0;
-  uint64_t end_lsn = 0;
-
-  bool operator==(const CleanMark&) const = default;
 };
 
 /// A run file, or what merges left of it: it answers for its keys in [from, to) alone. An empty bound is no
@@ -69,7 +59,6 @@ struct DurableState {
   int64_t time_max_us = 0;   // the largest time seen
   uint32_t next_keyspace_id = 0;
   uint64_t removal_floor = 0;  // unknown files of a lower id are never removed; kept by StateStore
-  std::optional<CleanMark> clean;
   std::vector<LogSegmentInfo> log_segments;  // those that end above the floor, as known when this was written
   std::vector<SortedRunInfo> runs;
 };

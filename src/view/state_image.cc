@@ -20,8 +20,7 @@ enum Field : uint32_t {
   kTimeMax = 16,
   kNextKeyspaceId = 18,
   kRemovalFloor = 20,
-  kClean = 22,
-  kLogSegments = 24,
+  kLogSegments = 22,
 };
 
 bool may_be_ignored(uint32_t tag) { return tag % 2 == 1; }
@@ -170,14 +169,6 @@ bool read_segments(Reader* reader, std::vector<LogSegmentInfo>* segments) {
   return true;
 }
 
-bool read_clean_mark(Reader* reader, std::optional<CleanMark>* clean) {
-  CleanMark mark;
-  reader->number(&mark.segment_number);
-  if (!reader->number(&mark.end_lsn)) return false;
-  *clean = mark;
-  return true;
-}
-
 Status read_field(uint32_t tag, std::string_view bytes, DurableState* state) {
   Reader reader(bytes);
   const auto* const number = std::find_if(std::begin(kNumbers), std::end(kNumbers),
@@ -191,8 +182,6 @@ Status read_field(uint32_t tag, std::string_view bytes, DurableState* state) {
     state->time_max_us = static_cast<int64_t>(time);
   } else if (tag == kNextKeyspaceId) {
     good = reader.number(&state->next_keyspace_id);
-  } else if (tag == kClean) {
-    good = read_clean_mark(&reader, &state->clean);
   } else if (tag == kLogSegments) {
     good = read_segments(&reader, &state->log_segments);
   } else if (may_be_ignored(tag)) {
@@ -290,10 +279,6 @@ Image image_of(const DurableState& state) {
   for (const auto& [field, member] : kNumbers) set_number(&image, field, state.*member);
   set_number(&image, kTimeMax, static_cast<uint64_t>(state.time_max_us));
   set_number(&image, kNextKeyspaceId, state.next_keyspace_id);
-  if (state.clean.has_value()) {
-    put_number(&image.fields[kClean], state.clean->segment_number);
-    put_number(&image.fields[kClean], state.clean->end_lsn);
-  }
   for (const LogSegmentInfo& segment : state.log_segments) {
     std::string* field = &image.fields[kLogSegments];
     put_number(field, segment.number);

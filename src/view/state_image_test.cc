@@ -150,8 +150,6 @@ TEST(StateImage, StatesThatContradictThemselves) {
   EXPECT_EQ(wrong([](DurableState& s) { s.removal_floor = s.next_file_id + 1; }), "the removal floor");
   EXPECT_EQ(wrong([](DurableState& s) { s.log_floor = 101; }), "the log floor");
   EXPECT_EQ(wrong([](DurableState& s) { s.durable_lsn = 101; }), "the durable LSN");
-  EXPECT_EQ(wrong([](DurableState& s) { s.clean = CleanMark{5, 0}; }), "the clean mark");
-  EXPECT_EQ(wrong([](DurableState& s) { s.clean = CleanMark{4, 101}; }), "the clean mark");
   EXPECT_EQ(wrong([](DurableState& s) { s.log_segments[2].number = 5; }), "a segment's number");
   EXPECT_EQ(wrong([](DurableState& s) { s.log_segments[0].number = 0; }), "a segment's number");
   EXPECT_EQ(wrong([](DurableState& s) { s.log_segments[2].base_lsn = 100; }), "a segment's base LSN");

@@ -84,11 +84,6 @@ inline void sample_edit(Random& random, DurableState* state, const std::function
   state->time_max_us += static_cast<int64_t>(random.below(1'000'000));
   if (random.chance(0.1)) ++state->next_keyspace_id;
   if (random.chance(0.1)) state->incarnation = random.next();
-  state->clean.reset();
-  if (random.chance(0.2)) {
-    state->clean =
-        CleanMark{.segment_number = state->next_segment_number - 1, .end_lsn = state->next_base_lsn};
-  }
 }
 
 inline DurableState sample_initial_state(Random& random) {
@@ -117,7 +112,7 @@ inline bool same_run(const SortedRunInfo& a, const SortedRunInfo& b) {
 inline bool same_state(const DurableState& a, const DurableState& b) {
   const auto all = [](const DurableState& s) {
     return std::tie(s.database_id, s.incarnation, s.next_segment_number, s.next_base_lsn, s.log_floor,
-                    s.durable_lsn, s.time_max_us, s.next_keyspace_id, s.clean, s.log_segments);
+                    s.durable_lsn, s.time_max_us, s.next_keyspace_id, s.log_segments);
   };
   return all(a) == all(b) && std::equal(a.runs.begin(), a.runs.end(), b.runs.begin(), b.runs.end(), same_run);
 }
