@@ -1,6 +1,7 @@
 #include "memtable/order_index.h"
 
 #include <algorithm>
+#include <iterator>
 #include <new>
 #include <utility>
 
@@ -8,9 +9,8 @@ namespace lightning {
 
 namespace {
 
-constexpr uint32_t kSmallTailMax = 64;
-constexpr uint32_t kTailMax = 4096;
-constexpr uint32_t kTails = 2;
+constexpr uint32_t kTailMax[] = {64, 512, 4096};
+constexpr uint32_t kTails = std::size(kTailMax);
 
 Status out_of_memory() { return Status(StatusCode::out_of_memory, "no memory to order a memtable"); }
 
@@ -27,15 +27,21 @@ std::shared_ptr<const SortedArray> pop_newest(ArraySet* set) {
   return array;
 }
 
-/// Adds `array`, newer than all, merged with those that it outgrows. A tail that cannot take all moves up a size.
+/// 0, 1, ... for arrays that are small enough to be a tail of that size, kTails for all others.
+uint32_t size_class(const SortedArray& array) {
+  uint32_t size = 0;
+  while (size < kTails && array.size() > kTailMax[size]) ++size;
+  return size;
+}
+
+/// Adds `array`, newer than all, merged with those that it outgrows; so there is one tail of a size at most.
 void add(std::shared_ptr<const SortedArray> array, ArraySet* set) {
   const auto outgrows_next = [&] {
     if (set->count == 0) return false;
-    const uint64_t next = set->arrays[0]->size();
-    if (next <= kSmallTailMax) return true;
-    if (next <= kTailMax) return array->size() > kSmallTailMax;
-    if (array->size() <= kTailMax) return false;
-    return next < 2 * uint64_t{array->size()} || set->count >= kOrderArraysMax - kTails;
+    const SortedArray& next = *set->arrays[0];
+    const uint32_t next_class = size_class(next);
+    if (next_class < kTails || size_class(*array) < kTails) return next_class <= size_class(*array);
+    return next.size() < 2 * uint64_t{array->size()} || set->count >= kOrderArraysMax - kTails;
   };
   while (outgrows_next()) array = SortedArray::merge(*pop_newest(set), *array);
   push_newest(std::move(array), set);

@@ -1,8 +1,8 @@
 // OrderIndex: a memtable's entries in key order, in a few immutable sorted arrays that follow the log.
 //
 // It stands beside the path of a put: catch_up() gathers what the log grew by, sorts it and publishes a set of arrays
-// by one pointer. New entries go into a tail of at most 64, full ones into a tail of at most 4,096, and beyond that
-// into arrays of which each is at least twice as large as the next newer one (fan 2).
+// by one pointer. New entries go into a tail of at most 64, what that cannot take into tails of at most 512 and 4,096,
+// and beyond that into arrays of which each is at least twice as large as the next newer one (fan 2).
 //
 // Invariants
 //  O1  The arrays of a set cover consecutive parts of the log, [0, position) together; at most eight, newest first.

@@ -51,13 +51,15 @@ class SortedArrayBuilder {
       blocks += level;
     }
     array_->data_ = data;
-    array_->blocks_.reserve(blocks);  // blocks stay where they are: sources_ points at them
+    array_->blocks_.reserve(blocks);
   }
 
   /// An entry of which nothing is known but its name.
-  void add(uint32_t name) { add(name, nullptr, 0); }
-  /// An entry of another array: what its block knows of the key need not be read again.
-  void add(const KeyBlock& source, uint32_t slot) { add(source.names[slot], &source, slot); }
+  void add(uint32_t name) { add(name, kUnknown, 0, nullptr); }
+  /// An entry of another block: what that knows of the key need not be read again.
+  void add(const KeyBlock& source, uint32_t slot) {
+    add(source.names[slot], source.prefix_size, source.heads[slot], &source);
+  }
 
   std::shared_ptr<const SortedArray> finish() {
     SortedArray& array = *array_;
@@ -67,7 +69,7 @@ class SortedArrayBuilder {
     uint32_t begin = 0;
     while (array.blocks_.size() - begin > 1) {
       const uint32_t end = static_cast<uint32_t>(array.blocks_.size());
-      for (uint32_t block = begin; block < end; ++block) add(array.blocks_[block], 0);
+      for (uint32_t block = begin; block < end; ++block) add(array.blocks_[block], 0);  // they do not move: reserved
       finish_block();
       begin = end;
       array.level_begin_[array.levels_++] = begin;
@@ -78,20 +80,15 @@ class SortedArrayBuilder {
   }
 
  private:
-  struct Source {
-    const KeyBlock* block;
-    uint32_t slot;
-  };
+  static constexpr uint32_t kUnknown = UINT32_MAX;
 
-  void add(uint32_t name, const KeyBlock* block, uint32_t slot) {
+  void add(uint32_t name, uint32_t depth, uint64_t head, const KeyBlock* source) {
     if (count_ == kBlockEntries) finish_block();
     names_[count_] = name;
-    sources_[count_] = {block, slot};
+    depths_[count_] = depth;
+    heads_[count_] = head;
+    sources_[count_] = source;
     ++count_;
-  }
-
-  bool known(const Source& source, uint32_t depth) const {
-    return source.block != nullptr && depth <= source.block->prefix_size;
   }
 
   void finish_block() {
@@ -105,25 +102,36 @@ class SortedArrayBuilder {
     block.prefix_size = static_cast<uint16_t>(depth);
     std::memcpy(block.prefix, first.data(), depth);
     std::memcpy(block.names, names_.data(), count_ * sizeof(uint32_t));
+    fill_heads(&block, depth);
+    count_ = 0;
+  }
+
+  void fill_heads(KeyBlock* block, uint32_t depth) {
+    uint32_t reads = 0;
     for (uint32_t i = 0; i < count_; ++i) {
-      if (!known(sources_[i], depth)) __builtin_prefetch(data_ + names_[i] * kLogAlignment);
-    }
-    for (uint32_t i = 0; i < count_; ++i) {
-      if (known(sources_[i], depth)) {
-        block.heads[i] = sources_[i].block->head_at(sources_[i].slot, depth);
+      if (depths_[i] == depth) {
+        block->heads[i] = heads_[i];
+      } else if (depths_[i] != kUnknown && depths_[i] > depth) {
+        block->heads[i] = head_from(sources_[i]->prefix, depths_[i], heads_[i], depth);
       } else {
-        const std::string_view key = log_key(data_, names_[i]);
-        block.heads[i] = key_head(key.data() + depth, key.size() - depth);
+        __builtin_prefetch(data_ + names_[i] * kLogAlignment);
+        reads_[reads++] = static_cast<uint8_t>(i);
       }
     }
-    count_ = 0;
+    for (uint32_t i = 0; i < reads; ++i) {
+      const std::string_view key = log_key(data_, names_[reads_[i]]);
+      block->heads[reads_[i]] = key_head(key.data() + depth, key.size() - depth);
+    }
   }
 
   const char* const data_;
   std::shared_ptr<SortedArray> array_;
-  uint32_t count_ = 0;  // entries of the block in the making
+  uint32_t count_ = 0;  // entries of the block in the making, and of each:
   std::array<uint32_t, kBlockEntries> names_;
-  std::array<Source, kBlockEntries> sources_;
+  std::array<uint32_t, kBlockEntries> depths_;  // key bytes before its head; kUnknown = no head
+  std::array<uint64_t, kBlockEntries> heads_;
+  std::array<const KeyBlock*, kBlockEntries> sources_;
+  std::array<uint8_t, kBlockEntries> reads_;    // indexes of those whose keys have to be read
 };
 
 std::shared_ptr<const SortedArray> SortedArray::sort(const char* data, std::vector<uint32_t> names) {

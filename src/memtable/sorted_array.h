@@ -59,6 +59,14 @@ inline size_t shared_prefix(std::string_view a, std::string_view b) {
 inline constexpr uint32_t kBlockEntries = 64;
 inline constexpr uint32_t kBlockPrefixBytes = 60;
 
+/// The eight bytes after the first `depth` of a key, of which `prefix_size` bytes and the `head` after them are known.
+inline uint64_t head_from(const char* prefix, uint32_t prefix_size, uint64_t head, uint32_t depth) {
+  const uint32_t known = prefix_size - depth;
+  if (known == 0) return head;
+  if (known >= 8) return key_head(prefix + depth, 8);
+  return key_head(prefix + depth, known) | head >> (8 * known);
+}
+
 struct alignas(64) KeyBlock {
   uint16_t count;
   uint16_t prefix_size;
@@ -66,12 +74,9 @@ struct alignas(64) KeyBlock {
   uint64_t heads[kBlockEntries];
   uint32_t names[kBlockEntries];
 
-  /// The eight key bytes after the first `depth` <= prefix_size.
+  /// The eight bytes of a key after its first `depth` <= prefix_size.
   uint64_t head_at(uint32_t slot, uint32_t depth) const {
-    const uint32_t known = prefix_size - depth;
-    if (known == 0) return heads[slot];
-    if (known >= 8) return key_head(prefix + depth, 8);
-    return key_head(prefix + depth, known) | heads[slot] >> (8 * known);
+    return head_from(prefix, prefix_size, heads[slot], depth);
   }
   /// How many of the block's keys are below `key`.
   uint32_t lower_bound(std::string_view key, const char* data) const;
