@@ -34,7 +34,7 @@ void write_history(LogBuffer* log, const KeyMaker& make_key, bool collide, Versi
 }
 
 TEST_P(Walks, ShowWhatAModelShows) {
-  for (uint64_t seed = 1; seed <= 60; ++seed) {
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937_64 random(seed * 97);
     const auto log = LogBuffer::create(24 << 20, 8 * (random() % 1'000'000));

@@ -112,7 +112,7 @@ class KeyMaker {
         return "\3https://www.example" + std::to_string(n % 7) + ".org/a/rather/long/path/that/many/pages/share/" +
                std::to_string(n % 13) + "/" + decimal(n);
       case Shape::far_apart: {  // keys up to the longest
-        const size_t size = n % 11 == 0 ? 65'535 : n % 300;
+        const size_t size = n % 53 == 0 ? 65'535 : n % 300;
         return "\2" + std::string(size, static_cast<char>('a' + n % 3)) + tiny(random, n % 2);
       }
       case Shape::two_keyspaces:

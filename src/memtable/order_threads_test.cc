@@ -48,7 +48,7 @@ TEST(OrderIndexThreads, EachScanShowsExactlyWhatIsBelowItsLsn) {
     for (uint32_t i = 0; i < kEntries; ++i) {
       lsns[i] = log->append(EntryKind::put, key_of(i * 7'919 % kKeys), std::to_string(i));
       written = i + 1;
-      while (scans.load() < static_cast<int>(i / 40)) std::this_thread::yield();
+      while (scans.load() < static_cast<int>(i / 100)) std::this_thread::yield();
     }
   });
   for (int scanner = 0; scanner < 2; ++scanner) {

@@ -80,7 +80,7 @@ class DisjointWalks : public testing::TestWithParam<KeyMaker::Shape> {};
 INSTANTIATE_TEST_SUITE_P(Shapes, DisjointWalks, testing::ValuesIn(KeyMaker::kShapes));
 
 TEST_P(DisjointWalks, ShowWhatAModelShows) {
-  for (uint64_t seed = 1; seed <= 60; ++seed) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937_64 random(seed * 11);
     TestRun run;

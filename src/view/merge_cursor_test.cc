@@ -65,7 +65,7 @@ std::string random_prefix(const KeyMaker& make_key, std::mt19937_64& random) {
 }
 
 TEST_P(Merges, ShowWhatAModelShows) {
-  for (uint64_t seed = 1; seed <= 80; ++seed) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937_64 random(seed * 1'009);
     const KeyMaker make_key(GetParam(), 1 + random() % (seed % 2 == 0 ? 40 : 3'000));
