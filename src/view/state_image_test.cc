@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "view/state_samples.h"
+#include "view/state_test_util.h"
 
 namespace lightning {
 namespace {

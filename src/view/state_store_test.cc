@@ -7,7 +7,7 @@
 #include "base/coding.h"
 #include "testing/crash_images.h"
 #include "testing/sim_env.h"
-#include "view/state_samples.h"
+#include "view/state_test_util.h"
 
 namespace lightning {
 namespace {
@@ -543,7 +543,7 @@ void run_and_watch(SimEnv& env, int commits, History* history, int* acknowledged
 }
 
 TEST(StateStoreCrashes, EveryMomentOfAHistory) {
-  for (uint64_t seed = 1; seed <= 4; ++seed) {
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     History history(seed);
     std::vector<Moment> moments;
@@ -554,7 +554,7 @@ TEST(StateStoreCrashes, EveryMomentOfAHistory) {
     }
     ASSERT_GT(moments.size(), 20u);
     for (Moment& moment : moments) {
-      for_each_crash_image(moment.disk, {.limit = 32, .seed = seed},
+      for_each_crash_image(moment.disk, {.limit = 24, .seed = seed},
                            [&](CrashImage image) { check_image(std::move(image), history, moment); });
     }
   }
