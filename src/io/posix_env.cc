@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/barrier.h"
 #include "base/hash.h"
 #include "io/env.h"
 #include "io/file_handle.h"
@@ -37,6 +38,10 @@ class PosixClock final : public Clock {
 
 class PosixEnv final : public Env {
  public:
+  // Before a thread of ours runs: registering for heavy barriers takes a process of one thread no time, a process of
+  // several 10 ms and more (the kernel then waits for every processor).
+  PosixEnv() { (void)heavy_barrier_available(); }
+
   FileSystem& files() override { return files_; }
   Executor& executor() override { return executor_; }
   Clock& clock() override { return clock_; }
