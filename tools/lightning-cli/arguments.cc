@@ -29,7 +29,7 @@ void add_range(CLI::App& app, uint32_t accepts, Arguments& arguments) {
   }
   if (accepts & kDirection) {
     app.add_flag("--reverse", arguments.reverse, "From the last key to the first");
-    app.add_option("--limit", arguments.limit, "At most so many entries");
+    app.add_option("--limit", arguments.limit, "At most so many entries")->check(CLI::NonNegativeNumber);
   }
   if (accepts & kKeysOnly) app.add_flag("--keys-only", arguments.keys_only, "Keys without values");
 }
