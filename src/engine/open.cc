@@ -122,7 +122,7 @@ Status Engine::settle_files(const RecoveredLog& log) {
     number_max = std::max(number_max, number);
     const bool kept = std::any_of(log.segments.begin(), log.segments.end(),
                                   [&](const LogSegmentInfo& info) { return info.number == number; });
-    if (!kept && store_->damage().empty()) leftovers.push_back(file.name);
+    if (!kept && store_->damage().empty() && number >= state.removal_floor) leftovers.push_back(file.name);
   }
   if (!log.state_changed && leftovers.empty() && number_max < state.next_segment_number) return {};
   const uint64_t incarnation = env_.random();
