@@ -2,9 +2,11 @@
 //
 // Two steps, each a binary search over 8-byte heads: the block of 64 leaves, then the leaf. Each block has a
 // prefix of its own, so that heads still tell keys apart where a file holds several keyspaces or URLs.
+//
 // Invariants
 //  E1  All offsets were checked at load and stand in own memory; page numbers ascend.
 //  E2  A key between the fence of a block and the fence of the next begins with the block's prefix.
+//
 // Thread safety: immutable after load.
 // Costs: about thirty bytes a leaf; a search in a file of a million entries about fifty nanoseconds.
 #pragma once

@@ -64,8 +64,7 @@ void LeafBuilder::add(std::string_view key, uint64_t hash, uint8_t flags, uint32
   prefix_size_ = prefix_size;
   entries_.push_back({hash, static_cast<uint32_t>(bytes_.size()), static_cast<uint32_t>(key.size()),
                       static_cast<uint32_t>(body.size()), value_size, 0, flags});
-  bytes_.insert(bytes_.end(), key.begin(), key.end());
-  bytes_.insert(bytes_.end(), body.begin(), body.end());
+  bytes_.append(key).append(body);
 }
 
 void LeafBuilder::build(char* page, PageKind kind, uint32_t units, uint64_t file_id, uint64_t page_number) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -54,7 +55,7 @@ class LeafBuilder {
   uint64_t prefix_with(std::string_view key) const;
 
   std::vector<Entry> entries_;
-  std::vector<char> bytes_;
+  std::string bytes_;
   uint64_t prefix_size_ = 0;
   uint64_t entry_bytes_ = 0;  // of all entries, at prefix_size_
 };

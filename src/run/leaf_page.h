@@ -38,11 +38,17 @@ struct LeafVersion {
 /// memcmp() == 0 without a call where the strings are short.
 inline bool equal_bytes(const char* a, const char* b, size_t size) {
   if (size > 32) return std::memcmp(a, b, size) == 0;
-  size_t at = 0;
-  for (; at + 8 <= size; at += 8) {
-    if (load<uint64_t>(a + at) != load<uint64_t>(b + at)) return false;
+  if (size >= 8) {
+    for (size_t at = 0; at + 8 < size; at += 8) {
+      if (load<uint64_t>(a + at) != load<uint64_t>(b + at)) return false;
+    }
+    return load<uint64_t>(a + size - 8) == load<uint64_t>(b + size - 8);
   }
-  for (; at < size; ++at) {
+  if (size >= 4) {
+    return load<uint32_t>(a) == load<uint32_t>(b) &&
+           load<uint32_t>(a + size - 4) == load<uint32_t>(b + size - 4);
+  }
+  for (size_t at = 0; at < size; ++at) {
     if (a[at] != b[at]) return false;
   }
   return true;

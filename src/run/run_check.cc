@@ -45,8 +45,9 @@ class RunCheck : public LeafKeys {
   Status check_leaf(uint32_t number) {
     const uint64_t offset = fences_.page(number) * kUnitBytes;
     RunPages::Page page;
+    RunPages::Owner owner;
     Status status;
-    if (!pages_.leaf(fences_.page(number), &page, &status)) return status;
+    if (!pages_.leaf(fences_.page(number), &page, &owner, &status)) return status;
     LeafPage leaf;
     if (offset < leaves_end_ || !leaf.parse(page.data, page.size)) return damaged("leaf", offset);
     leaves_end_ = offset + page.size;
@@ -106,7 +107,7 @@ class RunCheck : public LeafKeys {
     raw_bytes_ += version.value_size;
     if (!version.outside()) return Status();
     std::string_view value;
-    std::shared_ptr<const void> owner;
+    RunPages::Owner owner;
     Status status;
     pages_.value(version.ref(), version.value_size, &value, &owner, &status);
     return status;
@@ -119,11 +120,10 @@ class RunCheck : public LeafKeys {
     const uint64_t hash = hash_key(key_);
     const uint64_t numbers[] = {first_bucket(hash, buckets), second_bucket(hash, buckets)};
     for (const uint64_t number : numbers) {
-      const uint64_t page_number = footer_.index_offset / kUnitBytes + number / kBucketsPerPage;
-      RunPages::Page page;
+      RunBucket copy;
       Status status;
-      if (!pages_.index_page(page_number, &page, &status)) return status;
-      const char* bucket = page.data + kIndexHeaderBytes + number % kBucketsPerPage * sizeof(RunBucket);
+      const char* bucket = pages_.bucket(number, &copy, &status);
+      if (bucket == nullptr) return status;
       BucketMatches matches(bucket, fingerprint(hash));
       while (const uint32_t found = matches.next()) {
         if (found == locator) return Status();
@@ -136,15 +136,13 @@ class RunCheck : public LeafKeys {
   // No locator but those of the entries.
   Status check_index_size() const {
     uint64_t locators = 0;
-    for (uint64_t number = 0; number < index_pages(footer_.index_buckets); ++number) {
-      RunPages::Page page;
+    for (uint64_t number = 0; number < footer_.index_buckets; ++number) {
+      RunBucket copy;
       Status status;
-      if (!pages_.index_page(footer_.index_offset / kUnitBytes + number, &page, &status)) return status;
-      for (uint64_t i = 0; i < kBucketsPerPage; ++i) {
-        const char* bucket = page.data + kIndexHeaderBytes + i * sizeof(RunBucket);
-        for (uint32_t slot = 0; slot < kRunBucketSlots; ++slot) {
-          locators += BucketMatches::bucket_locator(bucket, slot) != 0 ? 1 : 0;
-        }
+      const char* bucket = pages_.bucket(number, &copy, &status);
+      if (bucket == nullptr) return status;
+      for (uint32_t slot = 0; slot < kRunBucketSlots; ++slot) {
+        locators += BucketMatches::bucket_locator(bucket, slot) != 0 ? 1 : 0;
       }
     }
     if (footer_.index_buckets == 0 || locators == footer_.entries) return Status();

@@ -55,7 +55,7 @@ bool RunCursor::enter(uint32_t number) {
   const RunPages& pages = *run_.pages_;
   const uint64_t page_number = run_.fences_->page(number);
   Status status;
-  if (!pages.leaf(page_number, &page_, &status)) {
+  if (!pages.leaf(page_number, &page_, &page_owner_, &status)) {
     fail(std::move(status));
     return false;
   }
@@ -115,6 +115,7 @@ bool RunCursor::show_version(const LeafEntry& entry) {
 
 void RunCursor::forward(int64_t slot) {
   valid_ = false;
+  version_owners_.clear();
   for (;;) {
     for (; slot < leaf_.count(); ++slot) {
       if (show(static_cast<uint32_t>(slot)) || !status_.ok()) return;
@@ -129,6 +130,7 @@ void RunCursor::forward(int64_t slot) {
 
 void RunCursor::backward(int64_t slot) {
   valid_ = false;
+  version_owners_.clear();
   for (;;) {
     for (; slot >= 0; --slot) {
       if (show(static_cast<uint32_t>(slot)) || !status_.ok()) return;
@@ -201,11 +203,10 @@ void RunCursor::collect_versions(std::vector<Version>* versions) {
     fail_at(leaf_.data());
     return;
   }
-  version_owners_.clear();
   const auto add = [&](const LeafVersion& version) {
     Version& shown = versions->emplace_back(version.lsn, version.kind(), version.bytes);
     if (!version.outside()) return true;
-    std::shared_ptr<const void> owner;
+    RunPages::Owner owner;
     Status status;
     if (!run_.pages_->value(version.ref(), version.value_size, &shown.value, &owner, &status)) {
       fail(std::move(status));

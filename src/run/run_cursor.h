@@ -1,7 +1,9 @@
 // RunCursor: the ordered walk over a run file.
 //
-// The key is rebuilt in a buffer whose beginning, the leaf's common prefix, stays in place from entry to
-// entry. Costs: a step about ten nanoseconds; entering a leaf fetches the beginning of its neighbour.
+// The key is rebuilt in a buffer whose beginning, the leaf's common prefix, stays in place between entries.
+//
+// Thread safety: one thread at a time.
+// Costs: a step about ten nanoseconds; entering a leaf fetches the beginning of its neighbour.
 #pragma once
 
 #include <memory>
@@ -53,8 +55,9 @@ class RunCursor final : public SourceCursor {
   uint32_t slot_ = 0;
   LeafPage leaf_;
   RunPages::Page page_;
-  std::shared_ptr<const void> value_owner_;
-  std::vector<std::shared_ptr<const void>> version_owners_;  // of what collect_versions() handed out
+  RunPages::Owner page_owner_;
+  RunPages::Owner value_owner_;
+  std::vector<RunPages::Owner> version_owners_;  // of what collect_versions() handed out
 
   char* key_bytes_ = inline_key_;
   size_t key_capacity_ = kInlineKeyBytes;

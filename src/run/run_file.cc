@@ -104,24 +104,17 @@ Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const
 }
 
 uint64_t RunFile::memory_bytes() const {
-  return sizeof(*this) + sizeof(Footer) + pages_->memory_bytes() + fences_->memory_bytes();
+  return sizeof(*this) + info_.smallest.capacity() + info_.largest.capacity() + sizeof(Footer) +
+         pages_->memory_bytes() + fences_->memory_bytes();
 }
 
 uint64_t RunFile::mapped_bytes() const { return pages_->mapped_bytes(); }
 
 Status RunFile::faulted() const { return pages_->faulted() ? pages_->fault() : Status(); }
 
-// Point reads.
+// Point reads. A page that had to be read is kept by the hit that it is read for.
 
 namespace {
-
-struct BucketPlace {
-  BucketPlace(const Footer& footer, uint64_t bucket)
-      : page_number(footer.index_offset / kUnitBytes + bucket / kBucketsPerPage),
-        offset(kIndexHeaderBytes + bucket % kBucketsPerPage * sizeof(RunBucket)) {}
-  uint64_t page_number;
-  uint64_t offset;  // in the page
-};
 
 RunFile::Found fail(RunFile::Hit* hit, Status status) {
   hit->status = std::move(status);
@@ -131,32 +124,30 @@ RunFile::Found fail(RunFile::Hit* hit, Status status) {
 }  // namespace
 
 void RunFile::prefetch(uint64_t hash) const {
-  if (footer_->index_buckets == 0) return;
-  const BucketPlace place(*footer_, first_bucket(hash, footer_->index_buckets));
-  pages_->prefetch(place.page_number * kUnitBytes + place.offset);
+  const uint64_t buckets = footer_->index_buckets;
+  if (buckets != 0) pages_->prefetch_bucket(first_bucket(hash, buckets));
 }
 
-// The version of a key's entry that the read sees. `page` is the entry's.
-inline RunFile::Found RunFile::read_entry(const LeafEntry& entry, RunPages::Page& page, uint64_t read_lsn,
-                                          Hit* hit) const {
+RunFile::Found RunFile::absent(Hit* hit) const {
+  return pages_->faulted() ? fail(hit, pages_->fault()) : Found::absent;
+}
+
+// The version of a key's entry that the read sees.
+inline RunFile::Found RunFile::read_entry(const LeafEntry& entry, const RunPages::Page& page,
+                                          uint64_t read_lsn, Hit* hit) const {
   LeafVersion version;
-  switch (visible_version(entry, read_lsn, &version)) {
-    case Visible::none:
-      return pages_->faulted() ? fail(hit, pages_->fault()) : Found::absent;
-    case Visible::damage:
-      return fail(hit, pages_->corruption("entry", RunPages::offset_of(page, entry.suffix.data())));
-    case Visible::version:
-      break;
-  }
-  if (version.outside()) {
-    if (!pages_->value(version.ref(), version.value_size, &hit->value, &hit->owner, &hit->status))
-      return Found::error;
-  } else {
-    hit->value = version.bytes;
-    if (page.owner != nullptr || hit->owner != nullptr) hit->owner = std::move(page.owner);
+  const Visible visible = visible_version(entry, read_lsn, &version);
+  if (visible == Visible::none) return absent(hit);
+  if (visible == Visible::damage) {
+    return fail(hit, pages_->corruption("entry", RunPages::offset_of(page, entry.suffix.data())));
   }
   hit->kind = version.kind();
   hit->lsn = version.lsn;
+  hit->value = version.bytes;
+  if (version.outside() &&
+      !pages_->value(version.ref(), version.value_size, &hit->value, &hit->owner, &hit->status)) {
+    return Found::error;
+  }
   return pages_->faulted() ? fail(hit, pages_->fault()) : Found::found;
 }
 
@@ -166,7 +157,7 @@ inline RunFile::Found RunFile::read_at(uint64_t locator, std::string_view key, u
   const uint64_t page_number = locator_page(locator, locator_offset_bits_);
   const uint64_t offset = locator_offset(locator, locator_offset_bits_);
   RunPages::Page page;
-  if (!pages_->leaf(page_number, &page, &hit->status)) return Found::error;
+  if (!pages_->leaf(page_number, &page, &hit->owner, &hit->status)) return Found::error;
   LeafPage leaf;
   LeafEntry entry;
   if (!leaf.parse(page.data, page.size) || !leaf.entry_at(offset, &entry)) {
@@ -178,52 +169,52 @@ inline RunFile::Found RunFile::read_at(uint64_t locator, std::string_view key, u
 }
 
 RunFile::Found RunFile::find(std::string_view key, uint64_t hash, uint64_t read_lsn, Hit* hit) const {
-  if (footer_->index_buckets == 0) return find_in_order(key, read_lsn, hit);
+  if (hit->owner != nullptr) hit->owner.reset();
+  const uint64_t buckets = footer_->index_buckets;
+  if (buckets == 0) return find_in_order(key, read_lsn, hit);
   const uint16_t print = fingerprint(hash);
-  BucketPlace place(*footer_, first_bucket(hash, footer_->index_buckets));
+  uint64_t number = first_bucket(hash, buckets);
   for (bool second = false;; second = true) {
-    RunPages::Page page;
-    if (!pages_->index_page(place.page_number, &page, &hit->status)) return Found::error;
-    const char* bucket = page.data + place.offset;
+    RunBucket copy;
+    const char* bucket = pages_->bucket(number, &copy, &hit->status);
+    if (bucket == nullptr) return Found::error;
     BucketMatches matches(bucket, print);
     while (const uint32_t locator = matches.next()) {
       bool same_key;
       const Found found = read_at(locator, key, read_lsn, hit, &same_key);
       if (same_key || found == Found::error) return found;
     }
-    if (second || !bucket_overflowed(bucket, print)) break;
-    place = BucketPlace(*footer_, second_bucket(hash, footer_->index_buckets));
+    if (second || !bucket_overflowed(bucket, print)) return absent(hit);
+    number = second_bucket(hash, buckets);
   }
-  return pages_->faulted() ? fail(hit, pages_->fault()) : Found::absent;
 }
 
 RunFile::Found RunFile::find_in_order(std::string_view key, uint64_t read_lsn, Hit* hit) const {
   uint32_t number;
   if (Status s = find_leaf(key, &number); !s.ok()) return fail(hit, std::move(s));
   RunPages::Page page;
-  if (!pages_->leaf(fences_->page(number), &page, &hit->status)) return Found::error;
+  if (!pages_->leaf(fences_->page(number), &page, &hit->owner, &hit->status)) return Found::error;
   LeafPage leaf;
   LeafEntry entry;
   bool exact = false;
   int64_t slot = -1;
   if (leaf.parse(page.data, page.size)) slot = leaf.lower_bound(key, &exact);
   if (slot < 0 || (exact && !leaf.entry(static_cast<uint32_t>(slot), &entry))) {
-    return fail(hit, pages_->corruption("leaf", fences_->page(number) * kUnitBytes));
+    return fail(hit, pages_->corruption("leaf", page.number * kUnitBytes));
   }
-  if (exact) return read_entry(entry, page, read_lsn, hit);
-  return pages_->faulted() ? fail(hit, pages_->fault()) : Found::absent;
+  return exact ? read_entry(entry, page, read_lsn, hit) : absent(hit);
 }
 
 uint64_t RunFile::locate(uint64_t hash) const {
-  if (footer_->index_buckets == 0 || !pages_->mapped()) return kUnknownPlace;
+  const uint64_t buckets = footer_->index_buckets;
+  if (buckets == 0 || !pages_->mapped()) return kUnknownPlace;
   const uint16_t print = fingerprint(hash);
-  BucketPlace place(*footer_, first_bucket(hash, footer_->index_buckets));
+  uint64_t number = first_bucket(hash, buckets);
   for (bool second = false;; second = true) {
-    RunPages::Page page;
+    RunBucket copy;
     Status status;
-    if (!pages_->index_page(place.page_number, &page, &status))
-      return kUnknownPlace;  // find() says what is wrong
-    const char* bucket = page.data + place.offset;
+    const char* bucket = pages_->bucket(number, &copy, &status);
+    if (bucket == nullptr) return kUnknownPlace;  // find() says what is wrong
     if (const uint32_t locator = BucketMatches(bucket, print).next(); locator != 0) {
       const uint64_t leaf = locator_page(locator, locator_offset_bits_) * kUnitBytes;
       const uint64_t entry = leaf + locator_offset(locator, locator_offset_bits_);
@@ -233,7 +224,7 @@ uint64_t RunFile::locate(uint64_t hash) const {
       return locator;
     }
     if (second || !bucket_overflowed(bucket, print)) break;
-    place = BucketPlace(*footer_, second_bucket(hash, footer_->index_buckets));
+    number = second_bucket(hash, buckets);
   }
   return pages_->faulted() ? kUnknownPlace : kNotHere;
 }
@@ -242,6 +233,7 @@ RunFile::Found RunFile::find_at(uint64_t locator, std::string_view key, uint64_t
                                 Hit* hit) const {
   if (locator == kNotHere) return Found::absent;
   if (locator != kUnknownPlace) {
+    if (hit->owner != nullptr) hit->owner.reset();
     bool same_key;
     const Found found = read_at(locator, key, read_lsn, hit, &same_key);
     if (same_key || found == Found::error) return found;
@@ -259,8 +251,9 @@ class FirstKeys final : public LeafKeys {
 
   Status compare_first_key(uint32_t number, std::string_view key, int* order) const override {
     RunPages::Page page;
+    RunPages::Owner owner;
     Status status;
-    if (!pages_.leaf(fences_.page(number), &page, &status)) return status;
+    if (!pages_.leaf(fences_.page(number), &page, &owner, &status)) return status;
     LeafPage leaf;
     LeafEntry entry;
     if (!leaf.parse(page.data, page.size) || !leaf.entry(0, &entry)) {

@@ -1,15 +1,14 @@
-// RunFile: an open run file (run/run_format.h): point reads through its point index, ordered ones through its
-// fences.
+// RunFile: an open run file (run/run_format.h): point reads by its point index, ordered ones by its fences.
 //
 // Invariants
-//  F1  A page's checksum is verified before its first use in this process, every offset and length in it at
-//  each use. F2  Damage gives the right answer or `corruption` with file and offset; never another answer,
-//  never a fault.
+//  F1  A page's checksum is verified before its first use, every offset and length in it at each use.
+//  F2  Damage gives the right answer or `corruption` with file and offset: no other answer, no fault.
+//
 // Thread safety: immutable, any threads; the bits that say which pages were verified are relaxed atomics.
-// Ownership: by shared_ptr. Views into a mapped file live as long as the RunFile; read from a file that is
-// not mapped they live as long as their owner. Costs: fences, key range and one bit per 4 KiB page are in
-// memory, about one byte a key; the rest is in the mapping. A point read has two dependent cache misses: the
-// bucket, then the page header and the entry side by side.
+// Ownership: by shared_ptr. Views into a mapped file live as long as the RunFile; what was read from a file
+// that is not mapped lives as long as its owner.
+// Costs: fences, key range and a bit per 4 KiB page are in memory, about one byte a key; the rest is mapped.
+// A point read has two dependent cache misses: the bucket, then page header and entry side by side.
 #pragma once
 
 #include <lightning/status.h>
@@ -33,7 +32,7 @@ class RunFile {
  public:
   enum class Found { absent, found, error };
 
-  /// What find() found. Use one over several finds: it is only written on found and error.
+  /// What find() found; meaningless when it found nothing. One may serve many finds.
   struct Hit {
     EntryKind kind = EntryKind::put;
     uint64_t lsn = kSettledLsn;
@@ -70,7 +69,7 @@ class RunFile {
   /// Fetches the lines that a cursor's seek(key) needs first; for seeks over several files in stages.
   void prefetch_seek(std::string_view key) const;
 
-  /// Bytes of the file that hold keys in [from, to), to within a leaf at either end; reads no leaves.
+  /// Bytes of the file that hold keys in [from, to), to within a leaf at either end.
   uint64_t approximate_bytes(std::string_view from, std::string_view to) const;
   /// Own memory.
   uint64_t memory_bytes() const;
@@ -89,10 +88,11 @@ class RunFile {
   friend class RunCheck;
 
   RunFile();
-  [[gnu::always_inline]] inline Found read_entry(const LeafEntry& entry, RunPages::Page& page,
+  [[gnu::always_inline]] inline Found read_entry(const LeafEntry& entry, const RunPages::Page& page,
                                                  uint64_t read_lsn, Hit* hit) const;
   [[gnu::always_inline]] inline Found read_at(uint64_t locator, std::string_view key, uint64_t read_lsn,
                                               Hit* hit, bool* same_key) const;
+  Found absent(Hit* hit) const;
   Found find_in_order(std::string_view key, uint64_t read_lsn, Hit* hit) const;
   /// The leaf that holds `key` if the file does; where seeks begin.
   Status find_leaf(std::string_view key, uint32_t* leaf) const;

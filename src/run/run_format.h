@@ -1,8 +1,7 @@
 // The bytes of a run file, NNNNNNNNNN.run: settled keys in order, a point index beside them.
 //
 //   leaves and values   leaf pages in key order, at multiples of the leaf size; between them the values that
-//   stand
-//                       outside; gaps hold zeros that nobody reads
+//                       stand outside; gaps hold zeros that nobody reads
 //   point index         pages of 63 buckets, absent in a file without the feature
 //   fences              one section, read at open
 //   footer              the last 4 KiB
@@ -10,33 +9,31 @@
 // Everything is little-endian. Page numbers count units of 4 KiB from the start of the file. A leaf starts
 // below 256 MiB, so that its number has sixteen bits; what follows the last leaf may lie beyond.
 //
-// Leaf page (4 KiB or 16 KiB, one size in a file; a jumbo page holds one larger entry, without a prefix, in
-// as many units as it needs):
+// Leaf page, 4 KiB or 16 KiB, one size in a file; a jumbo page holds one larger entry, without a prefix, in
+// as many units as it needs:
 //   PageHeader, common prefix of all keys, to a multiple of 4
 //   heads     u32 each: the first four bytes of the key behind the prefix, big-endian, filled with zeros
 //   slots     u16 each: offset of the entry / 4, to a multiple of 4
 //   entries   in key order, each at a multiple of 4
-// Entry:
-//   u8 flags (EntryKind and kEntry...), varint size of the key behind the prefix, varint value size, key,
-//   then
+//
+// Entry: u8 flags (EntryKind and kEntry...), varint size of the key behind the prefix, varint value size, key,
+// and then
 //   - plain: the value (nothing for a removal): one settled version, visible to every reader
 //   - kEntryOutside: ValueRef; the value size is that of the value it names
-//   - kEntryVersioned: the value size counts varint n >= 1, then n times (varint LSN, u8 flags, varint value
-//   size), newest
-//     first, then for each in turn its value or ValueRef. LSN 0 is settled
+//   - kEntryVersioned: varint n >= 1; n times varint LSN, u8 flags, varint value size, newest first; then for
+//     each in turn its value or ValueRef. LSN 0 is settled. The entry's value size counts all this
 // A key has one entry, so one slot and one locator.
 //
 // Point index: a key lives in one of two buckets that its hash names; the first one's `overflow` has a bit
-// for each class of fingerprints of which some went to their second bucket. A locator is 26 bits: page number
-// and offset / 4 of the entry, 16 + 10 bits with leaves of 4 KiB, (page number / 4) and offset / 4, 14 + 12
-// bits with those of 16 KiB. 0 is empty.
+// for each class of fingerprints of which some went to their second bucket. A locator has 26 bits: page
+// number and offset / 4 of the entry in 16 + 10 bits where leaves have 4 KiB, page number / 4 and offset / 4
+// in 14 + 12 bits where they have 16 KiB. 0 is empty.
 //
 // Fences: FencesHeader, then
 //   u64 block_heads[blocks]    of the first fence of each block of 64 leaves, behind the file's common prefix
 //   u64 heads[leaves]          behind the block's common prefix
 //   u32 key_offsets[leaves+1]  of the fence in the key bytes; the top bit says that it is cut after 64 bytes
-//   and goes on
-//                              as the first key of its leaf does
+//                              and goes on as the first key of its leaf does
 //   u16 pages[leaves], u8 block_prefixes[blocks], key bytes, smallest key, largest key
 // A fence lies above the last key of the leaf before and not above the first key of its own. A prefix is at
 // most 56 bytes, so that a head never reaches into what was cut.

@@ -1,10 +1,11 @@
-// The point index of a run (layout in run/run_format.h): from a key's hash to the places where its entry may
-// stand.
+// The point index of a run (layout in run/run_format.h): from a key's hash to where its entry may stand.
 //
 // Each key has two buckets to live in; it is in the first unless that was full. The builder fills nine slots
 // of ten, moving keys to their other bucket where both are full (R. Pagh and F. Rodler, "Cuckoo Hashing",
 // 2001, with buckets; one key in sixteen moves). A bucket says which classes of fingerprints left it, so that
 // few absent keys touch a second line.
+//
+// Thread safety: BucketMatches: immutable bytes; RunIndexBuilder: externally synchronised.
 #pragma once
 
 #include <lightning/status.h>

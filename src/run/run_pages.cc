@@ -9,6 +9,7 @@ Result<std::unique_ptr<RunPages>> RunPages::create(std::unique_ptr<File> file, s
   std::unique_ptr<RunPages> pages(new RunPages(std::move(file), std::move(name), footer));
   // A leaf that starts below has its whole size before leaves_end.
   pages->leaf_units_end_ = (footer.leaves_end - footer.leaf_bytes) / kUnitBytes + 1;
+  pages->index_start_ = footer.index_offset / kUnitBytes;
   if (!mapped) return pages;
   Result<std::unique_ptr<MappedRegion>> region = pages->file_->map(0, footer.file_bytes, MapMode::read);
   if (!region) return region.status();
@@ -28,9 +29,8 @@ Status RunPages::fault() const {
   return Status(StatusCode::io_error, "a mapped page could not be read", name_, Status::kWholeFile);
 }
 
-bool RunPages::fetch(uint64_t offset, uint64_t size, Page* page, Status* status) const {
-  page->size = size;
-  page->number = offset / kUnitBytes;
+bool RunPages::fetch(uint64_t offset, uint64_t size, Page* page, Owner* owner, Status* status) const {
+  *page = {nullptr, size, offset / kUnitBytes};
   if (map_ != nullptr) {
     page->data = map_ + offset;
     return true;
@@ -52,61 +52,66 @@ bool RunPages::fetch(uint64_t offset, uint64_t size, Page* page, Status* status)
     return false;
   }
   page->data = bytes.get();
-  page->owner = std::move(bytes);
+  *owner = std::move(bytes);
   return true;
 }
 
-bool RunPages::verify(uint64_t page_number, const Page& page, Status* status) const {
-  if (verified(page_number)) return true;
-  const uint64_t sum = checksum(page.data + 8, page.size - 8, page_seed(footer_.file_id, page_number));
+bool RunPages::verify(const Page& page, Status* status) const {
+  if (verified(page.number)) return true;
+  const uint64_t sum = checksum(page.data + 8, page.size - 8, page_seed(footer_.file_id, page.number));
   if (sum != load<uint64_t>(page.data)) {
-    *status = faulted() ? fault() : corruption("page checksum", page_number * kUnitBytes);
+    *status = faulted() ? fault() : corruption("page checksum", page.number * kUnitBytes);
     return false;
   }
-  if (map_ != nullptr) mark_verified(page_number);
+  if (map_ != nullptr) mark_verified(page.number);
   return true;
 }
 
-bool RunPages::load_leaf(uint64_t page_number, Page* page, Status* status) const {
+bool RunPages::load_leaf(uint64_t page_number, Page* page, Owner* owner, Status* status) const {
   const uint64_t offset = page_number * kUnitBytes;
   if (page_number >= leaf_units_end_ || page_number % (footer_.leaf_bytes / kUnitBytes) != 0) {
     *status = corruption("a leaf's place", offset);
     return false;
   }
-  if (!fetch(offset, footer_.leaf_bytes, page, status)) return false;
+  if (!fetch(offset, footer_.leaf_bytes, page, owner, status)) return false;
   const auto header = load<PageHeader>(page->data);
   const uint64_t size = header.units * kUnitBytes;
   if (header.kind == PageKind::jumbo && size > footer_.leaf_bytes && size <= footer_.leaves_end - offset) {
-    if (!fetch(offset, size, page, status)) return false;
+    if (!fetch(offset, size, page, owner, status)) return false;
   } else if (header.kind != PageKind::leaf || size != footer_.leaf_bytes) {
     *status = corruption("page header", offset);
     return false;
   }
-  return verify(page_number, *page, status);
+  return verify(*page, status);
 }
 
-bool RunPages::load_index_page(uint64_t page_number, Page* page, Status* status) const {
-  if (!fetch(page_number * kUnitBytes, kUnitBytes, page, status) || !verify(page_number, *page, status))
-    return false;
-  if (load<PageHeader>(page->data).kind == PageKind::index) return true;
-  *status = corruption("page header", page_number * kUnitBytes);
-  return false;
+const char* RunPages::load_bucket(uint64_t number, RunBucket* copy, Status* status) const {
+  const uint64_t page_number = bucket_page(number);
+  Page page;
+  Owner owner;
+  if (!fetch(page_number * kUnitBytes, kUnitBytes, &page, &owner, status) || !verify(page, status))
+    return nullptr;
+  if (load<PageHeader>(page.data).kind != PageKind::index) {
+    *status = corruption("page header", page_number * kUnitBytes);
+    return nullptr;
+  }
+  store(copy, load<RunBucket>(page.data + bucket_offset(number)));
+  return reinterpret_cast<const char*>(copy);
 }
 
-bool RunPages::value(const ValueRef& ref, uint64_t size, std::string_view* value,
-                     std::shared_ptr<const void>* owner, Status* status) const {
+bool RunPages::value(const ValueRef& ref, uint64_t size, std::string_view* value, Owner* owner,
+                     Status* status) const {
   if (ref.offset > footer_.leaves_end || size > footer_.leaves_end - ref.offset) {
     *status = corruption("a value's place", ref.offset);
     return false;
   }
-  Page page;
-  if (!fetch(ref.offset, size, &page, status)) return false;
-  if (checksum(page.data, size, value_seed(footer_.file_id, ref.offset)) != ref.checksum) {
+  Page bytes;
+  if (!fetch(ref.offset, size, &bytes, owner, status)) return false;
+  if (checksum(bytes.data, size, value_seed(footer_.file_id, ref.offset)) != ref.checksum) {
     *status = faulted() ? fault() : corruption("value checksum", ref.offset);
     return false;
   }
-  *value = {page.data, size};
-  *owner = std::move(page.owner);
+  *value = {bytes.data, size};
   return true;
 }
 

@@ -1,9 +1,11 @@
 // RunPages: the pages and outside values of a run file, from its mapping or by reads, verified.
 //
 // Invariants: what it hands out lies inside the file and had the right checksum: a page of the mapping when
-// it was first used, a page or value that was read when it was read, a value in the mapping each time. Thread
-// safety: any threads; the bits of verified pages are relaxed atomics, at worst a page is verified twice.
-// Ownership: bytes of the mapping live as long as this object, others as long as their owner.
+// it was first used, a page or value that was read when it was read, a value in the mapping each time.
+//
+// Thread safety: any threads; the bits of verified pages are relaxed atomics: a page may be verified twice.
+// Ownership: bytes of the mapping live as long as this object. Others live as long as their owner, which the
+// caller keeps beside them; it is left alone where bytes of the mapping are handed out.
 #pragma once
 
 #include <lightning/status.h>
@@ -24,8 +26,8 @@ class RunPages {
     const char* data = nullptr;
     uint64_t size = 0;
     uint64_t number = 0;
-    std::shared_ptr<const void> owner;  // null for bytes of the mapping
   };
+  using Owner = std::shared_ptr<const void>;
 
   /// `footer` is that of the file, verified, and outlives this object.
   static Result<std::unique_ptr<RunPages>> create(std::unique_ptr<File> file, std::string name,
@@ -37,28 +39,28 @@ class RunPages {
   bool faulted() const { return region_ != nullptr && region_->faulted(); }
 
   /// A whole leaf or jumbo page.
-  bool leaf(uint64_t page_number, Page* page, Status* status) const {
+  bool leaf(uint64_t page_number, Page* page, Owner* owner, Status* status) const {
     if (verified(page_number) && page_number < leaf_units_end_) [[likely]] {
       const char* data = map_ + page_number * kUnitBytes;
       if (load<PageKind>(data + offsetof(PageHeader, kind)) == PageKind::leaf) [[likely]] {
-        page->data = data;
-        page->size = footer_.leaf_bytes;
-        page->number = page_number;
+        *page = {data, footer_.leaf_bytes, page_number};
         return true;
       }
     }
-    return load_leaf(page_number, page, status);
+    return load_leaf(page_number, page, owner, status);
   }
-  /// One page of the point index.
-  bool index_page(uint64_t page_number, Page* page, Status* status) const {
-    if (verified(page_number)) [[likely]] {
-      page->data = map_ + page_number * kUnitBytes;
-      page->size = kUnitBytes;
-      return true;
-    }
-    return load_index_page(page_number, page, status);
+  /// A bucket of the point index, in the mapping or copied to `copy`; null on an error.
+  const char* bucket(uint64_t number, RunBucket* copy, Status* status) const {
+    const uint64_t page_number = bucket_page(number);
+    if (verified(page_number)) [[likely]]
+      return map_ + page_number * kUnitBytes + bucket_offset(number);
+    return load_bucket(number, copy, status);
   }
-  /// The bytes of a value that stands outside its leaf; `owner` is set when they are not in the mapping.
+  void prefetch_bucket(uint64_t number) const {
+    prefetch(bucket_page(number) * kUnitBytes + bucket_offset(number));
+  }
+
+  /// The bytes of a value that stands outside its leaf.
   bool value(const ValueRef& ref, uint64_t size, std::string_view* value, std::shared_ptr<const void>* owner,
              Status* status) const;
 
@@ -92,10 +94,14 @@ class RunPages {
   void mark_verified(uint64_t page_number) const {
     bits_[page_number / 64].fetch_or(1ull << page_number % 64, std::memory_order_relaxed);
   }
-  bool load_leaf(uint64_t page_number, Page* page, Status* status) const;
-  bool load_index_page(uint64_t page_number, Page* page, Status* status) const;
-  bool fetch(uint64_t offset, uint64_t size, Page* page, Status* status) const;
-  bool verify(uint64_t page_number, const Page& page, Status* status) const;
+  uint64_t bucket_page(uint64_t number) const { return index_start_ + number / kBucketsPerPage; }
+  static uint64_t bucket_offset(uint64_t number) {
+    return kIndexHeaderBytes + number % kBucketsPerPage * sizeof(RunBucket);
+  }
+  bool load_leaf(uint64_t page_number, Page* page, Owner* owner, Status* status) const;
+  const char* load_bucket(uint64_t number, RunBucket* copy, Status* status) const;
+  bool fetch(uint64_t offset, uint64_t size, Page* page, Owner* owner, Status* status) const;
+  bool verify(const Page& page, Status* status) const;
 
   std::unique_ptr<File> file_;  // null when mapped
   std::string name_;
@@ -104,6 +110,7 @@ class RunPages {
   const char* map_ = nullptr;
   std::unique_ptr<std::atomic<uint64_t>[]> bits_;
   uint64_t bits_end_ = 0;        // pages that have a bit
+  uint64_t index_start_ = 0;     // its first page
   uint64_t leaf_units_end_ = 0;  // no leaf starts at or beyond
 };
 

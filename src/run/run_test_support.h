@@ -1,8 +1,7 @@
-// Test support: a directory of files in memory, whose bytes a test may change at will, and run files with a
-// model of them. Only for tests. Thread safety: externally synchronised.
+// Test support: a directory of files in memory, whose bytes a test may change, and models of run files.
+//
+// Only for tests. Thread safety: externally synchronised.
 #pragma once
-
-#include <gtest/gtest.h>
 
 #include <cstring>
 #include <map>

@@ -11,6 +11,7 @@ namespace lightning {
 namespace {
 
 constexpr uint64_t kValueSeparationMax = 64u << 10;
+constexpr uint64_t kKeysMax = 4u << 20;  // of a file: bounds what finish() needs to 150 MB
 constexpr int kVersionHeaderBytesMax = kVarint64BytesMax + 1 + kVarint32BytesMax;
 
 Status out_of_memory() { return Status(StatusCode::out_of_memory, "to write a run file"); }
@@ -41,7 +42,8 @@ uint64_t RunWriter::next_leaf_start() const { return align_up(output_.end(), lea
 bool RunWriter::full() const {
   if (info_.entries == 0) return false;
   // The leaf in hand, and one that the next key may begin.
-  return next_leaf_start() + 2 * kLargeLeafBytes > kLeafStartMax || file_bytes() >= file_bytes_max_;
+  return next_leaf_start() + 2 * kLargeLeafBytes > kLeafStartMax || file_bytes() >= file_bytes_max_ ||
+         info_.entries >= kKeysMax;
 }
 
 uint64_t RunWriter::file_bytes() const {

@@ -1,11 +1,13 @@
-// RunWriter: writes one run file (run/run_format.h) from keys in ascending order, each key once with all its
-// versions.
+// RunWriter: writes a run file (run/run_format.h) from ascending keys, each once with all its versions.
 //
 // Bytes leave in aligned pieces of 2 MiB, so that file systems with large folios keep and map the file in
 // huge pages. Large values stream through while the leaf that refers to them is still in memory; per key
-// sixteen bytes (hash and locator) are held until finish() builds the point index. Thread safety: externally
-// synchronised. Ownership: keys and values are copied during add(). A file that was not finished is closed,
-// not removed. Errors: the first one sticks; every later call returns it.
+// sixteen bytes (hash and locator) are held until finish() builds the point index: a file ends at four
+// million keys.
+//
+// Thread safety: externally synchronised.
+// Ownership: keys and values are copied during add(). A file that was not finished is closed, not removed.
+// Errors: the first one sticks; every later call returns it.
 #pragma once
 
 #include <lightning/status.h>
