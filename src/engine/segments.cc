@@ -82,6 +82,8 @@ Status Engine::wait_for_memory(uint64_t wanted, uint64_t deadline) {
 }
 
 Result<std::shared_ptr<Segment>> Engine::make_segment(uint64_t capacity) {
+  // Whether the disk names the segment of a failed commit is not known: its file stays as it is.
+  if (Status status = store_->failure(); !status.ok()) return status;
   const DurableState state = store_->state();
   SegmentIdentity identity{.number = state.next_segment_number,
                            .base_lsn = state.next_base_lsn,

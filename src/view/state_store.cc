@@ -186,6 +186,9 @@ Result<std::unique_ptr<StateStore>> StateStore::open(Directory& directory, Store
     if (Status status = resolve_doubt(directory, *image, &super, &*state); !status.ok()) return status;
   }
 
+  if (access == StoreAccess::read_write) {
+    if (Status status = directory.sync(); !status.ok()) return status;
+  }
   std::unique_ptr<StateStore> store(new StateStore(directory, access));
   const MutexLock lock(store->mutex_);
   store->damage_ = std::move(contents->damage);
@@ -319,8 +322,16 @@ Result<std::unique_ptr<File>> StateStore::make_manifest(uint64_t* id) {
 }
 
 Status StateStore::fail(Status status) {
-  failed_ = status;
-  return status;
+  // A full disk is no excuse any more: what is on disk is not known.
+  failed_ = !status.is(StatusCode::no_space)
+                ? std::move(status)
+                : Status(StatusCode::io_error, status.message(), status.file(), status.offset());
+  return failed_;
+}
+
+Status StateStore::failure() const {
+  const MutexLock lock(mutex_);
+  return failed_;
 }
 
 }  // namespace lightning
