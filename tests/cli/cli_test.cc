@@ -1,0 +1,302 @@
+// Each verb, its options, and what it answers where there is nothing, or something else, or somebody else.
+#include <gtest/gtest.h>
+#include <lightning/database.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/cli/program.h"
+
+namespace lightning {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+std::vector<json> json_lines(const std::string& text) {
+  std::vector<json> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(json::parse(line));
+  return lines;
+}
+
+std::vector<std::pair<std::string, std::string>> entries(const std::string& directory) {
+  std::vector<std::pair<std::string, std::string>> found;
+  Result<Database> db = Database::open(directory, {.create = false, .read_only = true});
+  EXPECT_TRUE(db) << db.status().to_string();
+  if (!db) return found;
+  const Status status = for_each(
+      db->scan(), [&](std::string_view key, std::string_view value) { found.emplace_back(key, value); });
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  return found;
+}
+
+// Says one line "lightning-cli: ..." and ends with `exit_code`.
+testing::AssertionResult fails_with(const Outcome& outcome, int exit_code, const std::string& words) {
+  const bool one_line =
+      outcome.err.rfind("lightning-cli: ", 0) == 0 && outcome.err.find('\n') + 1 == outcome.err.size();
+  if (outcome.exit_code == exit_code && one_line && outcome.err.find(words) != std::string::npos &&
+      outcome.out.empty()) {
+    return testing::AssertionSuccess();
+  }
+  return testing::AssertionFailure() << "exit code " << outcome.exit_code << ", said " << outcome.err
+                                     << outcome.out;
+}
+
+TEST_F(CliTest, PutGetDelete) {
+  EXPECT_EQ(cli_ok({"put", db_, "user:1", "Alice"}), "");
+  EXPECT_EQ(cli_ok({"get", db_, "user:1"}), "Alice\n");
+  EXPECT_EQ(cli_ok({"get", db_, "user:1", "--json"}), "{\"value\":\"Alice\"}\n");
+  EXPECT_EQ(cli_ok({"get", "--hex", db_, "757365723a31"}), "416c696365\n");
+  EXPECT_EQ(cli_ok({"put", db_, "user:1", "Alicia", "--durability", "process"}), "");
+  EXPECT_EQ(cli_ok({"get", db_, "user:1"}), "Alicia\n");
+  EXPECT_EQ(cli_ok({"delete", db_, "user:1"}), "");
+  EXPECT_TRUE(fails_with(cli({"get", db_, "user:1"}), 1, "not_found"));
+  EXPECT_EQ(cli_ok({"delete", db_, "user:1"}), "");
+}
+
+TEST_F(CliTest, KeysAndValuesMayLookLikeAnything) {
+  for (const std::string key :
+       {"", "get", "{}", "[a,b]", "a=b", "\"quoted\"", "%%", "ü", "line\nline", "--hex"}) {
+    EXPECT_EQ(cli_ok({"put", db_, "--", key, key}), "");
+    EXPECT_EQ(cli_ok({"get", db_, "--", key}), key + "\n");
+  }
+  EXPECT_EQ(entries(db_).size(), 10u);
+  cli_ok({"put", db_, "--hex", "00ff", ""});
+  EXPECT_EQ(cli_ok({"get", db_, "--hex", "00FF"}), "\n");
+}
+
+TEST_F(CliTest, CreateMakesOneThatIsNotThere) {
+  EXPECT_EQ(cli_ok({"create", db_, "--option", "preset=low_memory", "--option", "value_separation=64"}), "");
+  EXPECT_EQ(cli_ok({"count", db_}), "0\n");
+  EXPECT_TRUE(fails_with(cli({"create", db_}), 5, "already_exists"));
+}
+
+TEST_F(CliTest, ScanInBothDirections) {
+  cli_ok({"load", db_, "-"}, "a\t1\nb1\t2\nb2\t3\nb\\tx\t4\nc\t\\n\n");
+  EXPECT_EQ(cli_ok({"scan", db_}), "a\t1\nb\\tx\t4\nb1\t2\nb2\t3\nc\t\\n\n");
+  EXPECT_EQ(cli_ok({"scan", db_, "--reverse"}), "c\t\\n\nb2\t3\nb1\t2\nb\\tx\t4\na\t1\n");
+  EXPECT_EQ(cli_ok({"scan", db_, "--prefix", "b", "--keys-only"}), "b\\tx\nb1\nb2\n");
+  EXPECT_EQ(cli_ok({"scan", db_, "--prefix=b", "--reverse", "--limit=1"}), "b2\t3\n");
+  EXPECT_EQ(cli_ok({"scan", db_, "--from", "b1", "--to", "c"}), "b1\t2\nb2\t3\n");
+  EXPECT_EQ(cli_ok({"scan", db_, "--from", "b2"}), "b2\t3\nc\t\\n\n");
+  EXPECT_EQ(cli_ok({"scan", db_, "--to", "b"}), "a\t1\n");
+  EXPECT_EQ(cli_ok({"scan", db_, "--to", "b1", "--reverse", "--limit", "1"}), "b\\tx\t4\n");
+  EXPECT_EQ(cli_ok({"scan", db_, "--limit", "0"}), "");
+  EXPECT_EQ(cli_ok({"scan", db_, "--hex", "--prefix", "6209"}), "620978\t34\n");
+  EXPECT_EQ(cli_ok({"count", db_}), "5\n");
+  EXPECT_EQ(cli_ok({"count", db_, "--prefix", "b", "--json"}), "{\"count\":3}\n");
+  EXPECT_EQ(cli_ok({"count", db_, "--from", "x"}), "0\n");
+}
+
+TEST_F(CliTest, JsonMarksWhatIsNotUtf8) {
+  cli_ok({"put", db_, "text", "gr\xc3\xbcn"});
+  cli_ok({"put", db_, "raw", "\xff\xfe"});
+  const std::vector<json> lines = json_lines(cli_ok({"scan", db_, "--json"}));
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0], json::parse(R"({"key":"raw","value":"//4=","value_base64":true})"));
+  EXPECT_EQ(lines[1], json::parse("{\"key\":\"text\",\"value\":\"gr\xc3\xbcn\"}"));
+}
+
+TEST_F(CliTest, Keyspaces) {
+  EXPECT_TRUE(fails_with(cli({"keyspaces", db_}), 1, "not_found"));
+  cli_ok({"put", db_, "k", "default"});
+  EXPECT_EQ(cli_ok({"keyspaces", db_}), "");
+  cli_ok({"put", db_, "k", "of people", "--keyspace", "people"});
+  cli_ok({"load", db_, "-", "--keyspace", "cities"}, "Lisbon\tPT\n");
+  EXPECT_EQ(cli_ok({"keyspaces", db_}), "cities\npeople\n");
+  EXPECT_EQ(cli_ok({"keyspaces", db_, "--json"}), "{\"keyspaces\":[\"cities\",\"people\"]}\n");
+  EXPECT_EQ(cli_ok({"get", db_, "k"}), "default\n");
+  EXPECT_EQ(cli_ok({"get", db_, "k", "--keyspace", "people"}), "of people\n");
+  EXPECT_EQ(cli_ok({"dump", db_, "--keyspace", "cities"}), "Lisbon\tPT\n");
+  EXPECT_EQ(cli_ok({"drop", db_, "people"}), "");
+  EXPECT_TRUE(fails_with(cli({"drop", db_, "people"}), 1, "people"));
+  EXPECT_TRUE(fails_with(cli({"get", db_, "k", "--keyspace", "people"}), 1, "people"));
+  EXPECT_TRUE(fails_with(cli({"delete", db_, "k", "--keyspace", "people"}), 1, "people"));
+  EXPECT_EQ(cli_ok({"keyspaces", db_}), "cities\n");
+}
+
+TEST_F(CliTest, LoadReadsFilesAndSaysWhatIsWrongWithThem) {
+  write_file(path("entries.tsv"), "a\t1\n\nb\t2");  // an empty line, and no line end at the end
+  EXPECT_EQ(cli_ok({"load", db_, path("entries.tsv")}), "2 loaded\n");
+  EXPECT_EQ(cli_ok({"load", db_, "-", "--json"}, "{\"key\":\"c\",\"value\":\"3\"}\n"), "{\"loaded\":1}\n");
+  EXPECT_EQ(cli_ok({"scan", db_}), "a\t1\nb\t2\nc\t3\n");
+  EXPECT_TRUE(fails_with(cli({"load", db_, "-"}, "d\t4\nno tab\ne\t5\n"), 2, "line 2: there is no tab"));
+  EXPECT_EQ(cli_ok({"scan", db_, "--from", "d"}), "d\t4\n") << "the lines before the malformed one stay";
+  EXPECT_TRUE(fails_with(cli({"load", db_, path("absent")}), 5, "absent"));
+  EXPECT_TRUE(fails_with(cli({"load", db_, scratch_.string()}), 5, "directory"));
+  EXPECT_TRUE(fails_with(cli({"load", db_, "-"}, std::string(70'000, 'k') + "\tv\n"), 2, "65535"));
+}
+
+TEST_F(CliTest, WhatIsDumpedIsLoaded) {
+  const auto seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  {
+    Result<Database> db = Database::open(db_, {.durability = Durability::process});
+    ASSERT_TRUE(db) << db.status().to_string();
+    for (int i = 0; i < 3000; ++i) {
+      std::string key(random() % 20, ' '), value(random() % (i % 100 == 0 ? 5000 : 60), ' ');
+      for (char& c : key) c = static_cast<char>(random());
+      for (char& c : value) c = static_cast<char>(random() % (i % 2 == 0 ? 256 : 128));
+      ASSERT_TRUE(db->put(key, value).ok());
+    }
+    ASSERT_TRUE(db->put("", "of the empty key").ok());
+    ASSERT_TRUE(db->put(std::string(kKeyBytesMax, '\xff'), std::string(3'000'000, '\\')).ok());
+    ASSERT_TRUE(db->close().ok());
+  }
+  const auto expected = entries(db_);
+  int copies = 0;
+  for (const std::vector<std::string>& format :
+       {std::vector<std::string>{}, {"--hex"}, {"--json"}, {"--json", "--hex"}}) {
+    std::vector<std::string> dump = {"dump", db_},
+                             load = {"load", path("copy" + std::to_string(copies)), "-"};
+    dump.insert(dump.end(), format.begin(), format.end());
+    load.insert(load.end(), format.begin(), format.end());
+    cli_ok(load, cli_ok(dump));
+    EXPECT_TRUE(entries(path("copy" + std::to_string(copies++))) == expected) << json(format);
+  }
+}
+
+TEST_F(CliTest, StatsFlushCompact) {
+  cli_ok({"load", db_, "-"}, "a\t1\nb\t2\n");
+  cli_ok({"put", db_, "a", "3"});
+  cli_ok({"flush", db_});
+  cli_ok({"put", db_, "c", "4"});
+  cli_ok({"compact", db_});
+  const json stats = json::parse(cli_ok({"stats", db_, "--json"}));
+  EXPECT_EQ(stats["run_entries"], 3);
+  EXPECT_EQ(stats["sorted_runs"], 1);
+  EXPECT_EQ(stats["keyspaces"], 1);
+  EXPECT_EQ(stats["unknown_files"], json::array());
+  EXPECT_NE(cli_ok({"stats", db_}).find("\nrun_entries          3\n"), std::string::npos);
+  write_file(fs::path(db_) / "notes.txt", "not ours");
+  EXPECT_NE(cli_ok({"stats", db_}).find("\nunknown_file         notes.txt\n"), std::string::npos);
+  EXPECT_EQ(cli_ok({"scan", db_}), "a\t3\nb\t2\nc\t4\n");
+}
+
+TEST_F(CliTest, OptionsArePrinted) {
+  const json table = json::parse(cli_ok({"options", "--json"}))["options"];
+  ASSERT_EQ(table.size(), option_table().size());
+  const std::string text = cli_ok({"options"});
+  for (size_t i = 0; i < table.size(); ++i) {
+    EXPECT_EQ(table[i]["name"], option_table()[i].name);
+    EXPECT_EQ(table[i]["effect"], option_table()[i].effect);
+    EXPECT_NE(text.find(option_table()[i].effect), std::string::npos);
+  }
+}
+
+TEST_F(CliTest, HelpOfEachVerb) {
+  const std::string overview = cli_ok({"--help"});
+  for (const std::string verb : {"create", "put", "get", "delete", "scan", "count", "load", "dump", "stats",
+                                 "flush", "compact", "keyspaces", "drop", "options"}) {
+    EXPECT_NE(overview.find("\n  " + verb + " "), std::string::npos) << verb;
+    EXPECT_NE(cli_ok({verb, "--help"}).find("lightning-cli " + verb), std::string::npos);
+  }
+  EXPECT_EQ(cli_ok({"--version"}).rfind("lightning-cli ", 0), 0u);
+}
+
+TEST_F(CliTest, UsageErrors) {
+  cli_ok({"create", db_});
+  const std::vector<std::vector<std::string>> wrong = {
+      {},
+      {"fetch"},
+      {"put"},
+      {"put", db_, "k"},
+      {"get", db_, "k", "extra"},
+      {"get", db_, "k", "--limit", "1"},
+      {"scan", db_, "--limit", "-1"},
+      {"scan", db_, "--limit", "many"},
+      {"scan", db_, "--prefix", "a", "--from", "b"},
+      {"put", db_, "k", "v", "--hex"},
+      {"get", db_, "abc", "--hex"},
+      {"scan", db_, "--prefix", "0", "--hex"},
+      {"put", db_, "k", "v", "--durability", "forever"},
+      {"put", db_, "k", "v", "--option", "durability"},
+      {"put", db_, "k", "v", "--option", "colour=red"},
+      {"put", db_, "k", "v", "--option", "memory_limit=1MiB"},
+      {"scan", db_, "--option", "memory_limit=5MiB"},
+      {"get", db_, std::string(65'536, 'k')},
+      {"put", db_, std::string(65'536, 'k'), "v"},
+      {"put", db_, "k", "v", "--keyspace", std::string(256, 'n')},
+  };
+  for (const std::vector<std::string>& arguments : wrong) {
+    EXPECT_TRUE(fails_with(cli(arguments), 2, "")) << json(arguments).dump().substr(0, 100);
+  }
+  EXPECT_EQ(cli_ok({"count", db_}), "0\n");
+}
+
+TEST_F(CliTest, ASecondHolderIsBusy) {
+  cli_ok({"put", db_, "k", "v"});
+  Result<Database> db = Database::open(db_);
+  ASSERT_TRUE(db) << db.status().to_string();
+  const std::string holder = std::to_string(::getpid());
+  EXPECT_TRUE(fails_with(cli({"put", db_, "k", "w"}), 4, holder));
+  EXPECT_TRUE(fails_with(cli({"get", db_, "k"}), 4, holder));
+  ASSERT_TRUE(db->close().ok());
+
+  Result<Database> reader = Database::open(db_, {.create = false, .read_only = true});
+  ASSERT_TRUE(reader) << reader.status().to_string();
+  EXPECT_EQ(cli_ok({"get", db_, "k"}), "v\n");
+  EXPECT_TRUE(fails_with(cli({"put", db_, "k", "w"}), 4, "busy"));
+}
+
+// Verbs that only read.
+std::vector<std::vector<std::string>> reading_verbs(const std::string& db) {
+  return {{"get", db, "k1"}, {"get", db, "absent"}, {"scan", db},  {"scan", db, "--reverse", "--json"},
+          {"count", db},     {"dump", db, "--hex"}, {"stats", db}, {"keyspaces", db}};
+}
+
+TEST_F(CliTest, ReadingMakesNothing) {
+  for (const std::vector<std::string>& arguments : reading_verbs(db_)) {
+    EXPECT_TRUE(fails_with(cli(arguments), 1, "not_found")) << arguments[0];
+    EXPECT_FALSE(fs::exists(db_)) << arguments[0];
+  }
+  for (const std::string verb : {"flush", "compact"}) {
+    EXPECT_TRUE(fails_with(cli({verb, db_}), 1, "not_found"));
+    EXPECT_FALSE(fs::exists(db_)) << verb;
+  }
+  fs::create_directory(db_);
+  for (const std::vector<std::string>& arguments : reading_verbs(db_)) {
+    EXPECT_TRUE(fails_with(cli(arguments), 1, "not_found")) << arguments[0];
+    EXPECT_TRUE(fs::is_empty(db_)) << arguments[0];
+  }
+}
+
+TEST_F(CliTest, ReadingChangesNothing) {
+  cli_ok({"load", db_, "-"}, "k1\t1\nk2\t2\n");
+  cli_ok({"flush", db_});
+  // Ends as a killed process does, so that the log stays to be recovered.
+  EXPECT_EXIT(
+      {
+        Result<Database> db = Database::open(db_);
+        std::_Exit(db && db->put("k3", "3").ok() && db->remove("k2").ok() ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
+  const DirectoryImage before = directory_image(db_);
+  for (const std::vector<std::string>& arguments : reading_verbs(db_)) {
+    cli(arguments);
+    EXPECT_TRUE(directory_image(db_) == before) << arguments[0];
+  }
+  EXPECT_EQ(cli_ok({"scan", db_}), "k1\t1\nk3\t3\n");
+  EXPECT_TRUE(directory_image(db_) == before);
+}
+
+TEST_F(CliTest, WhatIsNoDatabase) {
+  write_file(path("file"), "text");
+  for (const std::string verb : {"stats", "create", "flush"}) {
+    const Outcome outcome = cli({verb, path("file")});
+    EXPECT_TRUE(fails_with(outcome, 2, "file")) << verb;
+  }
+  EXPECT_EQ(read_file(path("file")), "text");
+  EXPECT_TRUE(fails_with(cli({"put", path("absent/deeper/db"), "k", "v"}), 5, "absent"));
+  write_file(scratch_ / "notes.txt", "text");
+  EXPECT_TRUE(fails_with(cli({"stats", scratch_.string()}), 1, "not_found"));
+}
+
+}  // namespace
+}  // namespace lightning
