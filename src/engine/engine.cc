@@ -14,6 +14,7 @@ constexpr uint64_t kNanosPerMilli = 1'000'000;
 
 Engine::Engine(Env& env, const Options& options)
     : env_(env),
+      process_word_(env.process_word()),
       options_(options),
       mapped_(options.sigbus_guard && env.guards_mappings()),
       boot_id_(env.boot_id()),
@@ -24,19 +25,15 @@ Engine::~Engine() {
   (void)close();
 }
 
-Status Engine::usable() const {
-  if (!closed_.load(std::memory_order_acquire) && in_this_process()) [[likely]] return {};
+Status Engine::unusable() const {
   return Status(StatusCode::closed, in_this_process() ? "the database is closed"
                                                       : "the database was opened by the process that forked this one");
 }
 
-Status Engine::usable(uint32_t keyspace) const {
-  if (Status status = usable(); !status.ok()) [[unlikely]] return status;
-  if (keyspace != kDefaultKeyspaceId) {
-    EpochGuard epoch;
-    if (catalogue_.dropped(keyspace)) [[unlikely]] return Status(StatusCode::not_found, "the keyspace was dropped");
-  }
-  return {};
+Status Engine::not_dropped(uint32_t keyspace) const {
+  EpochGuard epoch;
+  if (!catalogue_.dropped(keyspace)) [[likely]] return {};
+  return Status(StatusCode::not_found, "the keyspace was dropped");
 }
 
 Status Engine::refused() const {

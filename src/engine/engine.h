@@ -82,12 +82,19 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status background_error() const;
 
   // For cursors and snapshots.
-  Status usable() const;
-  Status usable(uint32_t keyspace) const;
+  Status usable() const {
+    if (!closed_.load(std::memory_order_acquire) && in_this_process()) [[likely]] return {};
+    return unusable();
+  }
+  Status usable(uint32_t keyspace) const {
+    if (Status status = usable(); !status.ok()) [[unlikely]] return status;
+    return keyspace == kDefaultKeyspaceId ? Status() : not_dropped(keyspace);
+  }
   uint64_t view_sequence() const { return view_sequence_.load(std::memory_order_acquire); }
   std::shared_ptr<const View> view() const;
   Snapshots& snapshots() { return snapshots_; }
   uint64_t read_lsn(const View& view, const ReadOptions& options) const;
+  bool is_mine(const Snapshot& snapshot) const;
   Counters& counters() const { return counters_; }
 
  private:
@@ -176,11 +183,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void append_empty_record();
 
   Status refused() const;
-  bool in_this_process() const { return env_.process_word().load(std::memory_order_relaxed) == 1; }
+  Status unusable() const;
+  Status not_dropped(uint32_t keyspace) const;
+  bool in_this_process() const { return process_word_.load(std::memory_order_relaxed) == 1; }
   uint64_t deadline_of(const WriteOptions& options) const;
 
   // What every read touches; nobody writes these lines while the database works.
   Env& env_;
+  const std::atomic<uint32_t>& process_word_;
   const Options options_;
   const bool mapped_;  // runs and log may be mapped
   std::atomic<const View*> view_{nullptr};  // partner: EpochGuard

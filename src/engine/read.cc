@@ -44,6 +44,10 @@ uint64_t Engine::read_lsn(const View& view, const ReadOptions& options) const {
   return log_.published();
 }
 
+bool Engine::is_mine(const Snapshot& snapshot) const {
+  return snapshot.valid() && snapshot.state()->engine() == this;
+}
+
 Found Engine::get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value,
                   Status* status) const {
   if (value != nullptr) value->clear();
@@ -67,11 +71,9 @@ Found Engine::get(uint32_t keyspace, std::string_view key, const ReadOptions& op
     }
     return found;
   };
-  if (options.snapshot != nullptr) {
-    if (!options.snapshot->valid() || options.snapshot->state()->engine() != this) {
-      *status = wrong_snapshot();
-      return Found::error;
-    }
+  if (options.snapshot != nullptr && !is_mine(*options.snapshot)) {
+    *status = wrong_snapshot();
+    return Found::error;
   }
   std::shared_ptr<const View> held;
   {
@@ -89,7 +91,7 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
   if (keys.size() != values.size()) {
     return Status(StatusCode::invalid_argument, "get_many takes one Value for each key");
   }
-  if (options.snapshot != nullptr && (!options.snapshot->valid() || options.snapshot->state()->engine() != this)) {
+  if (options.snapshot != nullptr && !is_mine(*options.snapshot)) {
     return wrong_snapshot();
   }
   // One View for all keys: the moment is fixed, so what it can see must not be merged away between them.
@@ -129,7 +131,7 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
 
 std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions& options) {
   if (Status status = usable(keyspace); !status.ok()) return std::make_unique<CursorState>(status);
-  if (options.snapshot != nullptr && (!options.snapshot->valid() || options.snapshot->state()->engine() != this)) {
+  if (options.snapshot != nullptr && !is_mine(*options.snapshot)) {
     return std::make_unique<CursorState>(wrong_snapshot());
   }
   const uint64_t lsn = snapshots_.add([&] { return read_lsn(*view(), options); });

@@ -22,24 +22,15 @@ bool find_in_memory(const MemSource& source, std::string_view key, uint32_t head
 }
 
 // Turns what a run file found into the answer; false when it does not know the key.
-bool take_run_hit(RunFile::Found outcome, RunFile::Hit& run_hit, const std::shared_ptr<const RunFile>& file,
-                  Found* found, Hit* hit) {
+bool take_run_hit(RunFile::Found outcome, const std::shared_ptr<const RunFile>& file, Found* found, Hit* hit) {
   if (outcome == RunFile::Found::absent) return false;
-  if (outcome == RunFile::Found::error) {
+  if (outcome == RunFile::Found::error) [[unlikely]] {
     *found = Found::error;
-    hit->status = std::move(run_hit.status);
-    return true;
-  }
-  if (run_hit.kind == EntryKind::remove) {
+  } else if (hit->kind == EntryKind::remove) {
     *found = Found::absent;
-    return true;
-  }
-  *found = Found::found;
-  hit->value = run_hit.value;
-  if (run_hit.owner != nullptr) {
-    hit->owner = std::move(run_hit.owner);
-  } else if (run_hit.value.size() > kCopiedValueBytesMax) {
-    hit->owner = file;
+  } else {
+    *found = Found::found;
+    if (hit->value.size() > kCopiedValueBytesMax && hit->owner == nullptr) [[unlikely]] hit->owner = file;
   }
   return true;
 }
@@ -52,8 +43,10 @@ Found lookup(const View& view, std::string_view key, uint64_t hash, const ReadPo
     const uint32_t head = source.table->point_index().find(hash);
     return head != kNoEntry && find_in_memory(source, key, head, point.lsn(), &found, hit);
   };
-  for (const auto& run : view.runs) {
-    if (run->files().size() == 1) run->files()[0]->prefetch(hash);
+  if (view.runs.size() > 1 || view.active != nullptr) {
+    for (const auto& run : view.runs) {
+      if (run->files().size() == 1) run->files()[0]->prefetch(hash);
+    }
   }
   if (view.active != nullptr && ask_memory(*view.active)) return found;
   for (const auto& source : view.sealed) {
@@ -62,9 +55,7 @@ Found lookup(const View& view, std::string_view key, uint64_t hash, const ReadPo
   for (const auto& run : view.runs) {
     const std::shared_ptr<const RunFile>* file = run->file_of(key);
     if (file == nullptr) continue;
-    RunFile::Hit run_hit;
-    const RunFile::Found outcome = (*file)->find(key, hash, point.run_lsn(), &run_hit);
-    if (take_run_hit(outcome, run_hit, *file, &found, hit)) return found;
+    if (take_run_hit((*file)->find(key, hash, point.run_lsn(), hit), *file, &found, hit)) return found;
   }
   return Found::absent;
 }
@@ -101,9 +92,8 @@ void ask_run(const SortedRun& run, std::span<ManyKey> keys, uint64_t read_lsn) {
   for (ManyKey& one : keys) {
     if (one.done || one.locator == RunFile::kNotHere) continue;
     const auto* file = run.file_of(one.key);
-    RunFile::Hit run_hit;
-    const RunFile::Found outcome = (*file)->find_at(one.locator, one.key, one.hash, read_lsn, &run_hit);
-    one.done = take_run_hit(outcome, run_hit, *file, &one.found, &one.hit);
+    const RunFile::Found outcome = (*file)->find_at(one.locator, one.key, one.hash, read_lsn, &one.hit);
+    one.done = take_run_hit(outcome, *file, &one.found, &one.hit);
   }
 }
 

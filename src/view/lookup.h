@@ -36,12 +36,8 @@ class ReadPoint {
 
 enum class Found { absent, found, error };
 
-struct Hit {
-  std::string_view value;
-  /// Keeps the bytes of a value longer than kCopiedValueBytesMax; null for shorter ones in memory.
-  std::shared_ptr<const void> owner;
-  Status status;  // on error
-};
+/// Of a value longer than kCopiedValueBytesMax, `owner` keeps the bytes; shorter ones have none in memory.
+using Hit = RunFile::Hit;
 
 /// Finds `key` (an internal key; hash = hash_key(key)). A removal is absent.
 Found lookup(const View& view, std::string_view key, uint64_t hash, const ReadPoint& point, Hit* hit);

@@ -40,7 +40,7 @@ bool SortedRun::answers(size_t file, std::string_view key) const {
   return key >= piece.from && (piece.to.empty() || key < piece.to);
 }
 
-const std::shared_ptr<const RunFile>* SortedRun::file_of(std::string_view key) const {
+const std::shared_ptr<const RunFile>* SortedRun::search_file_of(std::string_view key) const {
   size_t file = 0;
   if (ranges_.size() > 1) {
     const auto found = std::partition_point(ranges_.begin(), ranges_.end(),

@@ -45,10 +45,13 @@ class SortedRun {
   const SortedRunInfo& info() const { return info_; }
   const std::vector<std::shared_ptr<const RunFile>>& files() const { return files_; }
   /// The file that answers for `key`, null if none does.
-  const std::shared_ptr<const RunFile>* file_of(std::string_view key) const;
+  const std::shared_ptr<const RunFile>* file_of(std::string_view key) const {
+    return files_.size() == 1 && !bounded_ ? &files_[0] : search_file_of(key);
+  }
   std::unique_ptr<SourceCursor> cursor(uint64_t read_lsn) const;
 
  private:
+  const std::shared_ptr<const RunFile>* search_file_of(std::string_view key) const;
   bool answers(size_t file, std::string_view key) const;
 
   const SortedRunInfo info_;
