@@ -116,8 +116,8 @@ class KeySorter {
     if (from != items.data()) std::copy(from, from + items.size(), items.data());
   }
 
-  /// Among equal heads the keys that end within them come first, by size: the bytes that fill up a head are zeros, and
-  /// so were the bytes of a longer key there. The others are sorted later by what follows.
+  /// Among equal heads the keys that end within them come first, by size: the bytes that fill up a head are
+  /// zeros, and so were the bytes of a longer key there. The others are sorted later by what follows.
   void sort_ties(size_t begin, std::span<Item> items, uint32_t depth) {
     for (size_t from = 0, to; from < items.size(); from = to) {
       for (to = from + 1; to < items.size() && items[to].head == items[from].head;) ++to;

@@ -15,7 +15,8 @@ std::unique_ptr<SourceCursor> MemTable::cursor(uint64_t read_lsn) const {
                                            MemTableCursor(*this, order_index_->arrays(), read_lsn));
 }
 
-MemTableCursor::MemTableCursor(const MemTable& memtable, std::shared_ptr<const ArraySet> set, uint64_t read_lsn)
+MemTableCursor::MemTableCursor(const MemTable& memtable, std::shared_ptr<const ArraySet> set,
+                               uint64_t read_lsn)
     : memtable_(memtable), read_lsn_(read_lsn), set_(std::move(set)) {
   for (uint32_t i = 0; i < set_->count; ++i) sources_[i].array = set_->arrays[i].get();
 }
@@ -77,12 +78,13 @@ void MemTableCursor::move(int direction) {
 }
 
 void MemTableCursor::turn(int direction) {
-  // By W1 an array that does not stand on the present key stands on its neighbour on the other side.
+  // By W1 an array that does not stand on the present key stands one step from its neighbour on the other
+  // side. One that ran out has all its keys there, so the entry that was read last from it is none of the
+  // present key.
   const std::string_view present = key_;
   for (uint32_t i = 0; i < set_->count; ++i) {
     Source& source = sources_[i];
-    const bool inside = source.at - 1 < source.array->size();
-    if (!inside || source.entry.key != present) source.at += direction;
+    if (source.entry.key != present) source.at += direction;
   }
   start(direction);
 }

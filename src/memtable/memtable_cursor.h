@@ -1,13 +1,15 @@
-// MemTableCursor: an ordered walk over what a memtable's order index held when the cursor was made, as of one read LSN.
+// MemTableCursor: an ordered walk over what a memtable's order index held when it was made, as of a read LSN.
 //
-// It merges the at most eight arrays of the set by their present keys, kept in a small sorted list: the array that
-// holds most entries mostly stays in front, so a step takes about two comparisons, and none over one array. A version
-// is found by walking the chain from the key's newest entry; keys without one below the read LSN are passed over.
+// It merges the at most eight arrays of the set by their present keys, kept in a small sorted list: the array
+// that holds most entries mostly stays in front, so a step takes about two comparisons, and none over one
+// array. A version is found by walking the chain from the key's newest entry; keys without one below the read
+// LSN are passed over.
 //
 // Invariants, while valid()
-//  W1  Going forward each array stands at its first key >= the present one, going backward at its last key <= it.
-//  W2  order_[0 .. live_) lists the arrays that stand on an entry, by key in the direction of travel, newer first among
-//      equals.
+//  W1  Going forward each array stands at its first key >= the present one, going backward at its last key
+//      <= it.
+//  W2  order_[0 .. live_) lists the arrays that stand on an entry, by key in the direction of travel, newer
+//      first among equals.
 // The caller has caught up with `read_lsn` (or above) before: entries that are not ordered yet are not shown.
 // Thread safety: one thread at a time. Ownership: holds the arrays; the memtable must outlive it.
 // Costs: a seek searches the arrays level by level side by side; a step prefetches the entry eight ahead.

@@ -49,7 +49,9 @@ TEST_P(Walks, ShowWhatAModelShows) {
       ASSERT_TRUE(log->table().order_index().settle().ok());
     }
     for (int i = 0; i < 6; ++i) {
-      const uint64_t read_lsn = i == 0 ? kReadAllLsn : i == 1 ? points.back() : points[random() % points.size()];
+      const uint64_t read_lsn = i == 0   ? kReadAllLsn
+                                : i == 1 ? points.back()
+                                         : points[random() % points.size()];
       const auto cursor = log->table().cursor(read_lsn);
       ASSERT_NE(cursor, nullptr);
       EXPECT_FALSE(cursor->valid());

@@ -1,7 +1,8 @@
-// For tests of whatever walks over memtables: a segment's memory with a memtable over it, keys of many shapes, a model of
-// what a walk must show, and a random walk that compares the two.
+// For tests of whatever walks over memtables: a segment's memory with a memtable over it, keys of many
+// shapes, a model of what a walk must show, and a random walk that compares the two.
 //
-// Thread safety: LogBuffer has one writer; published(), collect() and catch_up() any threads. The rest: one thread.
+// Thread safety: LogBuffer has one writer; published(), collect() and catch_up() any threads. The rest: one
+// thread.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -25,8 +26,8 @@
 
 namespace lightning {
 
-/// Entries stand at p with p % 8 == 0 and the chain word before; the next entry's p follows from the size, so that
-/// collect() needs no record headers. A position (or LSN - base) between entries is the next entry's p.
+/// Entries stand at p with p % 8 == 0 and the chain word before; the next entry's p follows from the size, so
+/// that collect() needs no record headers. A position (or LSN - base) between entries is the next entry's p.
 class LogBuffer {
  public:
   static constexpr uint64_t kFirstPosition = 8;
@@ -46,10 +47,12 @@ class LogBuffer {
   uint64_t published() const { return published_.load(std::memory_order_acquire); }
   uint64_t published_lsn() const { return base_lsn() + published(); }
   bool fits(std::string_view key, std::string_view value) const {
-    return published_.load(std::memory_order_relaxed) + log_entry_size(key.size(), value.size()) + 16 <= capacity_;
+    return published_.load(std::memory_order_relaxed) + log_entry_size(key.size(), value.size()) + 16 <=
+           capacity_;
   }
 
-  /// Appends, installs, publishes; returns the entry's LSN. `hash` stands in for hash_key(key), to make keys collide.
+  /// Appends, installs, publishes; returns the entry's LSN. `hash` stands in for hash_key(key), to make keys
+  /// collide.
   uint64_t append(EntryKind kind, std::string_view key, std::string_view value, uint64_t hash) {
     const uint64_t position = published_.load(std::memory_order_relaxed);
     PointIndex& points = table_->point_index();
@@ -79,7 +82,8 @@ class LogBuffer {
   /// Brings the memtable's order index up to `position`.
   Status catch_up(uint64_t position) {
     return table_->order_index().catch_up(
-        position, [this](uint64_t from, uint64_t to, std::vector<uint32_t>* names) { collect(from, to, names); });
+        position,
+        [this](uint64_t from, uint64_t to, std::vector<uint32_t>* names) { collect(from, to, names); });
   }
 
  private:
@@ -109,8 +113,8 @@ class KeyMaker {
       case Shape::tiny:  // 0 to 3 bytes that are filled up to heads in the worst way
         return "\2" + tiny(random, random() % 4);
       case Shape::url:
-        return "\3https://www.example" + std::to_string(n % 7) + ".org/a/rather/long/path/that/many/pages/share/" +
-               std::to_string(n % 13) + "/" + decimal(n);
+        return "\3https://www.example" + std::to_string(n % 7) +
+               ".org/a/rather/long/path/that/many/pages/share/" + std::to_string(n % 13) + "/" + decimal(n);
       case Shape::far_apart: {  // keys up to the longest
         const size_t size = n % 53 == 0 ? 65'535 : n % 300;
         return "\2" + std::string(size, static_cast<char>('a' + n % 3)) + tiny(random, n % 2);
@@ -161,7 +165,8 @@ class VersionModel {
       if (!key.starts_with(prefix)) continue;
       for (const auto& [lsn, version] : versions) {
         if (lsn >= read_lsn) continue;
-        if (removals || version.first == EntryKind::put) shown.push_back({key, version.second, version.first});
+        if (removals || version.first == EntryKind::put)
+          shown.push_back({key, version.second, version.first});
         break;
       }
     }
@@ -172,8 +177,8 @@ class VersionModel {
   std::map<std::string, Versions> keys_;
 };
 
-/// Moves `cursor` (a SourceCursor or MergeCursor) about at random and compares it with `expected`; seeks to keys of
-/// `make_key`. Stops at the first difference.
+/// Moves `cursor` (a SourceCursor or MergeCursor) about at random and compares it with `expected`; seeks to
+/// keys of `make_key`. Stops at the first difference.
 template <typename Cursor>
 void walk_at_random(Cursor& cursor, const std::vector<Shown>& expected, const KeyMaker& make_key, int moves,
                     std::mt19937_64& random) {

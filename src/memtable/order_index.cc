@@ -15,7 +15,8 @@ constexpr uint32_t kTails = std::size(kTailMax);
 Status out_of_memory() { return Status(StatusCode::out_of_memory, "no memory to order a memtable"); }
 
 void push_newest(std::shared_ptr<const SortedArray> array, ArraySet* set) {
-  std::move_backward(set->arrays.begin(), set->arrays.begin() + set->count, set->arrays.begin() + set->count + 1);
+  std::move_backward(set->arrays.begin(), set->arrays.begin() + set->count,
+                     set->arrays.begin() + set->count + 1);
   set->arrays[0] = std::move(array);
   ++set->count;
 }

@@ -11,7 +11,8 @@ namespace {
 int64_t allocations_left = INT64_MAX;  // before memory is refused
 }
 
-// GoogleTest allocates too: refuse only while a test asks for it. Not inlined: the compiler pairs new with delete.
+// GoogleTest allocates too: refuse only while a test asks for it. Not inlined: the compiler pairs new with
+// delete.
 [[gnu::noinline]] void* operator new(size_t size) {
   if (--allocations_left < 0) throw std::bad_alloc();
   if (void* memory = std::malloc(size)) return memory;
@@ -101,6 +102,19 @@ TEST(OrderIndex, TakesStepsOfMixedSizesAndThenSettles) {
   }
 }
 
+TEST(OrderIndex, KeepsAtMostEightArrays) {
+  std::mt19937_64 random(1);
+  const auto log = LogBuffer::create(32 << 20, 0);
+  ASSERT_NE(log, nullptr);
+  const KeyMaker make_key(KeyMaker::Shape::decimal, 1'000'000'000);
+  // None of these outgrows the one before.
+  for (const size_t count : {300'000, 140'000, 66'000, 31'000, 14'500, 6'800, 3'000, 400, 40}) {
+    fill(log.get(), make_key, count, random);
+    ASSERT_TRUE(log->catch_up(log->published()).ok());
+    ASSERT_LE(log->table().order_index().arrays()->count, kOrderArraysMax);
+  }
+}
+
 TEST(OrderIndex, OverwritesOfFewKeysStaySmall) {
   std::mt19937_64 random(1);
   const auto log = LogBuffer::create(32 << 20, 0);
@@ -126,7 +140,8 @@ TEST(OrderIndex, OlderPositionsAreNoWork) {
   EXPECT_EQ(log->table().order_index().arrays(), set);
 }
 
-/// Lets `action` fail at its first allocation, at its second, and so on until it succeeds; the index stays as it was.
+/// Lets `action` fail at its first allocation, at its second, and so on until it succeeds; the index stays as
+/// it was.
 template <typename Action>
 void fail_until_ok(const OrderIndex& index, Action action) {
   const auto before = index.arrays();

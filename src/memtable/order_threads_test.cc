@@ -13,9 +13,12 @@ constexpr uint32_t kKeys = 512;
 std::string key_of(uint32_t n) { return "\2key" + std::to_string(1'000'000 + n); }
 
 /// A walk as of the first `entries` entries shows exactly those.
-void check_walk(LogBuffer* log, const std::vector<std::atomic<uint64_t>>& lsns, uint32_t entries, bool backward) {
+void check_walk(LogBuffer* log, const std::vector<std::atomic<uint64_t>>& lsns, uint32_t entries,
+                bool backward) {
   const uint64_t read_lsn = lsns[entries - 1].load() + 1;
-  ASSERT_TRUE(log->catch_up(log->published()).ok());
+  const uint64_t position = log->published();
+  ASSERT_TRUE(log->catch_up(position).ok());
+  ASSERT_GE(log->table().order_index().ordered_position(), position);
   std::map<std::string, uint32_t> expected;
   for (uint32_t i = 0; i < lsns.size(); ++i) {
     const uint64_t lsn = lsns[i].load();

@@ -38,13 +38,15 @@ uint32_t KeyBlock::lower_bound(std::string_view key, const char* data) const {
   const uint32_t first = partition_point(0, count, [&](uint32_t i) { return heads[i] < head; });
   if (first == count || heads[first] != head) return first;
   const uint32_t last = partition_point(first, count, [&](uint32_t i) { return heads[i] <= head; });
-  return partition_point(first, last, [&](uint32_t i) { return compare_keys(log_key(data, names[i]), key) < 0; });
+  return partition_point(first, last,
+                         [&](uint32_t i) { return compare_keys(log_key(data, names[i]), key) < 0; });
 }
 
 /// Fills an array from entries that come in ascending order of their keys.
 class SortedArrayBuilder {
  public:
-  SortedArrayBuilder(const char* data, uint32_t entries_max) : data_(data), array_(std::make_shared<SortedArray>()) {
+  SortedArrayBuilder(const char* data, uint32_t entries_max)
+      : data_(data), array_(std::make_shared<SortedArray>()) {
     uint64_t blocks = 0;
     for (uint64_t level = entries_max; level > 1 || blocks == 0;) {
       level = (level + kBlockEntries - 1) / kBlockEntries;
@@ -69,7 +71,8 @@ class SortedArrayBuilder {
     uint32_t begin = 0;
     while (array.blocks_.size() - begin > 1) {
       const uint32_t end = static_cast<uint32_t>(array.blocks_.size());
-      for (uint32_t block = begin; block < end; ++block) add(array.blocks_[block], 0);  // they do not move: reserved
+      for (uint32_t block = begin; block < end; ++block)
+        add(array.blocks_[block], 0);  // they do not move: reserved
       finish_block();
       begin = end;
       array.level_begin_[array.levels_++] = begin;
@@ -96,8 +99,8 @@ class SortedArrayBuilder {
     KeyBlock& block = array_->blocks_.emplace_back();
     const std::string_view first = log_key(data_, names_[0]);
     const std::string_view last = log_key(data_, names_[count_ - 1]);
-    const uint32_t depth = static_cast<uint32_t>(shared_prefix(first.substr(0, kBlockPrefixBytes),
-                                                               last.substr(0, kBlockPrefixBytes)));
+    const uint32_t depth = static_cast<uint32_t>(
+        shared_prefix(first.substr(0, kBlockPrefixBytes), last.substr(0, kBlockPrefixBytes)));
     block.count = static_cast<uint16_t>(count_);
     block.prefix_size = static_cast<uint16_t>(depth);
     std::memcpy(block.prefix, first.data(), depth);
@@ -131,7 +134,7 @@ class SortedArrayBuilder {
   std::array<uint32_t, kBlockEntries> depths_;  // key bytes before its head; kUnknown = no head
   std::array<uint64_t, kBlockEntries> heads_;
   std::array<const KeyBlock*, kBlockEntries> sources_;
-  std::array<uint8_t, kBlockEntries> reads_;    // indexes of those whose keys have to be read
+  std::array<uint8_t, kBlockEntries> reads_;  // indexes of those whose keys have to be read
 };
 
 std::shared_ptr<const SortedArray> SortedArray::sort(const char* data, std::vector<uint32_t> names) {

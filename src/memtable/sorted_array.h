@@ -1,16 +1,18 @@
-// SortedArray: log entries in the order of their keys, one entry a key, immutable. An order index is a few of them.
+// SortedArray: log entries in the order of their keys, one entry a key, immutable.
 //
-// It is a static B+tree without pointers. Level 0 holds the entries in blocks of 64, level l + 1 the first entry of
-// every block of level l; only the last block of a level may hold fewer, so a child's place is computed and an entry
-// is known by its position in the order. A block has its keys' common prefix and their eight bytes after it (heads):
-// two keyspaces or URLs in one array cost a deeper prefix, not a look at the keys.
+// It is a static B+tree without pointers. Level 0 holds the entries in blocks of 64, level l + 1 the first
+// entry of every block of level l; only the last block of a level may hold fewer, so a child's place is
+// computed and an entry is known by its position in the order. A block has its keys' common prefix and their
+// eight bytes after it (heads): two keyspaces or URLs in one array cost a deeper prefix, not a look at the
+// keys.
 //
 // Invariants
-//  A1  Keys ascend strictly; an entry is the newest of its key within the part of the log that the array covers.
+//  A1  Keys ascend strictly; an entry is the newest of its key within the part of the log that the array
+//      covers.
 //  A2  heads[i] = key_head(key(names[i]) after prefix_size bytes); equal heads say nothing, keys decide.
 // Thread safety: immutable. Ownership: `data` (the segment's memory) must outlive the array.
-// Costs: 13 bytes an entry; a search one block a level. Heads after one prefix for the whole array were tried: with two
-// keyspaces nearly every comparison became a cache miss (seek 4,268 against 1,517 ns).
+// Costs: 13 bytes an entry; a search one block a level. Heads after one prefix for the whole array were
+// tried: with two keyspaces nearly every comparison became a cache miss (seeks three times as long).
 #pragma once
 
 #include <algorithm>
@@ -59,7 +61,8 @@ inline size_t shared_prefix(std::string_view a, std::string_view b) {
 inline constexpr uint32_t kBlockEntries = 64;
 inline constexpr uint32_t kBlockPrefixBytes = 60;
 
-/// The eight bytes after the first `depth` of a key, of which `prefix_size` bytes and the `head` after them are known.
+/// The eight bytes after the first `depth` of a key, of which `prefix_size` bytes and the `head` after them
+/// are known.
 inline uint64_t head_from(const char* prefix, uint32_t prefix_size, uint64_t head, uint32_t depth) {
   const uint32_t known = prefix_size - depth;
   if (known == 0) return head;
@@ -94,8 +97,8 @@ class SortedArray {
   uint32_t lower_bound(std::string_view key) const;
   uint64_t memory_bytes() const { return sizeof(*this) + blocks_.capacity() * sizeof(KeyBlock); }
 
-  /// lower_bound() in steps of one level, each prefetching for the next: a caller that searches several arrays has all
-  /// their cache misses under way at once.
+  /// lower_bound() in steps of one level, each prefetching for the next: a caller that searches several
+  /// arrays has all their cache misses under way at once.
   class Search {
    public:
     Search() = default;
@@ -112,7 +115,8 @@ class SortedArray {
 
   /// The entries of both; where both have a key, `newer` wins. Throws std::bad_alloc.
   static std::shared_ptr<const SortedArray> merge(const SortedArray& older, const SortedArray& newer);
-  /// Of any entries of the segment at `data`; of those with the same key the last in the log stays. Throws std::bad_alloc.
+  /// Of any entries of the segment at `data`; of those with the same key the last in the log stays. Throws
+  /// std::bad_alloc.
   static std::shared_ptr<const SortedArray> sort(const char* data, std::vector<uint32_t> names);
 
  private:

@@ -60,11 +60,14 @@ bool DisjointCursor::open(size_t file) {
   if (file >= ranges_.size()) return false;
   file_ = file;
   cursor_ = open_(file);
-  if (cursor_ == nullptr) status_ = Status(StatusCode::out_of_memory, "no memory for a cursor over a run file");
+  if (cursor_ == nullptr)
+    status_ = Status(StatusCode::out_of_memory, "no memory for a cursor over a run file");
   return cursor_ != nullptr;
 }
 
-void DisjointCursor::enter_forward() { range().clipped ? cursor_->seek(range().smallest) : cursor_->seek_first(); }
+void DisjointCursor::enter_forward() {
+  range().clipped ? cursor_->seek(range().smallest) : cursor_->seek_first();
+}
 
 void DisjointCursor::enter_backward() {
   if (!range().clipped) return cursor_->seek_last();

@@ -1,13 +1,14 @@
 // DisjointCursor: the files of one sorted run as one source; opens a file when the walk comes to it.
 //
-// A merge may have left only a part of a file to answer for: such a file's range is `clipped`, and keys outside of it
-// are not shown.
-// Invariants: ranges ascend and do not overlap; a file that is not clipped has no key outside of its range; at most one
-// file is open.
-// Thread safety: one thread at a time. Ownership: owns the open file's cursor; `ranges` and what `open` reads must
-// outlive it.
-// Costs: a seek is a binary search over the ranges and the seek in one file; a step in a clipped file compares the key
-// with the bound.
+// A merge may have left only a part of a file to answer for: such a file's range is `clipped`, and keys
+// outside of it are not shown.
+//
+// Invariants: ranges ascend and do not overlap; a file that is not clipped has no key outside of its range;
+// at most one file is open.
+// Thread safety: one thread at a time.
+// Ownership: owns the open file's cursor; `ranges` and what `open` reads must outlive it.
+// Costs: a seek is a binary search over the ranges and the seek in one file; a step in a clipped file
+// compares the key with the bounds.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +34,8 @@ struct KeyRange {
 
 class DisjointCursor final : public SourceCursor {
  public:
-  /// A cursor over file number `file`; null when memory is short. A file that cannot be read shows in its status().
+  /// A cursor over file number `file`; null when memory is short. A file that cannot be read shows in its
+  /// status().
   using Open = std::function<std::unique_ptr<SourceCursor>(size_t file)>;
 
   DisjointCursor(std::span<const KeyRange> ranges, Open open);
@@ -52,7 +54,8 @@ class DisjointCursor final : public SourceCursor {
   /// To the first or last key of the range of the open file.
   void enter_forward();
   void enter_backward();
-  /// From where the open file's cursor stands to the first key that is to be shown, in this file or a later one.
+  /// From where the open file's cursor stands to the first key that is to be shown, in this file or a later
+  /// one.
   void settle_forward();
   void settle_backward();
   bool used_up() const;

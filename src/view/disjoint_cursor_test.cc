@@ -11,9 +11,9 @@ namespace {
 struct TestRun {
   std::vector<std::string> keys;  // ascending; ranges refer to them
   std::vector<std::unique_ptr<LogBuffer>> logs;
-  std::vector<size_t> log_of;     // by file
+  std::vector<size_t> log_of;  // by file
   std::vector<KeyRange> ranges;
-  VersionModel model;             // of what the files answer for
+  VersionModel model;  // of what the files answer for
   uint64_t end_lsn = 0;
   size_t opened = 0;
 
@@ -42,7 +42,8 @@ void write_log(TestRun* run, size_t from, size_t to, VersionModel* all, std::mt1
 }
 
 /// Adds a file that answers for [first, last] of the keys, or without `last`.
-void add_file(TestRun* run, size_t first, size_t last, bool last_excluded, bool clipped, const VersionModel& all) {
+void add_file(TestRun* run, size_t first, size_t last, bool last_excluded, bool clipped,
+              const VersionModel& all) {
   run->log_of.push_back(run->logs.size() - 1);
   run->ranges.push_back({run->keys[first], run->keys[last], last_excluded, clipped});
   for (size_t i = first; i < last + (last_excluded ? 0 : 1); ++i) {
@@ -162,6 +163,34 @@ TEST(DisjointCursor, AFileThatFailsEndsTheWalk) {
     EXPECT_TRUE(cursor.valid());
     EXPECT_TRUE(cursor.status().ok());
   }
+}
+
+/// Shows one key, the versions of which cannot be read.
+class VersionlessCursor final : public SourceCursor {
+ public:
+  void seek_first() override { show(); }
+  void seek_last() override { show(); }
+  void seek(std::string_view) override { show(); }
+  void seek_for_prev(std::string_view) override { show(); }
+  void next() override { valid_ = false; }
+  void prev() override { valid_ = false; }
+  void collect_versions(std::vector<Version>*) override { status_ = Status(StatusCode::corruption, "page"); }
+
+ private:
+  void show() {
+    valid_ = true;
+    key_ = "a";
+  }
+};
+
+TEST(DisjointCursor, VersionsThatCannotBeReadShowInItsStatus) {
+  const KeyRange ranges[] = {{"a", "a"}};
+  DisjointCursor cursor(ranges, [](size_t) { return std::make_unique<VersionlessCursor>(); });
+  cursor.seek_first();
+  ASSERT_TRUE(cursor.valid());
+  std::vector<Version> versions;
+  cursor.collect_versions(&versions);
+  EXPECT_TRUE(cursor.status().is(StatusCode::corruption));
 }
 
 }  // namespace

@@ -104,7 +104,8 @@ void MergeCursor::turn(bool backward) {
 void MergeCursor::step() {
   if (sources_.size() == 1) {
     backward_ ? current_->prev() : current_->next();
-    if (!current_->valid() || !inside(current_->key())) [[unlikely]] end();
+    if (!current_->valid() || !inside(current_->key())) [[unlikely]]
+      end();
     return;
   }
   if (lead_ >= kLeadToGallop && ranks_[current_lane_] < gallop_below_) {

@@ -1,17 +1,17 @@
-// MergeCursor: the one ordered read path: several sources as one, each key once, as of the LSN of its sources.
+// MergeCursor: the one ordered read path: several sources as one, each key once, as of the sources' LSN.
 //
-// The first source is the newest: where several have a key, its version counts (the sources hold the versions of a key
-// in the order of their age). A removal hides the key; with `show_removals` it is shown instead. Only keys that begin
-// with `prefix` (a keyspace id) are shown; moving past them ends the walk.
+// The first source is the newest: where several have a key, its version counts (the sources hold the versions
+// of a key in the order of their age). A removal hides the key; with `show_removals` it is shown instead.
+// Only keys that begin with `prefix` (a keyspace id) are shown; moving past them ends the walk.
 //
 // Invariants, while valid()
-//  G1  Going forward each source stands at its first key >= the present one, going backward at its last key <= it, or
-//      has none such within the prefix.
+//  G1  Going forward each source stands at its first key >= the present one, going backward at its last key
+//      <= it, or has none such within the prefix.
 //  G2  A source that failed ends the walk: valid() is false and status() is that source's.
 // Thread safety: one thread at a time. Ownership: owns the cursors; what they read must outlive it.
-// Costs: over one source a step is the source's step and a look at the prefix; over several a branch-free minimum over
-// 8-byte heads of what follows the prefix, and none while one source stays in front (after eight steps in a row). A
-// heap or tournament was dropped: with the few sources of a View the plain minimum has fewer mispredicted branches.
+// Costs: over one source a step is the source's step and a look at the prefix; over several a branch-free
+// minimum over 8-byte heads of what follows the prefix, and none while one source stays in front (after eight
+// steps in a row).
 #pragma once
 
 #include <lightning/status.h>
@@ -30,7 +30,8 @@ namespace lightning {
 class MergeCursor {
  public:
   /// `sources` newest first, none null. An empty prefix means every key. Throws std::bad_alloc.
-  MergeCursor(std::vector<std::unique_ptr<SourceCursor>> sources, std::string_view prefix, bool show_removals = false);
+  MergeCursor(std::vector<std::unique_ptr<SourceCursor>> sources, std::string_view prefix,
+              bool show_removals = false);
 
   // Keys are internal ones; those outside of the prefix stand before or behind all that is shown.
   void seek_first();
@@ -53,16 +54,15 @@ class MergeCursor {
   /// `remove` only with show_removals.
   EntryKind kind() const { return current_->kind(); }
 
-  /// Appends the versions of the present key that any source has, newest first, whatever the read LSN. Ends the walk
-  /// when a source fails.
+  /// Appends the versions of the present key that any source has, newest first, whatever the read LSN. Ends
+  /// the walk when a source fails.
   void collect_versions(std::vector<Version>* versions);
 
  private:
   static constexpr uint32_t kLeadToGallop = 8;
 
   bool inside(std::string_view key) const {
-    if (prefix_.size() == 1) [[likely]] return !key.empty() && key[0] == prefix_[0];
-    return key.starts_with(prefix_);
+    return prefix_.size() == 1 ? !key.empty() && key[0] == prefix_[0] : key.starts_with(prefix_);
   }
   template <typename Seek>
   void start(bool backward, Seek seek);
@@ -85,17 +85,19 @@ class MergeCursor {
   Status status_;
   SourceCursor* current_ = nullptr;  // null when not valid()
   size_t current_lane_ = 0;
-  std::vector<uint64_t> ranks_;      // heads of the keys behind the prefix, complemented going backward: the least is next
-  std::vector<uint8_t> live_;        // does the source stand on a key within the prefix?
-  uint32_t lead_ = 0;                // times in a row that current_lane_ was chosen
-  uint64_t gallop_below_ = 0;        // the least rank of the other lanes, known from lead_ == kLeadToGallop on
+  /// Heads of the keys behind the prefix, complemented going backward: the least is next.
+  std::vector<uint64_t> ranks_;
+  std::vector<uint8_t> live_;  // does the source stand on a key within the prefix?
+  uint32_t lead_ = 0;          // times in a row that current_lane_ was chosen
+  uint64_t gallop_below_ = 0;  // the least rank of the other lanes, known from lead_ == kLeadToGallop on
 };
 
-/// What flush and merge read: every key of the sources in ascending order with all its versions, newest first. Make the
-/// sources with kReadAllLsn.
+/// What flush and merge read: every key of the sources in ascending order with all its versions, newest
+/// first. Make the sources with kReadAllLsn.
 class VersionMerger {
  public:
-  explicit VersionMerger(std::vector<std::unique_ptr<SourceCursor>> sources) : merge_(std::move(sources), {}, true) {}
+  explicit VersionMerger(std::vector<std::unique_ptr<SourceCursor>> sources)
+      : merge_(std::move(sources), {}, true) {}
 
   void seek_first();
   /// To the first key >= `key`.

@@ -40,7 +40,8 @@ class History {
   uint64_t some_point(std::mt19937_64& random) const { return points_[random() % points_.size()]; }
   Sources cursors(uint64_t read_lsn) const {
     Sources sources;
-    for (auto log = logs_.rbegin(); log != logs_.rend(); ++log) sources.push_back((*log)->table().cursor(read_lsn));
+    for (auto log = logs_.rbegin(); log != logs_.rend(); ++log)
+      sources.push_back((*log)->table().cursor(read_lsn));
     return sources;
   }
 
@@ -122,14 +123,27 @@ TEST_P(Merges, GiveFlushAllVersions) {
 /// A source whose move number `moves` and all later ones fail.
 class FailingCursor final : public SourceCursor {
  public:
-  FailingCursor(std::unique_ptr<SourceCursor> source, int moves) : source_(std::move(source)), moves_(moves) {}
+  FailingCursor(std::unique_ptr<SourceCursor> source, int moves)
+      : source_(std::move(source)), moves_(moves) {}
 
-  void seek_first() override { show([&] { source_->seek_first(); }); }
-  void seek_last() override { show([&] { source_->seek_last(); }); }
-  void seek(std::string_view key) override { show([&] { source_->seek(key); }); }
-  void seek_for_prev(std::string_view key) override { show([&] { source_->seek_for_prev(key); }); }
-  void next() override { show([&] { source_->next(); }); }
-  void prev() override { show([&] { source_->prev(); }); }
+  void seek_first() override {
+    show([&] { source_->seek_first(); });
+  }
+  void seek_last() override {
+    show([&] { source_->seek_last(); });
+  }
+  void seek(std::string_view key) override {
+    show([&] { source_->seek(key); });
+  }
+  void seek_for_prev(std::string_view key) override {
+    show([&] { source_->seek_for_prev(key); });
+  }
+  void next() override {
+    show([&] { source_->next(); });
+  }
+  void prev() override {
+    show([&] { source_->prev(); });
+  }
   void collect_versions(std::vector<Version>* versions) override {
     if (moves_-- <= 0) {
       status_ = Status(StatusCode::corruption, "versions");
@@ -218,7 +232,8 @@ TEST(VersionMerger, EndsWhenVersionsCannotBeRead) {
 TEST(MergeCursor, UserKeysStandBehindThePrefix) {
   const auto log = LogBuffer::create(1 << 16, 0);
   ASSERT_NE(log, nullptr);
-  // The keyspaces before and behind have keys next to the prefix: one of them is the prefix' successor itself.
+  // The keyspaces before and behind have keys next to the prefix: one of them is the prefix' successor
+  // itself.
   for (const char* key : {"\1\xff", "\2", "\2a", "\2\xff\xff", "\3", "\3a"}) {
     ASSERT_NE(log->append(EntryKind::put, key, key), 0u);
   }
