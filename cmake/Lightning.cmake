@@ -1,7 +1,6 @@
 # How Lightning DB is compiled, and the functions that its folders use:
 #   lightning_room(<room> SOURCES a.cc ... [DEPS target ...])       a room of src/, as an object library
 #   lightning_test(<name> SOURCES a.cc ... [ROOMS room ...] [LABELS label ...] [LIBS target ...])
-#   lightning_folder(<path>)                                        add_subdirectory, when it is there
 
 include(GNUInstallDirs)
 
@@ -71,9 +70,6 @@ endfunction()
 function(lightning_libraries)
   get_property(rooms GLOBAL PROPERTY LIGHTNING_ROOM_TARGETS)
   get_property(deps GLOBAL PROPERTY LIGHTNING_ROOM_DEPS)
-  if(NOT rooms)
-    return()
-  endif()
   set(objects "")
   foreach(room IN LISTS rooms)
     list(APPEND objects $<TARGET_OBJECTS:${room}>)
@@ -82,6 +78,10 @@ function(lightning_libraries)
   add_library(lightningdb_static STATIC ${objects})
   set_target_properties(lightningdb PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
   set_target_properties(lightningdb_static PROPERTIES OUTPUT_NAME lightningdb)
+  target_link_options(lightningdb PRIVATE
+    "-Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map"
+    -Wl,-Bsymbolic-functions)  # our own calls of what we export are direct
+  set_property(TARGET lightningdb APPEND PROPERTY LINK_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/exports.map")
   if(NOT LIGHTNING_SANITIZE)  # a sanitizer's runtime stands in the executable
     target_link_options(lightningdb PRIVATE -Wl,--no-undefined)
   endif()
@@ -134,10 +134,4 @@ function(lightning_test name)
       add_dependencies(tests_${label} ${name})
     endif()
   endforeach()
-endfunction()
-
-function(lightning_folder path)
-  if(EXISTS "${PROJECT_SOURCE_DIR}/${path}/CMakeLists.txt")
-    add_subdirectory(${path})
-  endif()
 endfunction()
