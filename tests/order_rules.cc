@@ -98,10 +98,8 @@ std::vector<FileReference> manifest_references(const Manifests& manifests, std::
     }
   }
   for (const LogSegmentInfo& segment : state->log_segments) {
-    // The header page of an open segment changes with every commit: it holds the mirror of `published`.
-    const bool open = segment.end_lsn == kOpenEnd;
-    const uint64_t bytes_min = open ? 0 : kSegmentHeaderBytes + segment.end_lsn - segment.base_lsn;
-    references.push_back({.name = segment_file_name(segment.number), .bytes_min = bytes_min});
+    // By name only: the mirror of `published` in its header page need never be durable.
+    references.push_back({.name = segment_file_name(segment.number), .bytes_min = 0});
   }
   return references;
 }
