@@ -101,7 +101,7 @@ TEST(Text, Utf8IsWhatJsonTakes) {
     EXPECT_EQ(is_utf8(text), json_accepts(text)) << to_hex(text);
     accepted += is_utf8(text);
   }
-  EXPECT_GT(accepted, 1000u);
+  EXPECT_GT(accepted, 200u);
 }
 
 }  // namespace
