@@ -93,7 +93,10 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
         break;
     }
     const auto length = static_cast<uint32_t>(plan.length());
-    if (!outcome.published) log_.publish(outcome.lsn, length);
+    if (!outcome.published) {
+      log_.publish(outcome.lsn, length);
+      if (mirror) mirror_published(outcome.segment_number, outcome.lsn + length);
+    }
     if (outcome.ahead) [[unlikely]] prepare_ahead();
     if (outcome.faulted) [[unlikely]] {
       log_.refuse(Status(StatusCode::io_error, "a mapped page of the log was lost",
@@ -175,25 +178,33 @@ void Engine::close_segment(const MemSource& source, uint64_t lsn, Outcome* outco
   outcome->end_record_length = length;
 }
 
-Engine::Attempt Engine::commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome) {
-  outcome->status = refused();
-  if (!outcome->status.ok()) return Attempt::failed;
-  MutexLock lock(switch_mutex_);
-  const std::shared_ptr<const View> view = this->view();
-  if (view->active != nullptr) {
-    // Nobody else switches meanwhile: take the rest of the active segment.
-    const MemSource& active = *view->active;
-    uint64_t lsn;
-    if (active.segment->reserve(active.segment->record_bytes_max() + 1, &lsn) == Segment::Reserved::crossed) {
-      close_segment(active, lsn, outcome);
-      log_.publish(outcome->end_record_lsn, outcome->end_record_length);
+void Engine::mirror_published(uint64_t segment_number, uint64_t lsn) {
+  EpochGuard epoch;
+  const View* view = view_.load(std::memory_order_acquire);
+  if (view->active != nullptr && view->active->segment->number() == segment_number) {
+    view->active->segment->mirror_published(lsn);
+  }
+}
+
+// Makes room in the log for a segment of `capacity`: what is active is ended, the spare passed over.
+Status Engine::end_log_for(uint64_t capacity, uint64_t deadline) {
+  for (;;) {
+    if (Status status = refused(); !status.ok()) return status;
+    end_active();
+    if (spare_ != nullptr) {
+      if (Status status = pass_over_spare(); !status.ok()) return status;
     }
+    const uint64_t before = view_sequence();
+    if (Status status = wait_for_memory(capacity, deadline); !status.ok()) return status;
+    // A wait unlocks: others may have made a segment active or a spare meanwhile.
+    if (spare_ == nullptr && view_sequence() == before) return {};
   }
-  if (spare_ != nullptr) {
-    if (outcome->status = pass_over_spare(); !outcome->status.ok()) return Attempt::failed;
-  }
+}
+
+Engine::Attempt Engine::commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome) {
+  MutexLock lock(switch_mutex_);
   const uint64_t capacity = align_up(plan.length() + kEndRecordBytesMin, 4096);
-  if (outcome->status = wait_for_memory(capacity, deadline); !outcome->status.ok()) return Attempt::failed;
+  if (outcome->status = end_log_for(capacity, deadline); !outcome->status.ok()) return Attempt::failed;
   Result<std::shared_ptr<const MemSource>> source = make_source(capacity);
   if (!source) {
     outcome->status = source.status();
@@ -201,14 +212,21 @@ Engine::Attempt Engine::commit_oversized(CommitPlan& plan, uint64_t deadline, Ou
   }
   const MemSource& mine = **source;
   // Range and buckets are taken before anybody else can see the segment (I3).
-  if (outcome->status = plan.lock(mine.table->point_index()); !outcome->status.ok()) return Attempt::failed;
+  if (outcome->status = plan.lock(mine.table->point_index()); !outcome->status.ok()) {
+    spare_ = mine.segment;
+    return Attempt::failed;
+  }
   mine.segment->reserve_first(plan.length());
   outcome->lsn = mine.segment->base_lsn();
   outcome->segment_number = mine.segment->number();
   fill(plan, mine, outcome->lsn);
   plan.unlock(mine.table->point_index());
   mine.segment->complete(outcome->lsn, static_cast<uint32_t>(plan.length()));
-  activate(*source);
+  if (const Status status = activate_or_keep(*source); !status.ok()) {
+    // The record is complete in the segment that comes next, whoever makes it active.
+    outcome->status = Status(StatusCode::unknown_outcome, status.to_string());
+    return Attempt::failed;
+  }
   outcome->faulted = mine.segment->faulted();
   counters_.commits.add(1);
   counters_.user_bytes_written.add(plan.user_bytes());

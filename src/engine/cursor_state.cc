@@ -68,6 +68,7 @@ void CursorState::seek_for_prev(std::string_view key) {
 }
 
 void CursorState::next() {
+  if (Status status = engine_->usable(); !status.ok()) [[unlikely]] return fail(std::move(status));
   if (view_is_old()) [[unlikely]] {
     const std::string at(merge_->key());
     if (!prepare()) return;
@@ -79,6 +80,7 @@ void CursorState::next() {
 }
 
 void CursorState::prev() {
+  if (Status status = engine_->usable(); !status.ok()) [[unlikely]] return fail(std::move(status));
   if (view_is_old()) [[unlikely]] {
     const std::string at(merge_->key());
     if (!prepare()) return;

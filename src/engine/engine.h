@@ -127,7 +127,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
                     const WriteOptions& options);
   Status commit(CommitPlan& plan, const WriteOptions& options);
   Attempt try_commit(CommitPlan& plan, bool mirror, Outcome* outcome);
-  Attempt commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome);
+  Attempt commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome) EXCLUDES(switch_mutex_);
+  Status end_log_for(uint64_t capacity, uint64_t deadline) REQUIRES(switch_mutex_);
+  void mirror_published(uint64_t segment_number, uint64_t lsn);
   void fill(CommitPlan& plan, const MemSource& source, uint64_t lsn);
   void close_segment(const MemSource& source, uint64_t lsn, Outcome* outcome);
   Status wait_for(Durability durability, uint64_t end_lsn);
@@ -141,6 +143,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<std::shared_ptr<Segment>> make_segment(uint64_t capacity) REQUIRES(switch_mutex_);
   void activate(std::shared_ptr<const MemSource> source) REQUIRES(switch_mutex_);
   Status activate_or_keep(std::shared_ptr<const MemSource> source) REQUIRES(switch_mutex_);
+  /// Ends the active segment, if any, and waits until all of it is published.
+  void end_active() REQUIRES(switch_mutex_);
   Status wait_for_memory(uint64_t wanted, uint64_t deadline) REQUIRES(switch_mutex_);
   uint64_t next_capacity() const REQUIRES(switch_mutex_);
   void prepare_ahead();
@@ -161,8 +165,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   };
   void schedule_flush();
   void flush_in_background();
-  Status seal_active() EXCLUDES(switch_mutex_);
-  Status flush_sealed() REQUIRES(flush_mutex_);
+  /// Seals what is active; the end of all that is sealed then, published.
+  uint64_t seal_active() EXCLUDES(switch_mutex_);
+  Status flush_round() EXCLUDES(flush_mutex_);
+  /// Flushes what is sealed and ends at or below `end`, all of it published.
+  Status flush_sealed(uint64_t end) REQUIRES(flush_mutex_);
   /// At close: what is active, too.
   Status flush_everything() REQUIRES(flush_mutex_);
   Status flush_sources(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
@@ -174,6 +181,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
                     RunOutput* output) REQUIRES(flush_mutex_);
   void remove_runs(const std::vector<RunFileInfo>& files);
   void note_background(const Status& status) EXCLUDES(error_mutex_);
+  /// A state store that failed for good ends all writing: nothing that is flushed could be named any more.
+  void refuse_after_store_failure();
   void report(EventKind kind, std::string_view message, uint64_t bytes, uint64_t duration_us, const Status& status) const;
 
   // The timer that keeps process-class writes from staying exposed and notes what is durable (segments.cc).
@@ -217,6 +226,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   uint64_t recycled_number_ GUARDED_BY(switch_mutex_) = 0;
   uint64_t recycled_capacity_ GUARDED_BY(switch_mutex_) = 0;
   uint64_t last_capacity_ GUARDED_BY(switch_mutex_) = 0;
+  bool log_started_ GUARDED_BY(switch_mutex_) = false;  // a segment was active since the open
 
   Mutex flush_mutex_;  // one flush or merge at a time; before switch_mutex_, store and view_mutex_
   bool closing_ GUARDED_BY(flush_mutex_) = false;  // the flush that close() itself makes

@@ -2,6 +2,7 @@
 // durable state, publish a View, and only then give up what they replace.
 
 #include <algorithm>
+#include <new>
 
 #include "base/check.h"
 #include "base/interleave.h"
@@ -38,28 +39,42 @@ void Engine::schedule_flush() {
 void Engine::flush_in_background() {
   flush_scheduled_.store(false, std::memory_order_release);
   Status status;
-  {
-    MutexLock lock(flush_mutex_);
-    status = flush_sealed();
-    if (status.ok() && view()->runs.size() > kSortedRunsMax) status = merge_all();
+  try {
+    status = flush_round();
+  } catch (const std::bad_alloc&) {
+    status = Status(StatusCode::out_of_memory, "a flush");
   }
+  refuse_after_store_failure();
   note_background(status);
-  if (status.ok() || log_.failed() || flush_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
-  // Space or memory may return.
-  if (!background_.run_after(Lane::slow, kRetryDelayNs, [this] { flush_in_background(); })) {
+  if (status.ok() && view()->sealed.empty()) return;
+  if (log_.failed() || flush_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
+  // More was sealed meanwhile; or it failed, and space or memory may return.
+  if (!background_.run_after(Lane::slow, status.ok() ? 0 : kRetryDelayNs, [this] { flush_in_background(); })) {
     flush_scheduled_.store(false, std::memory_order_release);
   }
 }
 
-Status Engine::flush_sealed() {
-  for (;;) {
-    const std::shared_ptr<const View> now = view();
-    std::vector<std::shared_ptr<const MemSource>> sources(now->sealed.rbegin(), now->sealed.rend());
-    // Sealed means that every record is published; the last ones may still be on their way.
-    while (!sources.empty() && sources.back()->end_lsn > log_.published()) sources.pop_back();
-    if (sources.empty()) return {};
-    if (Status status = flush_sources(sources); !status.ok()) return status;
+// What is sealed now, and a merge if it is due: writers that keep sealing do not keep it from ending.
+Status Engine::flush_round() {
+  const std::shared_ptr<const View> now = view();
+  if (!now->sealed.empty()) log_.wait_published(now->sealed.front()->end_lsn);
+  MutexLock lock(flush_mutex_);
+  if (!now->sealed.empty()) {
+    if (Status status = flush_sealed(now->sealed.front()->end_lsn); !status.ok()) return status;
   }
+  return view()->runs.size() > kSortedRunsMax ? merge_all() : Status();
+}
+
+Status Engine::flush_sealed(uint64_t end) {
+  const std::shared_ptr<const View> now = view();
+  std::vector<std::shared_ptr<const MemSource>> sources(now->sealed.rbegin(), now->sealed.rend());
+  while (!sources.empty() && sources.back()->end_lsn > end) sources.pop_back();
+  return sources.empty() ? Status() : flush_sources(sources);
+}
+
+void Engine::refuse_after_store_failure() {
+  if (log_.failed()) return;
+  if (const Status failure = store_->failure(); !failure.ok()) log_.refuse(failure);
 }
 
 Status Engine::flush_everything() {
@@ -75,6 +90,7 @@ Status Engine::flush_everything() {
 
 // `sources` oldest first: a prefix of what is not flushed yet (I8: flushes are installed in segment order).
 Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>& sources) {
+  if (log_.failed()) return log_.failure();
   const uint64_t began = env_.clock().monotonic_ns();
   const uint64_t lsn_min = sources.front()->segment->base_lsn();
   const uint64_t lsn_max = sources.back()->end_lsn;
@@ -86,6 +102,7 @@ Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>
     if (Status status = (*source)->order_up_to((*source)->end_lsn); !status.ok()) return status;
     if (Status status = (*source)->table->order_index().settle(); !status.ok()) return status;
     cursors.push_back((*source)->table->cursor(kReadAllLsn));
+    if (cursors.back() == nullptr) throw std::bad_alloc();
   }
   const bool oldest = view()->runs.empty();
   RunOutput output;
@@ -197,6 +214,7 @@ void Engine::remove_runs(const std::vector<RunFileInfo>& files) {
 }
 
 Status Engine::merge_all() {
+  if (log_.failed()) return log_.failure();  // a drop of a keyspace may not survive
   const uint64_t began = env_.clock().monotonic_ns();
   const std::shared_ptr<const View> now = view();
   if (now->runs.empty()) return {};
@@ -207,6 +225,7 @@ Status Engine::merge_all() {
   uint64_t bytes_read = 0;
   for (const auto& run : now->runs) {
     cursors.push_back(run->cursor(kReadAllLsn));
+    if (cursors.back() == nullptr) throw std::bad_alloc();
     for (const RunPiece& piece : run->info().pieces) {
       inputs.push_back(piece.file);
       lsn_min = std::min(lsn_min, piece.file.lsn_min);
@@ -245,31 +264,27 @@ Status Engine::merge_all() {
   return {};
 }
 
-// Ends the active segment early, so that a flush finds everything sealed.
-Status Engine::seal_active() {
+uint64_t Engine::seal_active() {
   MutexLock lock(switch_mutex_);
-  const std::shared_ptr<const View> now = view();
-  if (now->active == nullptr || now->active->segment->used() == 0) return {};
-  const MemSource& active = *now->active;
-  Outcome outcome;
-  const Segment::Reserved reserved =
-      active.segment->reserve(active.segment->record_bytes_max() + 1, &outcome.lsn);
-  if (reserved == Segment::Reserved::crossed) {
-    close_segment(active, outcome.lsn, &outcome);
-    log_.publish(outcome.end_record_lsn, outcome.end_record_length);
+  if (const std::shared_ptr<const View> now = view(); now->active != nullptr && now->active->segment->used() != 0) {
+    end_active();
+    install_view([](View& next) {
+      next.sealed.insert(next.sealed.begin(), next.active);
+      next.active = nullptr;
+    });
   }
-  install_view([](View& next) {
-    next.sealed.insert(next.sealed.begin(), next.active);
-    next.active = nullptr;
-  });
-  return {};
+  const std::shared_ptr<const View> now = view();
+  return now->sealed.empty() ? 0 : now->sealed.front()->end_lsn;
 }
 
 Status Engine::flush() {
   if (Status status = refused(); !status.ok()) return status;
-  if (Status status = seal_active(); !status.ok()) return status;
+  const uint64_t end = seal_active();
+  log_.wait_published(end);
   MutexLock lock(flush_mutex_);
-  return flush_sealed();
+  const Status status = flush_sealed(end);
+  refuse_after_store_failure();
+  return status;
 }
 
 Status Engine::compact() {

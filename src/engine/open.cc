@@ -94,7 +94,8 @@ Status Engine::load_database() {
   if (!options_.read_only) {
     if (Status status = settle_files(*log); !status.ok()) return status;
   }
-  log_.start_at(std::max(log->end_lsn, state.log_floor));
+  const uint64_t end = std::max(log->end_lsn, state.log_floor);
+  log_.start_at(end, options_.read_only ? std::min(end, std::max(log->durable_lsn, state.durable_lsn)) : end);
   install_view([&](View& view) {
     view.sealed = std::move(log->sealed);
     view.runs = std::move(runs);
@@ -170,8 +171,14 @@ Status Engine::load_catalogue() {
 Status Engine::close() {
   if (closed_.exchange(true, std::memory_order_seq_cst)) return Status(StatusCode::closed, "the database is closed");
   if (!in_this_process()) return {};  // a forked child has no share in the files
+  {
+    // Whoever makes a segment or waits for memory ends before, or finds the database closed.
+    MutexLock lock(switch_mutex_);
+    memory_freed_.notify_all();
+  }
   epoch_synchronize();                // whoever did not see it has reserved, filled and completed
   background_.stop();
+  log_.publish_complete();            // its writer may not have come to it yet
   Status status;
   if (store_ != nullptr && !options_.read_only && view_.load(std::memory_order_acquire) != nullptr) status = finish();
   release_view();
@@ -213,11 +220,11 @@ Status Engine::finish() {
 }
 
 Status Engine::keep_log_for_next_open() {
-  const std::shared_ptr<const View> last = view();
-  const uint64_t end = log_.published();
   std::vector<LogSegmentInfo> kept;
   std::vector<std::string> removed;
   MutexLock lock(switch_mutex_);
+  const std::shared_ptr<const View> last = view();
+  const uint64_t end = log_.published();
   for (auto source = last->sealed.rbegin(); source != last->sealed.rend(); ++source) {
     const Segment& segment = *(*source)->segment;
     kept.push_back({.number = segment.number(), .base_lsn = segment.base_lsn(), .end_lsn = (*source)->end_lsn});

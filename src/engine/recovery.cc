@@ -53,7 +53,10 @@ Status LogRecovery::walk(RecoveredLog* log) {
     Walked& walked = segments_[i];
     const Segment& segment = *walked.segment;
     const uint64_t to = walked.open ? segment.end_lsn() : walked.info.end_lsn;
-    walked.end = scan_records(segment, segment.base_lsn(), to, [&](uint64_t, const RecordHeader&) { ++log->records; });
+    walked.end = scan_records(segment, segment.base_lsn(), to, [&](uint64_t, const RecordHeader& header) {
+      ++log->records;
+      log->durable_lsn = std::max(log->durable_lsn, header.durable);
+    });
     if (walked.end == to) continue;
     if (!walked.open) {
       return Status(StatusCode::corruption, "a record of the log does not verify", segment.file_name(),

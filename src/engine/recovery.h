@@ -29,6 +29,7 @@ namespace lightning {
 struct RecoveredLog {
   std::vector<std::shared_ptr<const MemSource>> sealed;  // newest first; those with records
   uint64_t end_lsn = 0;                                  // of the accepted log
+  uint64_t durable_lsn = 0;                              // what the accepted records state
   uint64_t records = 0;
   bool state_changed = false;                            // the durable state must record the ends below
   bool cut = false;                                      // bytes that looked like records were dropped

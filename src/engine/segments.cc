@@ -17,6 +17,7 @@ constexpr uint64_t kNanosPerMilli = 1'000'000;
 // How far ahead of the writers pages of the mapped file are made present, and how early that begins.
 constexpr uint64_t kAheadBytes = 4 << 20;
 constexpr uint64_t kAheadTriggerBytes = 2 << 20;
+constexpr uint64_t kMemoryWaitNs = 100 * kNanosPerMilli;
 constexpr uint64_t kTimerPeriodNs = 100 * kNanosPerMilli;
 // Sealed memtables that may wait for their flush, whatever the memory limit.
 constexpr size_t kSealedMax = 64;
@@ -73,7 +74,8 @@ Status Engine::wait_for_memory(uint64_t wanted, uint64_t deadline) {
       break;
     }
     schedule_flush();
-    memory_freed_.wait(switch_mutex_, deadline - now);
+    // Looks again in any case: what it waits for may end without a word, as a close does.
+    memory_freed_.wait(switch_mutex_, std::min(deadline - now, kMemoryWaitNs));
   }
   if (began != 0) {
     counters_.stall_us.fetch_add((env_.clock().monotonic_ns() - began) / 1000, std::memory_order_relaxed);
@@ -111,11 +113,15 @@ Result<std::shared_ptr<Segment>> Engine::make_segment(uint64_t capacity) {
     next.next_segment_number = identity.number + 1;
     next.next_base_lsn = identity.base_lsn + capacity;
   });
-  if (!status.ok()) return status.is(StatusCode::no_space) ? give_up(status) : status;
+  if (!status.ok()) {
+    refuse_after_store_failure();
+    return status.is(StatusCode::no_space) ? give_up(status) : status;
+  }
   return segment;
 }
 
 Result<std::shared_ptr<const MemSource>> Engine::make_source(uint64_t capacity) {
+  auto source = std::make_shared<MemSource>();
   std::shared_ptr<Segment> segment = std::move(spare_);
   if (segment == nullptr) {
     Result<std::shared_ptr<Segment>> made = make_segment(capacity);
@@ -128,7 +134,7 @@ Result<std::shared_ptr<const MemSource>> Engine::make_source(uint64_t capacity) 
     spare_ = std::move(segment);
     return table.status();
   }
-  auto source = std::make_shared<MemSource>();
+  LIGHTNING_INVARIANT("I1", segment->capacity() >= capacity || capacity == next_capacity());
   source->end_lsn = segment->end_lsn();
   source->segment = std::move(segment);
   source->table = *std::move(table);
@@ -151,8 +157,10 @@ Status Engine::pass_over_spare() {
 // The View with the new memtable comes first; whoever loads it may reserve.
 void Engine::activate(std::shared_ptr<const MemSource> source) {
   const std::shared_ptr<const View> before = view();
-  if (before->active == nullptr && log_.published() < source->segment->base_lsn()) {
-    log_.start_at(source->segment->base_lsn());
+  if (!log_started_) {
+    // A recovery leaves a gap before the next segment.
+    log_started_ = true;
+    log_.start_at(source->segment->base_lsn(), source->segment->base_lsn());
     counters_.log_start_lsn.store(source->segment->base_lsn(), std::memory_order_relaxed);
   }
   source->segment->set_ahead_trigger(source->segment->base_lsn());
@@ -162,6 +170,18 @@ void Engine::activate(std::shared_ptr<const MemSource> source) {
     next.active = std::move(source);
   });
   if (before->active != nullptr) schedule_flush();
+}
+
+void Engine::end_active() {
+  const std::shared_ptr<const View> now = view();
+  if (now->active == nullptr) return;
+  const MemSource& active = *now->active;
+  Outcome outcome;
+  if (active.segment->reserve(active.segment->record_bytes_max() + 1, &outcome.lsn) == Segment::Reserved::crossed) {
+    close_segment(active, outcome.lsn, &outcome);
+  }
+  // Whoever else crossed the end, or still fills a record, waits for nothing that is held here.
+  log_.wait_published(active.end_lsn);
 }
 
 // Its place in the log cannot be given to another: without memory for a View it waits as the spare.
@@ -203,6 +223,7 @@ void Engine::prepare_spare() {
 
 // The manifest that names their runs instead is durable (I7).
 void Engine::retire_segment_files(const std::vector<std::shared_ptr<const MemSource>>& sources) {
+  epoch_synchronize();  // a writer may still look at the mapping behind its mark
   MutexLock lock(switch_mutex_);
   for (const auto& source : sources) {
     Segment& segment = *source->segment;
@@ -229,7 +250,12 @@ void Engine::start_timer() {
 }
 
 void Engine::on_timer() {
-  const bool again = timer_step();
+  bool again = true;
+  try {
+    again = timer_step();
+  } catch (const std::bad_alloc&) {
+    // The next step may have memory.
+  }
   timer_running_.store(false, std::memory_order_seq_cst);
   // Whoever wrote while the flag was still up relies on this look.
   const bool exposed = options_.flush_interval_ms != 0 && log_.durable() < log_.published();

@@ -1,6 +1,7 @@
 #include "log/log.h"
 
 #include <algorithm>
+#include <new>
 
 #include "base/check.h"
 #include "base/epoch.h"
@@ -13,9 +14,9 @@ namespace {
 constexpr int kSpinsBeforeSleeping = 40;
 }  // namespace
 
-void Log::start_at(uint64_t lsn) {
+void Log::start_at(uint64_t lsn, uint64_t durable) {
   published_.store(lsn, std::memory_order_release);
-  durable_.store(lsn, std::memory_order_release);
+  durable_.store(durable, std::memory_order_release);
   written_.store(lsn, std::memory_order_release);
 }
 
@@ -62,6 +63,10 @@ void Log::publish(uint64_t lsn, uint32_t length) {
     }
     spin_pause();
   }
+  wait_published(end);
+}
+
+void Log::wait_published(uint64_t end) {
   LIGHTNING_INVARIANT("E1", !inside_epoch());
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   for (;;) {
@@ -73,6 +78,10 @@ void Log::publish(uint64_t lsn, uint32_t length) {
     park(publish_sequence_, seen);
   }
   sleepers_.fetch_sub(1, std::memory_order_seq_cst);
+}
+
+void Log::publish_complete() {
+  if (walk()) wake();
 }
 
 bool Log::complete_at(uint64_t lsn, uint64_t* end) {
@@ -148,7 +157,12 @@ Status Log::wait_durable(uint64_t lsn) {
     }
     flushing_ = true;
     flush_mutex_.unlock();
-    const Status status = flush_once();
+    Status status;
+    try {
+      status = flush_once();
+    } catch (const std::bad_alloc&) {
+      status = Status(StatusCode::out_of_memory, "a flush of the log");
+    }
     flush_mutex_.lock();
     flushing_ = false;
     if (!status.ok()) fail(status);

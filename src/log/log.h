@@ -32,8 +32,8 @@ class Log {
  public:
   Log() = default;
 
-  /// Before the first writer: where the log begins.
-  void start_at(uint64_t lsn);
+  /// Before the first writer: where the log begins, and how much of what was before is known to be durable.
+  void start_at(uint64_t lsn, uint64_t durable);
   /// Adds the newest segment; it begins where the log ended or, after recovery, later.
   void append_segment(std::shared_ptr<Segment> segment) EXCLUDES(mutex_);
   /// Forgets segments that end at or below `lsn`; they are durable and no writer is in them.
@@ -49,6 +49,11 @@ class Log {
   }
   /// After complete(): returns when `published` has passed `lsn + length`.
   void publish(uint64_t lsn, uint32_t length) EXCLUDES(mutex_);
+
+  /// Returns when `published` has reached `end`. Walks, too: nobody else may.
+  void wait_published(uint64_t end) EXCLUDES(mutex_);
+  /// Publishes every complete record that is next; for a close, when no record is being filled any more.
+  void publish_complete() EXCLUDES(mutex_);
 
   /// Everything below `lsn` (published) has reached the kernel. A no-op for mapped segments.
   Status wait_written(uint64_t lsn) EXCLUDES(mutex_, flush_mutex_);

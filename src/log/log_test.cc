@@ -53,7 +53,7 @@ uint32_t one_record_length() {
 TEST_P(LogTest, WhatIsDurableIsReadBack) {
   std::shared_ptr<Segment> segment = make(1, kBase);
   Log log;
-  log.start_at(kBase);
+  log.start_at(kBase, kBase);
   log.append_segment(segment);
   const uint32_t length = one_record_length();
   for (uint64_t i = 0; i < 100; ++i) {
@@ -96,7 +96,7 @@ TEST_P(LogTest, ExactlyOneReservationCrossesTheEnd) {
 // Writers on their own ranges, completing in any order: publication is in order, complete, and nobody sleeps for ever.
 TEST_P(LogTest, PublishesInOrderWithManyWriters) {
   Log log;
-  log.start_at(kBase);
+  log.start_at(kBase, kBase);
   std::shared_ptr<Segment> segment = make(1, kBase);
   log.append_segment(segment);
   const uint32_t length = one_record_length();
@@ -139,7 +139,7 @@ TEST_P(LogTest, PublishesInOrderWithManyWriters) {
 
 TEST_P(LogTest, AFlushCoversEverySegmentThatItPasses) {
   Log log;
-  log.start_at(kBase);
+  log.start_at(kBase, kBase);
   std::shared_ptr<Segment> first = make(1, kBase);
   log.append_segment(first);
   const uint32_t length = one_record_length();

@@ -158,6 +158,7 @@ void Segment::mirror_published(uint64_t lsn) {
 
 void Segment::populate(uint64_t from, uint64_t to) {
   to = std::min(to, capacity());
+  MutexLock lock(populate_mutex_);
   if (mapping_ == nullptr || from >= to) return;
   // A failure shows again where it matters: a fault of the store itself is noted by the guard.
   (void)mapping_->populate(kSegmentHeaderBytes + from, to - from);
@@ -191,7 +192,7 @@ Status Segment::rewrite(uint64_t from_lsn, uint64_t to_lsn) {
 }
 
 Status Segment::cut(uint64_t lsn) {
-  mapping_ = nullptr;
+  drop_mapping();
   if (Status status = file_->truncate(kSegmentHeaderBytes + (lsn - base_lsn())); !status.ok()) return status;
   return file_->sync();
 }

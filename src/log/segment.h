@@ -25,6 +25,7 @@
 #include <memory>
 #include <string>
 
+#include "base/mutex.h"
 #include "io/env.h"
 #include "log/record.h"
 
@@ -108,15 +109,19 @@ class Segment {
   void set_ahead_trigger(uint64_t lsn) { ahead_trigger_.store(lsn, std::memory_order_relaxed); }
 
   // The file.
-  /// Populates the mapping and the memory of [from, to) bytes of data.
-  void populate(uint64_t from, uint64_t to);
+  /// Makes the mapping of [from, to) bytes of data present.
+  void populate(uint64_t from, uint64_t to) EXCLUDES(populate_mutex_);
   /// Kind written: puts [from, to) (LSNs) into the file.
   Status write_out(uint64_t from_lsn, uint64_t to_lsn);
   Status sync();
   /// The mapping met a fault: what was stored since may be lost.
   bool faulted() const { return mapping_ != nullptr && mapping_->faulted(); }
-  /// No store comes any more and everything is synced: gives the mapping back.
-  void drop_mapping() { mapping_ = nullptr; }
+  /// No store comes any more, no writer is in an epoch that could touch it, and everything is synced: gives the mapping
+  /// back.
+  void drop_mapping() EXCLUDES(populate_mutex_) {
+    MutexLock lock(populate_mutex_);
+    mapping_ = nullptr;
+  }
   /// Writes [from, to) (LSNs) from memory again and zeros behind `to`, synced: what recovery does to the cut segment.
   Status rewrite(uint64_t from_lsn, uint64_t to_lsn);
   /// Cuts the file at `lsn`, synced.
@@ -137,6 +142,7 @@ class Segment {
   std::unique_ptr<File> file_;
   std::unique_ptr<MappedRegion> mapping_;
   uint64_t loaded_mirror_ = 0;
+  Mutex populate_mutex_;  // the mapping is not dropped while it is populated
   std::atomic<uint64_t> ahead_trigger_{0};
   alignas(64) std::atomic<uint64_t> tail_{0};  // bytes reserved; a line that only writers touch
 };

@@ -30,8 +30,12 @@ Status MemSource::order_up_to(uint64_t lsn) const {
 SortedRun::SortedRun(SortedRunInfo info, std::vector<std::shared_ptr<const RunFile>> files)
     : info_(std::move(info)), files_(std::move(files)) {
   for (const RunPiece& piece : info_.pieces) {
-    ranges_.push_back({piece.file.smallest, piece.file.largest});
-    bounded_ |= !piece.from.empty() || !piece.to.empty();
+    const bool cut = !piece.to.empty() && piece.to <= piece.file.largest;
+    ranges_.push_back({.smallest = std::max<std::string_view>(piece.file.smallest, piece.from),
+                       .largest = cut ? piece.to : piece.file.largest,
+                       .largest_excluded = cut,
+                       .clipped = !piece.from.empty() || !piece.to.empty()});
+    bounded_ |= ranges_.back().clipped;
   }
 }
 
@@ -44,7 +48,7 @@ const std::shared_ptr<const RunFile>* SortedRun::search_file_of(std::string_view
   size_t file = 0;
   if (ranges_.size() > 1) {
     const auto found = std::partition_point(ranges_.begin(), ranges_.end(),
-                                            [&](const KeyRange& range) { return range.largest < key; });
+                                            [&](const KeyRange& range) { return range.ends_before(key); });
     if (found == ranges_.end()) return nullptr;
     file = static_cast<size_t>(found - ranges_.begin());
   }
@@ -61,11 +65,16 @@ std::unique_ptr<SourceCursor> SortedRun::cursor(uint64_t read_lsn) const {
 Result<std::vector<std::unique_ptr<SourceCursor>>> View::cursors(uint64_t read_lsn) const {
   std::vector<std::unique_ptr<SourceCursor>> found;
   found.reserve(1 + sealed.size() + runs.size());
+  const auto add = [&](std::unique_ptr<SourceCursor> cursor) {
+    if (cursor == nullptr) return Status(StatusCode::out_of_memory, "a cursor");
+    found.push_back(std::move(cursor));
+    return Status();
+  };
   const auto add_memory = [&](const MemSource& source) -> Status {
     if (source.segment->base_lsn() >= read_lsn) return {};
     if (Status status = source.order_up_to(read_lsn); !status.ok()) return status;
-    if (source.table->order_index().arrays()->count != 0) found.push_back(source.table->cursor(read_lsn));
-    return {};
+    if (source.table->order_index().arrays()->count == 0) return {};
+    return add(source.table->cursor(read_lsn));
   };
   if (active != nullptr) {
     if (Status status = add_memory(*active); !status.ok()) return status;
@@ -73,7 +82,9 @@ Result<std::vector<std::unique_ptr<SourceCursor>>> View::cursors(uint64_t read_l
   for (const auto& source : sealed) {
     if (Status status = add_memory(*source); !status.ok()) return status;
   }
-  for (const auto& run : runs) found.push_back(run->cursor(read_lsn));
+  for (const auto& run : runs) {
+    if (Status status = add(run->cursor(read_lsn)); !status.ok()) return status;
+  }
   return found;
 }
 
