@@ -2,7 +2,7 @@
 // cuts that lose any part of what was not synced and by the end of the process; recoveries cut again. And what the failure
 // of each single call of the Env may do.
 //
-// LIGHTNING_CRASH_EFFORT=n   n times as many random workloads and images of each moment
+// LIGHTNING_CRASH_EFFORT=n   n times as many random workloads, moments, and images of each moment
 // LIGHTNING_CRASH_SEED=s     the random workload of this seed alone
 #include <gtest/gtest.h>
 
@@ -20,7 +20,13 @@ uint64_t from_environment(const char* name, uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-uint64_t effort() { return from_environment("LIGHTNING_CRASH_EFFORT", 1); }
+#if defined(NDEBUG)
+constexpr uint64_t kDefaultEffort = 2;
+#else
+constexpr uint64_t kDefaultEffort = 1;  // slow builds: sanitizers
+#endif
+
+uint64_t effort() { return from_environment("LIGHTNING_CRASH_EFFORT", kDefaultEffort); }
 
 /// Moments of `steps`, thinned out to about `moments_max`, each checked with `images_max` images.
 struct CrashPlan {
@@ -62,17 +68,17 @@ class ShortSequences : public testing::TestWithParam<uint8_t> {};
 TEST_P(ShortSequences, SurviveEveryCrash) {
   uint64_t images = 0;
   const auto step = [](uint8_t number) { return static_cast<CrashStep>(number); };
-  images += check_workload({step(GetParam())}, {.images_max = 64 * effort(), .nested_every = 10});
+  images += check_workload({step(GetParam())}, {.images_max = 32 * effort(), .nested_every = 10});
   for (uint8_t second = 0; second < kSmallCrashSteps; ++second) {
     for (const bool mapped : {true, false}) {
       images += check_workload({step(GetParam()), step(second)},
-                               {.mapped = mapped, .moments_max = 20 * effort(), .images_max = 16 * effort()});
+                               {.mapped = mapped, .moments_max = 8 * effort(), .images_max = 8 * effort()});
     }
     for (uint8_t third = 0; third < kSmallCrashSteps; ++third) {
       images += check_workload({step(GetParam()), step(second), step(third)},
                                {.mapped = (second + third) % 3 != 0,
-                                .moments_max = 8 * effort(),
-                                .images_max = 10 * effort()});
+                                .moments_max = 4 * effort(),
+                                .images_max = 4 * effort()});
       if (HasFailure()) return;
     }
   }
@@ -86,7 +92,7 @@ class RandomWorkloads : public testing::TestWithParam<uint64_t> {};
 TEST_P(RandomWorkloads, SurviveCrashes) {
   const uint64_t only = from_environment("LIGHTNING_CRASH_SEED", 0);
   uint64_t images = 0;
-  for (uint64_t i = 0; i < (only != 0 ? 1 : 8 * effort()); ++i) {
+  for (uint64_t i = 0; i < (only != 0 ? 1 : 4 * effort()); ++i) {
     const uint64_t seed = only != 0 ? only : GetParam() * 1000 + i;
     Random random(seed);
     std::vector<CrashStep> steps(5 + random.below(40));
