@@ -165,6 +165,7 @@ Status Engine::write_runs(std::vector<std::unique_ptr<SourceCursor>> sources, bo
   VersionMerger merger(std::move(sources));
   std::unique_ptr<RunWriter> writer;
   std::vector<uint64_t> begun;  // ids of files, finished or not
+  const bool closing = closing_;  // the analysis does not know which locks a lambda has
   const auto finish = [&]() -> Status {
     Result<RunFileInfo> info = writer->finish(lsn_min, lsn_max);
     if (!info) return info.status();
@@ -176,7 +177,7 @@ Status Engine::write_runs(std::vector<std::unique_ptr<SourceCursor>> sources, bo
   const auto write = [&]() -> Status {
     std::vector<Version> versions;
     for (merger.seek_first(); merger.valid(); merger.next()) {
-      if (closed_.load(std::memory_order_relaxed) && !closing_) return Status(StatusCode::closed, "closing");
+      if (closed_.load(std::memory_order_relaxed) && !closing) return Status(StatusCode::closed, "closing");
       uint32_t keyspace = 0;
       (void)parse_keyspace_prefix(merger.key(), &keyspace);
       if (!dropped.empty() && std::binary_search(dropped.begin(), dropped.end(), keyspace)) continue;
