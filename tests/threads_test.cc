@@ -119,7 +119,7 @@ void read_counters(Stage& stage, uint32_t reader) {
   std::array<std::array<uint64_t, kKeysOfWriter>, kWriters> seen = {};
   std::array<uint64_t, kWriters> seen_pair = {};
   Value reused;
-  for (uint64_t reads = 0; !stage.over(); ++reads) {
+  while (!stage.over()) {
     const auto writer = static_cast<uint32_t>(random.below(kWriters));
     const uint64_t key = random.below(kKeysOfWriter);
     if (const Lookup found = stage.database.get(counter_key(writer, key), reused)) {
