@@ -27,7 +27,7 @@ constexpr uint32_t kKeysOfWriter = 16;
 
 uint64_t operations() {
   const char* text = std::getenv("LIGHTNING_THREADS_OPERATIONS");
-  return text == nullptr ? 3000 : std::strtoull(text, nullptr, 10);
+  return text == nullptr ? 10'000 : std::strtoull(text, nullptr, 10);
 }
 
 Options small_buffers() {

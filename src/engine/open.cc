@@ -46,8 +46,10 @@ Status Engine::start(const std::string& path, OpenKind kind) {
   directory_ = *std::move(directory);
   // Nothing is written into a directory that holds no database and is not to become one.
   if (!may_create) {
-    Result<std::unique_ptr<File>> super = directory_->open(kSuperFileName, OpenMode::read);
-    if (!super) return super.status().is(StatusCode::not_found) ? no_database(path) : super.status();
+    Status status = directory_->open(kSuperFileName, OpenMode::read).status();
+    // Without SUPER nobody writes there, so that it can be read without the lock: was it ever a database?
+    if (status.is(StatusCode::not_found)) status = StateStore::open(*directory_, StoreAccess::read).status();
+    if (!status.ok()) return status.is(StatusCode::not_found) ? no_database(path) : status;
   }
   Result<std::unique_ptr<DirectoryLock>> lock =
       directory_->lock(kLockFileName, options_.read_only ? LockMode::shared : LockMode::exclusive);
