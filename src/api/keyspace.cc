@@ -53,11 +53,11 @@ Lookup Keyspace::contains(std::string_view key, const ReadOptions& options) cons
   if (engine_ == nullptr) [[unlikely]] return Lookup(closed_handle(), false);
   Status status;
   bool found = false;
-  const Status thrown = guarded([&]() -> Status {
+  Status thrown = guarded([&]() -> Status {
     found = engine_->get(id_, key, options, nullptr, &status) == Found::found;
     return {};
   });
-  return Lookup(thrown.ok() ? std::move(status) : thrown, found);
+  return Lookup(std::move(thrown.ok() ? status : thrown), found);
 }
 
 Status Keyspace::get_many(std::span<const std::string_view> keys, std::span<Value> values,

@@ -101,8 +101,9 @@ Status resolve_doubt(Directory& directory, const Image& image, SuperRecord* supe
   Result<Image> further = read_manifest_further(directory, super->manifest_id, end, image);
   if (further) {
     Result<DurableState> newer = interpret(*further, super->manifest_id);
-    if (newer) *state = *std::move(newer);
-    return newer.status();
+    if (!newer) return newer.status();
+    *state = *std::move(newer);
+    return {};
   }
   if (!further.status().is(StatusCode::not_found)) return further.status();
   return raise_counters(directory, state);

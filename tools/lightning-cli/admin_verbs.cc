@@ -46,7 +46,7 @@ constexpr StatsField kStatsFields[] = {
     {"recovered_records", &Stats::recovered_records},
     {"recovery_us", &Stats::recovery_us},
 };
-// All of Stats stands above, but unknown_files: a field more needs a line more.
+// All of Stats stands above, but unknown_files: a field more needs a line more. NOLINTNEXTLINE: size of the member
 static_assert(sizeof(Stats) == sizeof(uint64_t) * std::size(kStatsFields) + sizeof(Stats::unknown_files));
 
 /// A name that is not UTF-8 is printed with escapes.
