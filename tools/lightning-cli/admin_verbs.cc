@@ -46,7 +46,7 @@ constexpr StatsField kStatsFields[] = {
     {"recovered_records", &Stats::recovered_records},
     {"recovery_us", &Stats::recovery_us},
 };
-// All of Stats stands above, but unknown_files: a field more needs a line more. NOLINTNEXTLINE: size of the member
+// All of Stats but unknown_files stands above: a field more needs a line more. NOLINTNEXTLINE
 static_assert(sizeof(Stats) == sizeof(uint64_t) * std::size(kStatsFields) + sizeof(Stats::unknown_files));
 
 /// A name that is not UTF-8 is printed with escapes.
