@@ -26,6 +26,11 @@ endif()
 
 find_package(Threads REQUIRED)
 
+set(LIGHTNING_LTO OFF)
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT LIGHTNING_SANITIZE)
+  set(LIGHTNING_LTO ON)
+endif()
+
 # Directory options: they reach each target of this project and nothing of a project that embeds it.
 add_compile_options(-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -fno-omit-frame-pointer
                     $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
@@ -62,6 +67,9 @@ function(lightning_room room)
   add_library(lightning_${room} OBJECT ${arg_SOURCES})
   target_include_directories(lightning_${room} PUBLIC "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src")
   target_link_libraries(lightning_${room} PUBLIC ${arg_DEPS})
+  if(LIGHTNING_LTO)
+    target_compile_options(lightning_${room} PRIVATE -flto=auto -ffat-lto-objects)
+  endif()
   set_property(GLOBAL APPEND PROPERTY LIGHTNING_ROOM_TARGETS lightning_${room})
   set_property(GLOBAL APPEND PROPERTY LIGHTNING_ROOM_DEPS ${arg_DEPS})
 endfunction()
@@ -82,6 +90,13 @@ function(lightning_libraries)
     "-Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map"
     -Wl,-Bsymbolic-functions)  # our own calls of what we export are direct
   set_property(TARGET lightningdb APPEND PROPERTY LINK_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/exports.map")
+  # Its handler for faults and its threads outlive a dlclose.
+  target_link_options(lightningdb PRIVATE -Wl,-z,nodelete)
+  if(LIGHTNING_LTO)
+    # A get and a step of a scan pass through several rooms: a fifth fewer instructions. The archive holds plain code, too.
+    target_link_options(lightningdb PRIVATE -flto=auto)
+    target_link_options(lightningdb_static INTERFACE -fno-lto)
+  endif()
   if(NOT LIGHTNING_SANITIZE)  # a sanitizer's runtime stands in the executable
     target_link_options(lightningdb PRIVATE -Wl,--no-undefined)
   endif()
@@ -122,6 +137,9 @@ function(lightning_test name)
   endif()
 
   add_executable(${name} ${arg_SOURCES})
+  if(LIGHTNING_LTO)
+    target_link_options(${name} PRIVATE -fno-lto)
+  endif()
   target_include_directories(${name} PRIVATE
     "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
   target_link_libraries(${name} PRIVATE ${arg_LIBS} $<TARGET_NAME_IF_EXISTS:lightning_testing>

@@ -10,6 +10,7 @@
 #include <lightning/status.h>
 
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -37,8 +38,23 @@ class LIGHTNING_EXPORT Value {
   size_t size() const { return size_; }
 
   // For the engine: how a read fills it. Each replaces what was there.
-  void clear();
-  Status copy(std::string_view bytes);
+  void clear() {
+    data_ = nullptr;
+    size_ = 0;
+    present_ = false;
+    if (owner_ != nullptr) owner_ = nullptr;
+  }
+  Status copy(std::string_view bytes) {
+    if (owner_ != nullptr) owner_ = nullptr;
+    if (bytes.size() > capacity_) {
+      if (Status status = grow(bytes.size()); !status.ok()) return status;
+    }
+    if (!bytes.empty()) std::memcpy(buffer_, bytes.data(), bytes.size());
+    data_ = buffer_;
+    size_ = bytes.size();
+    present_ = true;
+    return {};
+  }
   /// Refers to bytes that live as long as `owner` does.
   void refer(std::string_view bytes, std::shared_ptr<const void> owner);
 

@@ -1,7 +1,6 @@
 #include <lightning/value.h>
 
 #include <cstdlib>
-#include <cstring>
 
 namespace lightning {
 
@@ -18,25 +17,6 @@ void Value::swap(Value& other) noexcept {
   std::swap(capacity_, other.capacity_);
   std::swap(present_, other.present_);
   std::swap(owner_, other.owner_);
-}
-
-void Value::clear() {
-  data_ = nullptr;
-  size_ = 0;
-  present_ = false;
-  if (owner_ != nullptr) owner_ = nullptr;
-}
-
-Status Value::copy(std::string_view bytes) {
-  if (owner_ != nullptr) owner_ = nullptr;
-  if (bytes.size() > capacity_) {
-    if (Status status = grow(bytes.size()); !status.ok()) return status;
-  }
-  if (!bytes.empty()) std::memcpy(buffer_, bytes.data(), bytes.size());
-  data_ = buffer_;
-  size_ = bytes.size();
-  present_ = true;
-  return {};
 }
 
 Status Value::grow(size_t size) {

@@ -103,6 +103,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<std::unique_ptr<StateStore>> create_store();
   Status load_database();
   Status settle_files(const RecoveredLog& log);
+  Status note_unknown_files();
   bool known_file(const DurableState& state, const std::string& name) const;
   Result<std::shared_ptr<const SortedRun>> open_run(const SortedRunInfo& info) const;
   Status load_catalogue();
@@ -183,6 +184,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void note_background(const Status& status) EXCLUDES(error_mutex_);
   /// A state store that failed for good ends all writing: nothing that is flushed could be named any more.
   void refuse_after_store_failure();
+  bool merge_is_due() const;
   void report(EventKind kind, std::string_view message, uint64_t bytes, uint64_t duration_us, const Status& status) const;
 
   // The timer that keeps process-class writes from staying exposed and notes what is durable (segments.cc).
@@ -192,6 +194,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void append_empty_record();
 
   Status refused() const;
+  Found find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options, Value* value,
+             Status* status) const;
   Status unusable() const;
   Status not_dropped(uint32_t keyspace) const;
   bool in_this_process() const { return process_word_.load(std::memory_order_relaxed) == 1; }

@@ -62,8 +62,10 @@ Status Engine::flush_round() {
   if (!now->sealed.empty()) {
     if (Status status = flush_sealed(now->sealed.front()->end_lsn); !status.ok()) return status;
   }
-  return view()->runs.size() > kSortedRunsMax ? merge_all() : Status();
+  return merge_is_due() ? merge_all() : Status();
 }
+
+bool Engine::merge_is_due() const { return view()->runs.size() > kSortedRunsMax; }
 
 Status Engine::flush_sealed(uint64_t end) {
   const std::shared_ptr<const View> now = view();
@@ -285,6 +287,8 @@ Status Engine::flush() {
   MutexLock lock(flush_mutex_);
   const Status status = flush_sealed(end);
   refuse_after_store_failure();
+  if (status.ok()) note_background(status);
+  if (merge_is_due()) schedule_flush();
   return status;
 }
 

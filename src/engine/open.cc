@@ -93,6 +93,7 @@ Status Engine::load_database() {
     if (!run) return run.status();
     runs.push_back(*std::move(run));
   }
+  if (Status status = note_unknown_files(); !status.ok()) return status;
   if (!options_.read_only) {
     if (Status status = settle_files(*log); !status.ok()) return status;
   }
@@ -103,7 +104,7 @@ Status Engine::load_database() {
     view.runs = std::move(runs);
   });
   if (Status status = load_catalogue(); !status.ok()) return status;
-  if (!options_.read_only && view()->sealed.size() >= kSegmentsKeptAtClose) schedule_flush();
+  if (!options_.read_only && (view()->sealed.size() >= kSegmentsKeptAtClose || merge_is_due())) schedule_flush();
   return {};
 }
 
@@ -116,12 +117,7 @@ Status Engine::settle_files(const RecoveredLog& log) {
   uint64_t number_max = 0;
   for (const FileInfo& file : *files) {
     uint64_t number = 0;
-    if (!parse_segment_file_name(file.name, &number)) {
-      const bool known = known_file(state, file.name) ||
-                         std::find(leftovers.begin(), leftovers.end(), file.name) != leftovers.end();
-      if (!known) unknown_files_.push_back(file.name);
-      continue;
-    }
+    if (!parse_segment_file_name(file.name, &number)) continue;
     number_max = std::max(number_max, number);
     const bool kept = std::any_of(log.segments.begin(), log.segments.end(),
                                   [&](const LogSegmentInfo& info) { return info.number == number; });
@@ -140,6 +136,19 @@ Status Engine::settle_files(const RecoveredLog& log) {
     if (Status removed = directory_->remove(name); !removed.ok() && !removed.is(StatusCode::not_found)) return removed;
   }
   return leftovers.empty() ? Status() : directory_->sync();
+}
+
+Status Engine::note_unknown_files() {
+  Result<std::vector<FileInfo>> files = directory_->list();
+  if (!files) return files.status();
+  const DurableState state = store_->state();
+  const std::vector<std::string> leftovers = store_->orphans(*files);
+  for (const FileInfo& file : *files) {
+    uint64_t number = 0;
+    if (parse_segment_file_name(file.name, &number) || known_file(state, file.name)) continue;
+    if (std::find(leftovers.begin(), leftovers.end(), file.name) == leftovers.end()) unknown_files_.push_back(file.name);
+  }
+  return {};
 }
 
 bool Engine::known_file(const DurableState& state, const std::string& name) const {

@@ -51,39 +51,45 @@ bool Engine::is_mine(const Snapshot& snapshot) const {
 Found Engine::get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value,
                   Status* status) const {
   if (value != nullptr) value->clear();
+  if (key.size() > kKeyBytesMax) [[unlikely]] {
+    *status = Status(StatusCode::invalid_argument, "a key is at most 65,535 bytes long");
+    return Found::error;
+  }
   const InternalKey internal(keyspace, key);
   if (!internal.ok()) {
     *status = Status(StatusCode::out_of_memory, "the key of a read");
     return Found::error;
   }
   const uint64_t hash = hash_key(internal.view());
-  const auto find = [&](const View& view) {
-    ReadPoint point = ReadPoint::latest(log_);
-    if (options.snapshot != nullptr || options.level != ReadLevel::latest) [[unlikely]] {
-      point = ReadPoint::at(read_lsn(view, options));
-    }
-    Hit hit;
-    const Found found = lookup(view, internal.view(), hash, point, &hit);
-    if (found == Found::found && value != nullptr) {
-      if (*status = take_value(hit, value); !status->ok()) return Found::error;
-    } else if (found == Found::error) {
-      *status = std::move(hit.status);
-    }
-    return found;
-  };
-  if (options.snapshot != nullptr && !is_mine(*options.snapshot)) {
+  if (options.snapshot != nullptr && !is_mine(*options.snapshot)) [[unlikely]] {
     *status = wrong_snapshot();
     return Found::error;
   }
-  std::shared_ptr<const View> held;
-  {
-    EpochGuard epoch;
-    if (*status = usable(keyspace); !status->ok()) [[unlikely]] return Found::error;
-    const View* view = view_.load(std::memory_order_acquire);
-    if (mapped_) [[likely]] return find(*view);
-    held = view->shared_from_this();  // runs are read by system calls, which may wait
+  if (!mapped_) [[unlikely]] {
+    // Runs are read by system calls, which may wait.
+    const std::shared_ptr<const View> held = view();
+    if (*status = usable(keyspace); !status->ok()) return Found::error;
+    return find(*held, internal.view(), hash, options, value, status);
   }
-  return find(*held);
+  EpochGuard epoch;
+  if (*status = usable(keyspace); !status->ok()) [[unlikely]] return Found::error;
+  return find(*view_.load(std::memory_order_acquire), internal.view(), hash, options, value, status);
+}
+
+Found Engine::find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options, Value* value,
+                   Status* status) const {
+  ReadPoint point = ReadPoint::latest(log_);
+  if (options.snapshot != nullptr || options.level != ReadLevel::latest) [[unlikely]] {
+    point = ReadPoint::at(read_lsn(view, options));
+  }
+  Hit hit;
+  const Found found = lookup(view, key, hash, point, &hit);
+  if (found == Found::error) [[unlikely]] {
+    *status = std::move(hit.status);
+  } else if (found == Found::found && value != nullptr) {
+    if (*status = take_value(hit, value); !status->ok()) [[unlikely]] return Found::error;
+  }
+  return found;
 }
 
 Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
@@ -97,6 +103,11 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
   // One View for all keys: the moment is fixed, so what it can see must not be merged away between them.
   const std::shared_ptr<const View> view = this->view();
   const uint64_t lsn = read_lsn(*view, options);
+  for (const std::string_view key : keys) {
+    if (key.size() > kKeyBytesMax) {
+      return Status(StatusCode::invalid_argument, "a key is at most 65,535 bytes long");
+    }
+  }
   std::string bytes;
   std::array<ManyKey, kManyKeys> many;
   for (size_t first = 0; first < keys.size(); first += kManyKeys) {

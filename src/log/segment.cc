@@ -55,15 +55,14 @@ Result<std::shared_ptr<Segment>> Segment::create(Directory& directory, const Seg
     segment->file_ = *std::move(file);
   }
   const uint64_t file_bytes = kSegmentHeaderBytes + identity.capacity;
-  if (wanted == SegmentFileKind::mapped) {
-    const Status allocated = segment->file_->allocate(file_bytes);
-    if (!allocated.ok() && !allocated.is(StatusCode::not_supported)) return allocated;
-    if (allocated.ok()) {
-      Result<std::unique_ptr<MappedRegion>> mapping = segment->file_->map(0, file_bytes, MapMode::write);
-      if (!mapping) return mapping.status();
-      segment->mapping_ = *std::move(mapping);
-      segment->kind_ = SegmentFileKind::mapped;
-    }
+  // Both kinds reserve where they can: a disk that is full shows when a segment is made, and never in the middle of one.
+  const Status allocated = segment->file_->allocate(file_bytes);
+  if (!allocated.ok() && !allocated.is(StatusCode::not_supported)) return allocated;
+  if (wanted == SegmentFileKind::mapped && allocated.ok()) {
+    Result<std::unique_ptr<MappedRegion>> mapping = segment->file_->map(0, file_bytes, MapMode::write);
+    if (!mapping) return mapping.status();
+    segment->mapping_ = *std::move(mapping);
+    segment->kind_ = SegmentFileKind::mapped;
   }
   if (Status status = segment->write_header(); !status.ok()) return status;
   if (Status status = segment->file_->sync(); !status.ok()) return status;

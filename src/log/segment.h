@@ -56,9 +56,9 @@ enum class SegmentFileKind { mapped, written };
 
 class Segment {
  public:
-  /// Makes the file, its blocks reserved and its header synced (the directory is the caller's to sync), and the memory.
-  /// `wanted` mapped falls back to written where the file system cannot reserve. `recycled`, if given, is a file already
-  /// under the right name whose blocks are used again.
+  /// Makes the file, its blocks reserved where that can be, its header synced (the directory is the caller's to sync), and
+  /// the memory. `wanted` mapped falls back to written where the file system cannot reserve. `recycled`, if given, is a
+  /// file already under the right name whose blocks are used again.
   static Result<std::shared_ptr<Segment>> create(Directory& directory, const SegmentIdentity& identity,
                                                  SegmentFileKind wanted, std::unique_ptr<File> recycled);
   /// Reads an existing one into memory, for recovery. `writable` opens the file for mending.

@@ -65,7 +65,14 @@ void MergeCursor::start(bool backward, Seek seek) {
 void MergeCursor::next() {
   LIGHTNING_INVARIANT("valid", valid());
   if (!backward_) [[likely]] {
-    step();
+    if (sources_.size() == 1) {
+      // The settled case: one source, and mostly no removal.
+      current_->next();
+      if (current_->valid() && inside(current_->key()) && current_->kind() == EntryKind::put) [[likely]] return;
+      if (!current_->valid() || !inside(current_->key())) return end();
+    } else {
+      step();
+    }
   } else {
     turn(false);
   }
