@@ -1,0 +1,292 @@
+// What disks do: they fill up, are mounted read-only, and vanish under a writer. Needs root for the mounts, and skips
+// itself with a message where they cannot be had.
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <thread>
+#include <vector>
+
+#include <lightning/database.h>
+
+#include "io/scratch_directory.h"
+#include "testing/model.h"
+
+namespace lightning {
+namespace {
+
+Options small_buffers() {
+  Options options;
+  options.write_buffer_size = 256 * KiB;
+  options.durability = Durability::process;
+  return options;
+}
+
+/// Leaves `bytes` of a file system free.
+void fill_up(const std::string& directory, uint64_t bytes) {
+  struct statvfs system;
+  ASSERT_EQ(statvfs(directory.c_str(), &system), 0);
+  const uint64_t free_bytes = uint64_t{system.f_bavail} * system.f_frsize;
+  ASSERT_GT(free_bytes, bytes);
+  const int file = open((directory + "/ballast").c_str(), O_CREAT | O_RDWR, 0600);
+  ASSERT_GE(file, 0);
+  EXPECT_EQ(posix_fallocate(file, 0, static_cast<off_t>(free_bytes - bytes)), 0);
+  close(file);
+}
+
+class FullDisk : public testing::TestWithParam<bool> {};
+
+TEST_P(FullDisk, WritesResumeWhenSpaceReturns) {
+  ScratchMount disk;
+  if (!disk.mount_tmpfs("32m")) GTEST_SKIP() << "no tmpfs can be mounted";
+  const std::string directory = disk.path() + "/db";
+  Options options = small_buffers();
+  options.sigbus_guard = GetParam();
+  Result<Database> database = Database::open(directory, options);
+  ASSERT_TRUE(database) << database.status().to_string();
+  fill_up(disk.path(), 3 * MiB);
+
+  Model model;
+  uint64_t number = 0;
+  const auto put = [&] {
+    const std::string key = "key" + std::to_string(number);
+    const std::string value(1000 + number % 500, static_cast<char>('a' + number % 26));
+    ++number;
+    const Status status = database->put(key, value, {.timeout_ms = 200});
+    if (status.ok()) model.put("", key, value);
+    return status;
+  };
+  // Full for good: background work that gave up returned its space, and writers used that too.
+  Status status;
+  for (int refused = 0; refused < 20 && number < 100'000;) {
+    status = put();
+    if (status.ok()) {
+      refused = 0;
+      continue;
+    }
+    ASSERT_TRUE(status.is(StatusCode::no_space)) << status.to_string();
+    ++refused;
+    usleep(20'000);
+  }
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(difference(model, *database), "") << "a full disk keeps nobody from reading";
+
+  ASSERT_TRUE(std::filesystem::remove(disk.path() + "/ballast"));
+  for (int tries = 0; tries < 100 && !status.ok(); ++tries) {
+    status = put();
+    if (!status.ok()) usleep(50'000);
+  }
+  ASSERT_TRUE(status.ok()) << "space returned: " << status.to_string();
+  for (int i = 0; i < 3000; ++i) {
+    status = put();
+    ASSERT_TRUE(status.ok()) << status.to_string();
+  }
+  status = database->flush();
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  status = database->background_error();
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  EXPECT_EQ(difference(model, *database), "");
+  status = database->close();
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  database = Database::open(directory, options);
+  ASSERT_TRUE(database) << database.status().to_string();
+  EXPECT_EQ(difference(model, *database), "");
+}
+
+// Closed and opened while the disk is full.
+TEST_P(FullDisk, LosesNothing) {
+  ScratchMount disk;
+  if (!disk.mount_tmpfs("32m")) GTEST_SKIP() << "no tmpfs can be mounted";
+  const std::string directory = disk.path() + "/db";
+  Options options = small_buffers();
+  options.sigbus_guard = GetParam();
+  Model model;
+  {
+    Result<Database> database = Database::open(directory, options);
+    ASSERT_TRUE(database) << database.status().to_string();
+    fill_up(disk.path(), 2 * MiB);
+    Status status;
+    for (uint64_t number = 0; status.ok() && number < 100'000; ++number) {
+      const std::string key = "key" + std::to_string(number);
+      status = database->put(key, std::string(900, 'v'), {.timeout_ms = 200});
+      if (status.ok()) model.put("", key, std::string(900, 'v'));
+    }
+    ASSERT_TRUE(status.is(StatusCode::no_space)) << status.to_string();
+    (void)database->close().ok();  // it may have no room for what it wants to write
+  }
+  Result<Database> database = Database::open(directory, options);
+  if (database) {
+    EXPECT_EQ(difference(model, *database), "");
+    (void)database->close().ok();
+  } else {
+    EXPECT_TRUE(database.status().is(StatusCode::no_space)) << database.status().to_string();
+  }
+  Options reading = options;
+  reading.read_only = true;
+  database = Database::open(directory, reading);
+  ASSERT_TRUE(database) << "reading needs no space: " << database.status().to_string();
+  EXPECT_EQ(difference(model, *database), "");
+  EXPECT_TRUE(database->close().ok());
+  ASSERT_TRUE(std::filesystem::remove(disk.path() + "/ballast"));
+  database = Database::open(directory, options);
+  ASSERT_TRUE(database) << database.status().to_string();
+  EXPECT_EQ(difference(model, *database), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, FullDisk, testing::Values(true, false),
+                         [](const auto& kind) { return kind.param ? "mapped" : "written"; });
+
+TEST(ReadOnlyDisk, IsReadAndNotWritten) {
+  ScratchMount disk;
+  if (!disk.mount_tmpfs("64m")) GTEST_SKIP() << "no tmpfs can be mounted";
+  const std::string directory = disk.path() + "/db";
+  Model model;
+  {
+    Result<Database> database = Database::open(directory, small_buffers());
+    ASSERT_TRUE(database);
+    for (int i = 0; i < 1000; ++i) {
+      ASSERT_TRUE(database->put(std::to_string(i), "value").ok());
+      model.put("", std::to_string(i), "value");
+    }
+    ASSERT_TRUE(database->close().ok());
+  }
+  ASSERT_TRUE(disk.remount_read_only());
+  const Status status = Database::open(directory, small_buffers()).status();
+  EXPECT_FALSE(status.ok());
+  EXPECT_FALSE(status.is(StatusCode::corruption)) << status.to_string();
+  EXPECT_FALSE(status.message().empty());
+  EXPECT_FALSE(Database::open(disk.path() + "/other", small_buffers()).ok());
+  Options reading;
+  reading.read_only = true;
+  Result<Database> database = Database::open(directory, reading);
+  ASSERT_TRUE(database) << database.status().to_string();
+  EXPECT_EQ(difference(model, *database), "");
+  EXPECT_TRUE(database->close().ok());
+}
+
+// A user who may not: opened by another user than root.
+TEST(Permission, IsReported) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to become somebody else";
+  ScratchDirectory scratch;
+  {
+    Result<Database> database = Database::open(scratch.path("db"));
+    ASSERT_TRUE(database);
+    ASSERT_TRUE(database->put("a", "1").ok());
+  }
+  std::filesystem::permissions(scratch.path(), std::filesystem::perms(0755));
+  const std::string directory = scratch.path("db");
+  constexpr uid_t kNobody = 65534;
+  ASSERT_EQ(seteuid(kNobody), 0);
+  const Status denied = Database::open(directory).status();
+  const Status not_made = Database::open(scratch.path("other")).status();
+  ASSERT_EQ(seteuid(0), 0);
+  for (const Status& status : {denied, not_made}) {
+    EXPECT_TRUE(status.is(StatusCode::io_error)) << status.to_string();
+    EXPECT_NE(status.to_string().find("ermission"), std::string::npos) << status.to_string();
+  }
+  Result<Database> database = Database::open(directory);
+  ASSERT_TRUE(database) << database.status().to_string();
+  EXPECT_EQ(database->get("a").value(), "1");
+}
+
+/// An XFS on a loop device that can be shut down and mounted again.
+class Xfs {
+ public:
+  bool make() {
+    image_ = scratch_.path("image");
+    path_ = scratch_.path("mounted");
+    std::filesystem::create_directory(path_);
+    return run("truncate -s 400M " + image_) && run("mkfs.xfs -q " + image_) && mount();
+  }
+  ~Xfs() { run("umount -l " + path_); }
+  bool mount() { return run("mount -o loop " + image_ + " " + path_); }
+  bool unmount() { return run("umount " + path_); }
+  bool shut_down() { return run("xfs_io -x -c shutdown " + path_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  static bool run(const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()) == 0; }
+
+  ScratchDirectory scratch_;
+  std::string image_;
+  std::string path_;
+};
+
+class Shutdown : public testing::TestWithParam<bool> {};
+
+TEST_P(Shutdown, OfTheFileSystemUnderWritersEndsInErrorsAndLosesNothing) {
+  constexpr uint32_t kWriters = 2;
+  Xfs xfs;
+  if (!xfs.make()) GTEST_SKIP() << "no XFS can be mounted on a loop device";
+  const std::string directory = xfs.path() + "/db";
+  Options options = small_buffers();
+  options.sigbus_guard = GetParam();
+  std::array<uint64_t, kWriters> durable = {};  // writes of class `power` that were acknowledged
+  {
+    Result<Database> database = Database::open(directory, options);
+    ASSERT_TRUE(database) << database.status().to_string();
+    ASSERT_TRUE(database->put("before", "1", {.durability = Durability::power}).ok());
+    std::atomic<uint32_t> failed{0};
+    const auto write = [&](uint32_t writer) {
+      const std::string filler(2000, 'f');
+      for (uint64_t number = 1;; ++number) {
+        const bool power = number % 4 == 0;
+        const std::string key = std::to_string(writer) + "/" + std::to_string(number);
+        const Status status = database->put(
+            key, filler, {.durability = power ? Durability::power : Durability::process, .timeout_ms = 1000});
+        if (!status.ok()) {
+          EXPECT_FALSE(status.is(StatusCode::corruption)) << status.to_string();
+          break;
+        }
+        if (power) durable[writer] = number;
+      }
+      failed.fetch_add(1);
+    };
+    std::vector<std::thread> writers;
+    for (uint32_t writer = 0; writer < kWriters; ++writer) writers.emplace_back(write, writer);
+    usleep(300'000);
+    const bool shut_down = xfs.shut_down();
+    EXPECT_TRUE(shut_down);
+    for (std::thread& writer : writers) writer.join();
+    EXPECT_EQ(failed.load(), kWriters);
+    // What is in memory is still read; what is not is an error, and neither ends the process.
+    const Lookup found = database->get("before");
+    EXPECT_TRUE(found.absent() == false);
+    if (found) {
+      EXPECT_EQ(found.value(), "1");
+    }
+    (void)for_each(database->scan(), [](std::string_view, std::string_view) {}).ok();
+    EXPECT_FALSE(database->put("after", "1", {.durability = Durability::power}).ok());
+    EXPECT_FALSE(database->close().ok());
+  }
+  ASSERT_TRUE(xfs.unmount());
+  ASSERT_TRUE(xfs.mount());
+  {
+    Result<Database> database = Database::open(directory, options);
+    ASSERT_TRUE(database) << database.status().to_string();
+    EXPECT_TRUE(database->get("before"));
+    for (uint32_t writer = 0; writer < kWriters; ++writer) {
+      EXPECT_GT(durable[writer], 0u);
+      // One log: everything before what was durable is there too.
+      for (uint64_t number = 1; number <= durable[writer]; ++number) {
+        ASSERT_TRUE(database->contains(std::to_string(writer) + "/" + std::to_string(number))) << number;
+      }
+    }
+    EXPECT_TRUE(database->put("after", "1").ok());
+    EXPECT_TRUE(database->close().ok());
+  }
+  EXPECT_TRUE(xfs.unmount());
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, Shutdown, testing::Values(true, false),
+                         [](const auto& kind) { return kind.param ? "mapped" : "written"; });
+
+}  // namespace
+}  // namespace lightning
