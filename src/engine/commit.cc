@@ -180,6 +180,8 @@ void Engine::close_segment(const MemSource& source, uint64_t lsn, Outcome* outco
 
 void Engine::mirror_published(uint64_t segment_number, uint64_t lsn) {
   EpochGuard epoch;
+  // close() gives the mapping back when every epoch was left that may have begun before closed_ was set.
+  if (closed_.load(std::memory_order_acquire)) return;
   const View* view = view_.load(std::memory_order_acquire);
   if (view->active != nullptr && view->active->segment->number() == segment_number) {
     view->active->segment->mirror_published(lsn);
