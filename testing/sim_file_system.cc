@@ -290,6 +290,7 @@ class SimDirectory final : public Directory {
     return std::unique_ptr<DirectoryLock>(std::make_unique<SimLock>(holders));
   }
 
+  uint64_t mount_id() override { return 1; }
   Result<uint64_t> free_bytes() override {
     SimOutcome outcome = system_.gate_.enter(SimCall::free_bytes, path_);
     if (!outcome.status.ok()) return std::move(outcome.status);

@@ -17,7 +17,6 @@ Engine::Engine(Env& env, const Options& options)
       process_word_(env.process_word()),
       options_(options),
       mapped_(options.sigbus_guard && env.guards_mappings()),
-      boot_id_(env.boot_id()),
       background_(env.executor()) {}
 
 Engine::~Engine() {

@@ -219,7 +219,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::unique_ptr<DirectoryLock> lock_;
   std::unique_ptr<StateStore> store_;
   std::vector<std::string> unknown_files_;
-  uint64_t boot_id_ = 0;
+  uint64_t page_cache_id_ = 0;
 
   Mutex catalogue_mutex_;  // creating and dropping keyspaces; before switch_mutex_
 

@@ -44,6 +44,7 @@ Status Engine::start(const std::string& path, OpenKind kind) {
   Result<std::unique_ptr<Directory>> directory = env_.files().open_directory(path, may_create);
   if (!directory) return directory.status().is(StatusCode::not_found) ? no_database(path) : directory.status();
   directory_ = *std::move(directory);
+  page_cache_id_ = page_cache_id(env_, *directory_);
   // Nothing is written into a directory that holds no database and is not to become one.
   if (!may_create) {
     Status status = directory_->open(kSuperFileName, OpenMode::read).status();

@@ -77,7 +77,7 @@ Status LogRecovery::refuse_if_promised(size_t index, uint64_t cut) const {
   for (size_t i = index; i < segments_.size(); ++i) {
     const Segment& segment = *segments_[i].segment;
     durable = std::max(durable, durable_stated_from(segment, i == index ? cut : segment.base_lsn()));
-    published = std::max(published, segment.published_mirror(env_.boot_id()));
+    published = std::max(published, segment.published_mirror(page_cache_id(env_, directory_)));
     if (i > index && !segments_[i].open) durable = std::max(durable, segments_[i].info.end_lsn);
   }
   if (durable <= cut && published <= cut) return {};

@@ -5,7 +5,7 @@
 //   2. walk the records in LSN order. A segment with a recorded end must verify up to exactly there. The first bad record
 //      of one without, at X, is a torn tail: everything from X on, in later segments too, was never promised, unless
 //      something proves that it was: an intact header beyond X or the durable state says that more than X was durable, or,
-//      in the same boot, a segment's mirror says that more was published. Then it is corruption at X;
+//      with the same page cache, a segment's mirror says that more was published. Then it is corruption at X;
 //   3. write the accepted bytes that nothing proves durable again, zero the rest of the cut segment, sync;
 //   4. record the ends, and a new incarnation where something was cut, in the durable state;
 //   5. remove the segments behind the cut, and those that are obsolete;
@@ -20,11 +20,19 @@
 #include <string>
 #include <vector>
 
+#include "base/hash.h"
 #include "io/env.h"
 #include "view/state_store.h"
 #include "view/view.h"
 
 namespace lightning {
+
+/// Identifies the page cache behind a directory: equal as long as what a killed process wrote is there, synced or not. 0
+/// where the system cannot tell.
+inline uint64_t page_cache_id(Env& env, Directory& directory) {
+  const uint64_t mount = directory.mount_id();
+  return mount == 0 ? 0 : mix_seed(env.boot_id(), mount);
+}
 
 struct RecoveredLog {
   std::vector<std::shared_ptr<const MemSource>> sealed;  // newest first; those with records

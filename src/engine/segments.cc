@@ -93,7 +93,7 @@ Result<std::shared_ptr<Segment>> Engine::make_segment(uint64_t capacity) {
                            .salt = env_.random(),
                            .database_id = state.database_id,
                            .incarnation = state.incarnation,
-                           .boot_id = boot_id_};
+                           .page_cache_id = page_cache_id_};
   std::unique_ptr<File> recycled;
   if (recycled_ != nullptr && recycled_capacity_ == capacity) {
     const std::string from = segment_file_name(recycled_number_);

@@ -110,6 +110,9 @@ class Directory {
   /// `busy` with the holder's process id when another opener, in this process or another, holds it.
   virtual Result<std::unique_ptr<DirectoryLock>> lock(const std::string& name, LockMode mode) = 0;
   virtual Result<uint64_t> free_bytes() = 0;
+  /// Identifies this mounting of the file system, until the machine boots; 0 where the system cannot tell. A file system
+  /// that was lost and mounted again has forgotten what was not synced, in the same boot.
+  virtual uint64_t mount_id() { return 0; }
   virtual const std::string& path() const = 0;
 };
 
@@ -181,7 +184,8 @@ class Env {
   virtual Clock& clock() = 0;
   /// Unpredictable; for salts and identities.
   virtual uint64_t random() = 0;
-  /// Identifies this boot of the machine: equal as long as a killed process' page cache lives.
+  /// Identifies this boot of the machine: equal as long as a killed process' page cache lives, unless the file system was
+  /// mounted again (Directory::mount_id()).
   virtual uint64_t boot_id() = 0;
   /// A word that is 1 in this process and 0 in a forked child (MADV_WIPEONFORK).
   virtual const std::atomic<uint32_t>& process_word() = 0;

@@ -18,6 +18,9 @@ namespace lightning {
 
 namespace {
 
+// Linux 6.8; the id that older kernels give is used again after an unmount.
+constexpr unsigned kStatxUniqueMountId = 0x4000;
+
 Status check_name(const std::string& name) {
   const bool component = !name.empty() && name.size() <= NAME_MAX && name != "." && name != ".." &&
                          name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
@@ -116,6 +119,12 @@ class PosixDirectory final : public Directory {
     struct statvfs system;
     if (fstatvfs(descriptor(), &system) != 0) return failure("look at");
     return uint64_t{system.f_bavail} * system.f_frsize;
+  }
+
+  uint64_t mount_id() override {
+    struct statx status;
+    if (statx(descriptor(), "", AT_EMPTY_PATH, kStatxUniqueMountId, &status) != 0) return 0;
+    return (status.stx_mask & kStatxUniqueMountId) != 0 ? status.stx_mnt_id : 0;
   }
 
   const std::string& path() const override { return path_; }

@@ -19,7 +19,7 @@ constexpr uint64_t kBase = 4096;
 
 SegmentIdentity identity(uint64_t number, uint64_t base_lsn) {
   return {.number = number, .base_lsn = base_lsn, .capacity = kCapacity, .salt = 0x5a17 + number, .database_id = 7,
-          .incarnation = 9, .boot_id = 11};
+          .incarnation = 9, .page_cache_id = 11};
 }
 
 class LogTest : public testing::TestWithParam<SegmentFileKind> {

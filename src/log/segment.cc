@@ -79,7 +79,7 @@ Status Segment::write_header() {
   store<uint64_t>(page + 40, identity_.salt);
   store<uint64_t>(page + 48, identity_.database_id);
   store<uint64_t>(page + 56, identity_.incarnation);
-  store<uint64_t>(page + 64, identity_.boot_id);
+  store<uint64_t>(page + 64, identity_.page_cache_id);
   store<uint64_t>(page + kHeaderChecked, checksum(page, kHeaderChecked, kHeaderSeed));
   return file_->write(0, {page, sizeof(page)});
 }
@@ -93,7 +93,7 @@ bool Segment::parse_header(const char* page, SegmentIdentity* identity) {
                .salt = load<uint64_t>(page + 40),
                .database_id = load<uint64_t>(page + 48),
                .incarnation = load<uint64_t>(page + 56),
-               .boot_id = load<uint64_t>(page + 64)};
+               .page_cache_id = load<uint64_t>(page + 64)};
   return identity->capacity >= kEndRecordBytesMin && identity->capacity <= kCapacityMax &&
          identity->capacity % kLogAlignment == 0 && identity->base_lsn % kLogAlignment == 0 &&
          identity->base_lsn + identity->capacity > identity->base_lsn;

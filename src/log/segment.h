@@ -4,9 +4,9 @@
 // Format of the file "0000000001.log": a header page of 4 KiB, then the data; position p of the data is file offset
 // 4096 + p and LSN base_lsn + p. The header:
 //   0  u64 magic   8 u32 format version   12 u32 zero    16 u64 number     24 u64 base LSN    32 u64 capacity of the data
-//   40 u64 salt   48 u64 database id      56 u64 incarnation               64 u64 boot id     72 u64 zero
+//   40 u64 salt   48 u64 database id      56 u64 incarnation               64 u64 page cache  72 u64 zero
 //   80 u64 checksum of bytes 0 to 79      256 u64 mirror of `published`, outside the checksum: after a killed process (same
-//   boot id) everything below it is in the page cache; 0 = nothing said
+//   page cache, that is, boot and mounting of the file system) everything below it is there; 0 = nothing said
 // A file may be shorter than its capacity: a clean close cuts it at the log's end.
 //
 // Kinds of file: mapped (writers store finished records into a shared mapping) and written (one writer at a time pwrites
@@ -44,7 +44,7 @@ struct SegmentIdentity {
   uint64_t salt = 0;
   uint64_t database_id = 0;
   uint64_t incarnation = 0;
-  uint64_t boot_id = 0;
+  uint64_t page_cache_id = 0;
 };
 
 /// "0000000001.log"
@@ -78,8 +78,10 @@ class Segment {
   /// Bytes of data held in memory: the capacity, or what a loaded file had.
   uint64_t loaded_bytes() const { return memory_.size() < capacity() ? memory_.size() : capacity(); }
   uint64_t memory_bytes() const { return memory_.size(); }
-  /// What the header page of a loaded file said of `published`, 0 unless it is of this boot.
-  uint64_t published_mirror(uint64_t boot_id) const { return identity_.boot_id == boot_id ? loaded_mirror_ : 0; }
+  /// What the header page of a loaded file said of `published`, 0 unless it is of this page cache.
+  uint64_t published_mirror(uint64_t page_cache_id) const {
+    return page_cache_id != 0 && identity_.page_cache_id == page_cache_id ? loaded_mirror_ : 0;
+  }
 
   // Writing.
   /// For the writer to whom the whole segment was promised when it was made: [base_lsn(), + length) is taken.
