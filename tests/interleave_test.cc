@@ -1,0 +1,180 @@
+// Writers, readers, scanners and flushes on the seeded scheduler, which in the `sim` preset switches threads at every
+// numbered step of the commit protocol, of publication, of the segment switch and of a View's change.
+//
+// Each seed is one interleaving; it must end (a deadlock is reported with who waits for what), no reader may see a value
+// go back or a torn batch, a writer finds what it wrote, a kill at the end loses nothing, and the same seed gives the same
+// trace.
+
+#include <gtest/gtest.h>
+#include <lightning/database.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "api/open_in.h"
+#include "testing/sim_env.h"
+
+namespace lightning {
+namespace {
+
+constexpr uint64_t kSeedsByDefault = 60;
+constexpr int kWriters = 3;
+constexpr int kSteps = 25;
+
+uint64_t seeds() {
+  const char* wanted = std::getenv("LIGHTNING_INTERLEAVE_SEEDS");
+  return wanted == nullptr ? kSeedsByDefault : std::strtoull(wanted, nullptr, 10);
+}
+
+// A counter in front of filler that makes segments change often.
+std::string counted(uint64_t number, size_t filler) {
+  std::string value = std::to_string(number);
+  value.insert(0, 8 - value.size(), '0');
+  return value.append(filler, '.');
+}
+uint64_t count_of(std::string_view value) { return std::stoull(std::string(value.substr(0, 8))); }
+
+class Interleaving {
+ public:
+  explicit Interleaving(uint64_t seed)
+      : seed_(seed), env_({.seed = seed, .switch_probability = 0.2, .supports_allocate = seed % 3 != 0}) {}
+
+  uint64_t run() {
+    const Options options{.durability = Durability::process, .memory_limit = 4 * MiB, .write_buffer_size = 64 * KiB};
+    Result<Database> opened = open_in(env_, "db", options, OpenKind::create);
+    EXPECT_TRUE(opened.ok()) << opened.status().to_string();
+    Database db = *std::move(opened);
+    for (int w = 0; w < kWriters; ++w) env_.spawn("writer", [&, w] { write(db, w); });
+    env_.spawn("batches", [&] { write_batches(db); });
+    env_.spawn("reader", [&] { read(db); });
+    env_.spawn("scanner", [&] { scan(db); });
+    env_.spawn("flusher", [&] { flush(db); });
+    const Status outcome = env_.run();
+    EXPECT_TRUE(outcome.ok()) << outcome.to_string();
+    const uint64_t trace = env_.trace_hash();
+    if (seed_ % 2 == 0) {
+      EXPECT_TRUE(db.close().ok());
+    }
+    check_after(env_.kill(), options);
+    return trace;
+  }
+
+ private:
+  std::string key_of(int writer) const { return "w" + std::to_string(writer); }
+
+  void write(Database& db, int w) {
+    Random random(seed_ * 7 + w);
+    for (uint64_t i = 1; i <= kSteps; ++i) {
+      const WriteOptions how{.durability = random.next() % 8 == 0 ? Durability::power : Durability::process};
+      // One in thirty needs a segment of its own.
+      const size_t filler = random.next() % 30 == 0 ? 70'000 : random.next() % 6'000;
+      const Status status = db.put(key_of(w), counted(i, filler), how);
+      ASSERT_TRUE(status.ok()) << status.to_string();
+      written_[w] = i;
+      const Lookup found = db.get(key_of(w));
+      ASSERT_TRUE(found) << found.status().to_string();
+      ASSERT_EQ(count_of(found.value()), i);
+    }
+  }
+
+  void write_batches(Database& db) {
+    for (uint64_t i = 1; i <= kSteps; ++i) {
+      WriteBatch batch;
+      batch.put("a", counted(i, 10));
+      batch.remove("b");
+      batch.put("b", counted(i, 3'000));
+      batch.put("c" + std::to_string(i), "");
+      const Status status = db.write(batch);
+      ASSERT_TRUE(status.ok()) << status.to_string();
+      batches_ = i;
+    }
+  }
+
+  void read(Database& db) {
+    std::vector<uint64_t> seen(kWriters, 0);
+    for (int round = 0; round < 3 * kSteps; ++round) {
+      for (int w = 0; w < kWriters; ++w) {
+        const uint64_t acknowledged = written_[w];
+        const Lookup found = db.get(key_of(w));
+        ASSERT_TRUE(found.status().ok());
+        const uint64_t now = found ? count_of(found.value()) : 0;
+        ASSERT_GE(now, std::max(seen[w], acknowledged));
+        seen[w] = now;
+      }
+      const std::string_view keys[] = {"a", "b"};
+      Value values[2];
+      ASSERT_TRUE(db.get_many(keys, values).ok());
+      ASSERT_EQ(values[0].present(), values[1].present());
+      if (values[0].present()) {
+        ASSERT_EQ(count_of(values[0].view()), count_of(values[1].view()));
+      }
+    }
+  }
+
+  void scan(Database& db) {
+    for (int round = 0; round < kSteps; ++round) {
+      const uint64_t acknowledged = batches_;
+      Result<Snapshot> snapshot = db.snapshot();
+      ASSERT_TRUE(snapshot.ok());
+      const Lookup a = db.get("a", {.snapshot = &*snapshot});
+      const Lookup b = db.get("b", {.snapshot = &*snapshot});
+      ASSERT_EQ(static_cast<bool>(a), static_cast<bool>(b));
+      const uint64_t batches = a ? count_of(a.value()) : 0;
+      ASSERT_GE(batches, acknowledged);
+      if (b) {
+        ASSERT_EQ(count_of(b.value()), batches);
+      }
+      // Each batch left one key behind, no matter what is flushed under the scan.
+      uint64_t left = 0;
+      Scan keys = db.scan_prefix("c", {.snapshot = &*snapshot});
+      if (round % 2 == 1) keys = std::move(keys).reverse();
+      while (keys.advance()) ++left;
+      ASSERT_TRUE(keys.status().ok()) << keys.status().to_string();
+      ASSERT_EQ(left, batches);
+    }
+  }
+
+  void flush(Database& db) {
+    for (int i = 0; i < 4; ++i) {
+      const Status status = i == 3 ? db.compact() : db.flush();
+      ASSERT_TRUE(status.ok()) << status.to_string();
+    }
+  }
+
+  // A killed process loses nothing that was acknowledged.
+  void check_after(SimDisk disk, const Options& options) {
+    SimEnv after({.seed = seed_ + 1}, std::move(disk));
+    Result<Database> db = open_in(after, "db", options, OpenKind::open);
+    ASSERT_TRUE(db.ok()) << db.status().to_string();
+    for (int w = 0; w < kWriters; ++w) {
+      const Lookup found = db->get(key_of(w));
+      ASSERT_TRUE(found) << found.status().to_string();
+      ASSERT_EQ(count_of(found.value()), kSteps);
+    }
+    ASSERT_EQ(count_of(db->get("b").value()), kSteps);
+  }
+
+  const uint64_t seed_;
+  SimEnv env_;
+  // Of threads that run one at a time.
+  uint64_t written_[kWriters] = {};
+  uint64_t batches_ = 0;
+};
+
+TEST(Interleave, EverySeedKeepsItsPromises) {
+  for (uint64_t seed = 1; seed <= seeds() && !testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Interleaving(seed).run();
+  }
+}
+
+TEST(Interleave, TheSameSeedGivesTheSameTrace) {
+  for (uint64_t seed = 1001; seed <= 1010; ++seed) {
+    EXPECT_EQ(Interleaving(seed).run(), Interleaving(seed).run()) << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace lightning
