@@ -275,9 +275,9 @@ TEST_P(Shutdown, OfTheFileSystemUnderWritersEndsInErrorsAndLosesNothing) {
     for (uint32_t writer = 0; writer < kWriters; ++writer) {
       EXPECT_GT(durable[writer], 0u);
       // One log: everything before what was durable is there too.
-      for (uint64_t number = 1; number <= durable[writer]; ++number) {
-        ASSERT_TRUE(database->contains(std::to_string(writer) + "/" + std::to_string(number))) << number;
-      }
+      uint64_t there = 0;
+      while (database->contains(std::to_string(writer) + "/" + std::to_string(there + 1))) ++there;
+      EXPECT_GE(there, durable[writer]);
     }
     EXPECT_TRUE(database->put("after", "1").ok());
     EXPECT_TRUE(database->close().ok());
