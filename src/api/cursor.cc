@@ -80,22 +80,28 @@ Scan Scan::reverse() && {
 }
 
 bool Scan::advance() {
-  if (cursor_ == nullptr || left_ == 0) return false;
-  move(cursor_.get(), [this](CursorState& state) {
-    if (!started_) {
+  if (left_ == 0 || cursor_ == nullptr) return false;
+  CursorState& state = *cursor_;
+  try {
+    if (!started_) [[unlikely]] {
+      started_ = true;
       start(state);
-    } else if (state.valid()) {
-      reverse_ ? state.prev() : state.next();
+    } else if (!reverse_) {
+      state.next();
+    } else {
+      state.prev();
     }
-  });
-  started_ = true;
-  if (!cursor_->valid() || !inside()) {
+  } catch (const std::bad_alloc&) {
+    state.fail(Status(StatusCode::out_of_memory, "a step of a scan"));
+  }
+  const bool whole = !bounded_ && !reverse_;
+  if (!state.valid() || (!whole && !inside())) [[unlikely]] {
     left_ = 0;
     return false;
   }
   --left_;
-  entry_.key_ = cursor_->key();
-  entry_.value_ = cursor_->value();
+  entry_.key_ = state.key();
+  entry_.value_ = state.value();
   return true;
 }
 

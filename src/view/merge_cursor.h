@@ -49,7 +49,7 @@ class MergeCursor {
   const Status& status() const { return status_; }
   /// Views that die at the next move.
   std::string_view key() const { return current_->key(); }
-  std::string_view user_key() const { return current_->key().substr(prefix_.size()); }
+  std::string_view user_key() const { return without_prefix(current_->key()); }
   std::string_view value() const { return current_->value(); }
   /// `remove` only with show_removals.
   EntryKind kind() const { return current_->kind(); }
@@ -61,6 +61,9 @@ class MergeCursor {
  private:
   static constexpr uint32_t kLeadToGallop = 8;
 
+  std::string_view without_prefix(std::string_view key) const {
+    return {key.data() + prefix_.size(), key.size() - prefix_.size()};
+  }
   bool inside(std::string_view key) const {
     return prefix_.size() == 1 ? !key.empty() && key[0] == prefix_[0] : key.starts_with(prefix_);
   }
