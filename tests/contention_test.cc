@@ -1,5 +1,6 @@
-// Calls that compete for the same few places of the commit path: close() beside writers, commits with a segment of their own
-// beside small ones under a tight memory limit, flush() beside writers that never pause. Each hung or lost writes once.
+// Calls that compete for the same few places of the commit path: close() beside writers, commits with a
+// segment of their own beside small ones under a tight memory limit, flush() beside writers that never pause.
+// Each hung or lost writes once.
 
 #include <gtest/gtest.h>
 #include <lightning/database.h>
@@ -57,14 +58,17 @@ TEST_P(CloseBesideWriters, LosesNothingThatWasAcknowledged) {
     ASSERT_TRUE(keyspace.ok());
     for (int w = 0; w < kWriters; ++w) {
       for (uint64_t i = 0; i < acknowledged[w]; ++i) {
-        ASSERT_TRUE(keyspace->get(key_of(w, i))) << "round " << round << " lost " << key_of(w, i) << " of " << acknowledged[w];
+        ASSERT_TRUE(keyspace->get(key_of(w, i)))
+            << "round " << round << " lost " << key_of(w, i) << " of " << acknowledged[w];
       }
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Durabilities, CloseBesideWriters, testing::Values(Durability::process, Durability::power),
-                         [](const auto& kind) { return kind.param == Durability::process ? "process" : "power"; });
+INSTANTIATE_TEST_SUITE_P(Durabilities, CloseBesideWriters,
+                         testing::Values(Durability::process, Durability::power), [](const auto& kind) {
+                           return kind.param == Durability::process ? "process" : "power";
+                         });
 
 TEST(OversizedCommits, GoOnBesideSmallOnesUnderATightMemoryLimit) {
   ScratchDirectory scratch;
@@ -101,7 +105,8 @@ TEST(OversizedCommits, GoOnBesideSmallOnesUnderATightMemoryLimit) {
 TEST(Flush, EndsWhileWritersNeverPause) {
   ScratchDirectory scratch;
   Result<Database> db = Database::open(
-      scratch.path("db"), {.durability = Durability::process, .memory_limit = 16 * MiB, .write_buffer_size = 64 * KiB});
+      scratch.path("db"),
+      {.durability = Durability::process, .memory_limit = 16 * MiB, .write_buffer_size = 64 * KiB});
   ASSERT_TRUE(db.ok()) << db.status().to_string();
   std::atomic<bool> stop{false};
   std::vector<std::thread> writers;

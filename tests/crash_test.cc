@@ -1,6 +1,6 @@
-// What a crash may leave: short sequences of operations, each of them, and longer random ones; cut at every step, by power
-// cuts that lose any part of what was not synced and by the end of the process; recoveries cut again. And what the failure
-// of each single call of the Env may do.
+// What a crash may leave: short sequences of operations, each of them, and longer random ones; cut at every
+// step, by power cuts that lose any part of what was not synced and by the end of the process; recoveries cut
+// again. And what the failure of each single call of the Env may do.
 //
 // LIGHTNING_CRASH_EFFORT=n   n times as many random workloads, moments, and images of each moment
 // LIGHTNING_CRASH_SEED=s     the random workload of this seed alone
@@ -39,7 +39,8 @@ struct CrashPlan {
 
 uint64_t check_workload(const std::vector<CrashStep>& steps, const CrashPlan& plan) {
   const SimOptions sim{.seed = plan.seed, .supports_allocate = plan.mapped};
-  const std::string trace = describe(steps) + ", seed " + std::to_string(plan.seed) + (plan.mapped ? "" : ", written");
+  const std::string trace =
+      describe(steps) + ", seed " + std::to_string(plan.seed) + (plan.mapped ? "" : ", written");
   std::vector<CrashMoment> moments;
   {
     SimEnv env(sim);
@@ -75,10 +76,9 @@ TEST_P(ShortSequences, SurviveEveryCrash) {
                                {.mapped = mapped, .moments_max = 8 * effort(), .images_max = 8 * effort()});
     }
     for (uint8_t third = 0; third < kSmallCrashSteps; ++third) {
-      images += check_workload({step(GetParam()), step(second), step(third)},
-                               {.mapped = (second + third) % 3 != 0,
-                                .moments_max = 4 * effort(),
-                                .images_max = 4 * effort()});
+      images += check_workload(
+          {step(GetParam()), step(second), step(third)},
+          {.mapped = (second + third) % 3 != 0, .moments_max = 4 * effort(), .images_max = 4 * effort()});
       if (HasFailure()) return;
     }
   }
@@ -118,13 +118,14 @@ std::ostream& operator<<(std::ostream& out, const FaultKind& kind) { return out 
 
 class SingleFaults : public testing::TestWithParam<FaultKind> {};
 
-// The k-th call fails, for every k: every answer until the end is an error or right, and after the end of the process, or a
-// power cut, everything acknowledged is there.
+// The k-th call fails, for every k: every answer until the end is an error or right, and after the end of the
+// process, or a power cut, everything acknowledged is there.
 TEST_P(SingleFaults, LoseNothingThatWasAcknowledged) {
-  constexpr CrashStep kSteps[] = {CrashStep::put_power, CrashStep::keyspace, CrashStep::batch,    CrashStep::put_process,
-                                  CrashStep::burst,     CrashStep::flush,    CrashStep::batch,    CrashStep::compact,
-                                  CrashStep::put_power, CrashStep::idle,     CrashStep::put_oversize,
-                                  CrashStep::reopen,    CrashStep::burst,    CrashStep::put_power, CrashStep::sync};
+  constexpr CrashStep kSteps[] = {CrashStep::put_power,   CrashStep::keyspace,     CrashStep::batch,
+                                  CrashStep::put_process, CrashStep::burst,        CrashStep::flush,
+                                  CrashStep::batch,       CrashStep::compact,      CrashStep::put_power,
+                                  CrashStep::idle,        CrashStep::put_oversize, CrashStep::reopen,
+                                  CrashStep::burst,       CrashStep::put_power,    CrashStep::sync};
   for (const bool mapped : {true, false}) {
     const SimOptions sim{.seed = 5, .supports_allocate = mapped};
     uint64_t met = 1;
@@ -160,14 +161,15 @@ TEST_P(SingleFaults, LoseNothingThatWasAcknowledged) {
 
 INSTANTIATE_TEST_SUITE_P(
     Kinds, SingleFaults,
-    testing::Values(FaultKind{"io_error", {.code = StatusCode::io_error}},
-                    FaultKind{"io_error_after_half", {.code = StatusCode::io_error, .effect = FaultEffect::half}},
-                    FaultKind{"io_error_but_done", {.code = StatusCode::io_error, .effect = FaultEffect::done}},
-                    FaultKind{"no_space", {.code = StatusCode::no_space}},
-                    FaultKind{"no_space_for_long", {.times = 30, .code = StatusCode::no_space}},
-                    FaultKind{"sync_fails_and_pages_turn_clean",
-                              {.call = SimCall::sync, .effect = FaultEffect::pages_clean}},
-                    FaultKind{"everything_fails_from_then_on", {.times = kForever}}),
+    testing::Values(
+        FaultKind{"io_error", {.code = StatusCode::io_error}},
+        FaultKind{"io_error_after_half", {.code = StatusCode::io_error, .effect = FaultEffect::half}},
+        FaultKind{"io_error_but_done", {.code = StatusCode::io_error, .effect = FaultEffect::done}},
+        FaultKind{"no_space", {.code = StatusCode::no_space}},
+        FaultKind{"no_space_for_long", {.times = 30, .code = StatusCode::no_space}},
+        FaultKind{"sync_fails_and_pages_turn_clean",
+                  {.call = SimCall::sync, .effect = FaultEffect::pages_clean}},
+        FaultKind{"everything_fails_from_then_on", {.times = kForever}}),
     [](const auto& kind) { return std::string(kind.param.name); });
 
 }  // namespace

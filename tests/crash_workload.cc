@@ -21,7 +21,9 @@ static_assert(kStepNames.size() == kCrashSteps);
 std::string name_of(CrashStep step) { return kStepNames[static_cast<size_t>(step)]; }
 
 // What a refused call may answer without having done anything.
-bool says_nothing_was_done(const Status& status) { return !status.ok() && !status.is(StatusCode::unknown_outcome); }
+bool says_nothing_was_done(const Status& status) {
+  return !status.ok() && !status.is(StatusCode::unknown_outcome);
+}
 
 std::string contents(Database& database) {
   std::string text;
@@ -58,8 +60,8 @@ CrashWorkload::~CrashWorkload() { env_.watch(nullptr); }
 void CrashWorkload::look(const SimStep& step) {
   if (!env_.disk_changed()) return;
   moments_.push_back({env_.disk().kill_image(), allowed(),
-                      "step " + std::to_string(step_) + " (" + step_name_ + "), before " + std::string(step.what) + " " +
-                          std::string(step.name)});
+                      "step " + std::to_string(step_) + " (" + step_name_ + "), before " +
+                          std::string(step.what) + " " + std::string(step.name)});
 }
 
 AllowedStates CrashWorkload::allowed() const {
@@ -135,10 +137,8 @@ std::string CrashWorkload::put(const std::string& key, const std::string& value,
 
 std::string CrashWorkload::batch() {
   const bool both = model_.has_keyspace(kCrashKeyspace);
-  std::vector<ModelWrite> writes = {{"", "a", value(10)},
-                                    {"", "b", std::nullopt},
-                                    {"", "c", value(700)},
-                                    {"", "c", value(20)}};
+  std::vector<ModelWrite> writes = {
+      {"", "a", value(10)}, {"", "b", std::nullopt}, {"", "c", value(700)}, {"", "c", value(20)}};
   if (both) writes.push_back({kCrashKeyspace, "a", value(30)});
   Keyspace second;
   if (both) {
@@ -252,7 +252,8 @@ namespace {
 constexpr char kAfterKey[] = "after the crash";
 constexpr char kAfterValue[] = "written";
 
-/// Opens, compares, writes, closes, opens, compares. `narrow` is told the state that was found, once it was opened.
+/// Opens, compares, writes, closes, opens, compares. `narrow` is told the state that was found, once it was
+/// opened.
 std::string recover(SimEnv& env, const std::vector<uint64_t>& allowed,
                     const std::function<void(const std::vector<uint64_t>&)>& narrow) {
   const Options options = CrashWorkload::options();
@@ -261,7 +262,8 @@ std::string recover(SimEnv& env, const std::vector<uint64_t>& allowed,
   const Result<uint64_t> found = digest_of(*opened);
   if (!found) return "scan: " + found.status().to_string();
   if (std::find(allowed.begin(), allowed.end(), *found) == allowed.end()) {
-    return "a state that is not among the " + std::to_string(allowed.size()) + " allowed ones:" + contents(*opened);
+    return "a state that is not among the " + std::to_string(allowed.size()) +
+           " allowed ones:" + contents(*opened);
   }
   const uint64_t after = *found + Model::digest_of_entry("", kAfterKey, kAfterValue);
   narrow({*found, after});
@@ -295,7 +297,8 @@ std::string check_crash(CrashCheck& check, CrashImage image, const AllowedStates
       moments.push_back({env.disk().kill_image(), left, "recovery, before " + std::string(step.what)});
     });
   }
-  std::string said = recover(env, allowed, [&](const std::vector<uint64_t>& states) { left = {states, states}; });
+  std::string said =
+      recover(env, allowed, [&](const std::vector<uint64_t>& states) { left = {states, states}; });
   env.watch(nullptr);
   if (said.empty() && !env.order().violations().empty()) said = "order: " + env.order().violations().front();
   if (!said.empty()) return image.what + ": " + said;
@@ -309,9 +312,10 @@ std::string check_moments(CrashCheck& check, std::vector<CrashMoment>& moments, 
   std::string said;
   uint64_t number = 0;
   for (CrashMoment& moment : moments) {
-    for_each_crash_image(moment.disk, {.limit = limit, .seed = check.sim.seed + number++}, [&](CrashImage image) {
-      if (said.empty()) said = check_crash(check, std::move(image), moment.allowed);
-    });
+    for_each_crash_image(moment.disk, {.limit = limit, .seed = check.sim.seed + number++},
+                         [&](CrashImage image) {
+                           if (said.empty()) said = check_crash(check, std::move(image), moment.allowed);
+                         });
     if (!said.empty()) return moment.where + ": " + said;
   }
   return said;

@@ -1,9 +1,10 @@
-// CrashWorkload: a small life of a database in the simulated Env that knows, at each moment, which states a crash may
-// leave; and the check of one such crash.
+// CrashWorkload: a small life of a database in the simulated Env that knows, at each moment, which states a
+// crash may leave; and the check of one such crash.
 //
-// The oracle numbers the states that the database passes through, one for each commit, creation or drop of a keyspace. At
-// a moment, a power cut may leave any state from the last one acknowledged as durable to the last one attempted; the end
-// of the process alone, any from the last one acknowledged. No other state may be found.
+// The oracle numbers the states that the database passes through, one for each commit, creation or drop of a
+// keyspace. At a moment, a power cut may leave any state from the last one acknowledged as durable to the
+// last one attempted; the end of the process alone, any from the last one acknowledged. No other state may be
+// found.
 // Thread safety: one thread.
 #pragma once
 
@@ -26,8 +27,8 @@ enum class CrashStep : uint8_t {
   put_power,
   put_process,
   remove,
-  batch,         // over two keyspaces, with a removal and a key that occurs twice
-  keyspace,      // makes it, or drops it when it is there
+  batch,     // over two keyspaces, with a removal and a key that occurs twice
+  keyspace,  // makes it, or drops it when it is there
   sync,
   flush,
   compact,
@@ -37,7 +38,8 @@ enum class CrashStep : uint8_t {
   idle,          // lets timers and background work run
 };
 inline constexpr uint8_t kCrashSteps = 12;
-inline constexpr uint8_t kSmallCrashSteps = 10;  // the first ones: what the enumeration of short sequences uses
+inline constexpr uint8_t kSmallCrashSteps =
+    10;  // the first ones: what the enumeration of short sequences uses
 
 std::string describe(const std::vector<CrashStep>& steps);
 
@@ -61,8 +63,8 @@ class CrashWorkload {
   CrashWorkload(const CrashWorkload&) = delete;
   CrashWorkload& operator=(const CrashWorkload&) = delete;
 
-  /// Runs the steps to the end, whatever fails: an error must leave the visible state as the API says. Empty, or what
-  /// was wrong.
+  /// Runs the steps to the end, whatever fails: an error must leave the visible state as the API says. Empty,
+  /// or what was wrong.
   std::string run(const std::vector<CrashStep>& steps);
 
   std::vector<CrashMoment>& moments() { return moments_; }
@@ -107,11 +109,13 @@ inline constexpr char kCrashKeyspace[] = "second";
 
 struct CrashCheck {
   SimOptions sim;
-  uint64_t nested_every = 0;  // every so many images, crashes during their recovery are checked too; 0 = never
-  uint64_t images = 0;        // counts
+  uint64_t nested_every =
+      0;                // every so many images, crashes during their recovery are checked too; 0 = never
+  uint64_t images = 0;  // counts
 };
 
-/// Opens the database of a crash image, compares, writes, closes, opens again and compares. Empty, or what was wrong.
+/// Opens the database of a crash image, compares, writes, closes, opens again and compares. Empty, or what
+/// was wrong.
 std::string check_crash(CrashCheck& check, CrashImage image, const AllowedStates& allowed);
 
 /// Checks images of the moments, at most `limit` of each.

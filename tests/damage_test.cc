@@ -1,5 +1,6 @@
-// A database whose files are missing, cut, damaged or of a newer format: an open and every read give the right answer or
-// an error that names the file, nothing is changed on disk, and with the file as it was everything is there again.
+// A database whose files are missing, cut, damaged or of a newer format: an open and every read give the
+// right answer or an error that names the file, nothing is changed on disk, and with the file as it was
+// everything is there again.
 #include <gtest/gtest.h>
 
 #include "api/open_in.h"
@@ -72,7 +73,8 @@ class Damage : public testing::Test {
       for (const Entry& entry : scan) check_entry(entry.key(), entry.value());
       if (!scan.status().ok()) failed = scan.status();
     }
-    for (auto entry = model_.first_from("", "", true); entry; entry = model_.first_from("", entry->key, false)) {
+    for (auto entry = model_.first_from("", "", true); entry;
+         entry = model_.first_from("", entry->key, false)) {
       const Lookup found = database->get(entry->key);
       if (!found.status().ok()) {
         failed = found.status();
@@ -116,7 +118,8 @@ TEST_F(Damage, AMissingFileIsNamedAndNothingElseIsTouched) {
       Options how = options();
       how.read_only = read_only;
       // SUPER apart, an open that may create must not do so either.
-      const Status status = open_in(env, kDirectory, how, read_only ? OpenKind::open : OpenKind::open_or_create).status();
+      const Status status =
+          open_in(env, kDirectory, how, read_only ? OpenKind::open : OpenKind::open_or_create).status();
       EXPECT_TRUE(status.is(StatusCode::corruption)) << status.to_string();
       EXPECT_EQ(status.file(), name_of(path)) << status.to_string();
     }
@@ -152,8 +155,8 @@ TEST_F(Damage, AFileThatWasCutIsCorruption) {
   }
 }
 
-// After a clean close everything that is read is known to have been durable, so no flipped bit may go unnoticed as a torn
-// tail.
+// After a clean close everything that is read is known to have been durable, so no flipped bit may go
+// unnoticed as a torn tail.
 TEST_F(Damage, AFlippedBitGivesTheRightAnswerOrCorruption) {
   uint64_t noticed = 0;
   for (const std::string& path : paths_) {
@@ -169,7 +172,8 @@ TEST_F(Damage, AFlippedBitGivesTheRightAnswerOrCorruption) {
       if (status.ok()) continue;
       ++noticed;
       // A magic number or version that is not ours may be called that.
-      ASSERT_TRUE(status.is(StatusCode::corruption) || status.is(StatusCode::not_supported)) << status.to_string();
+      ASSERT_TRUE(status.is(StatusCode::corruption) || status.is(StatusCode::not_supported))
+          << status.to_string();
       ASSERT_EQ(status.file(), name_of(path)) << status.to_string();
     }
   }
@@ -181,7 +185,8 @@ TEST_F(Damage, AFileOfAnotherDatabaseIsCorruption) {
   {
     Result<Database> other = open_in(env, kDirectory, options(), OpenKind::create);
     ASSERT_TRUE(other);
-    for (int i = 0; i < 200; ++i) ASSERT_TRUE(other->put("key" + std::to_string(i), std::string(50, 'y')).ok());
+    for (int i = 0; i < 200; ++i)
+      ASSERT_TRUE(other->put("key" + std::to_string(i), std::string(50, 'y')).ok());
     ASSERT_TRUE(other->flush().ok());
     ASSERT_TRUE(other->put("z", "z").ok());
     ASSERT_TRUE(other->close().ok());
@@ -209,7 +214,8 @@ TEST_F(Damage, ANewerFormatIsNotSupported) {
   SimEnv env({}, std::move(newer));
   const Status status = open_in(env, kDirectory, options(), OpenKind::open_or_create).status();
   EXPECT_TRUE(status.is(StatusCode::not_supported)) << status.to_string();
-  EXPECT_NE(status.message().find(std::to_string(kFormatVersion + 1)), std::string_view::npos) << status.to_string();
+  EXPECT_NE(status.message().find(std::to_string(kFormatVersion + 1)), std::string_view::npos)
+      << status.to_string();
   for (const std::string& other : paths_) {
     if (other == path) continue;
     EXPECT_EQ(env.disk().file_bytes(other), disk_.file_bytes(other)) << other;

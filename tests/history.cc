@@ -27,7 +27,11 @@ const std::string& value_pool() {
 }  // namespace
 
 History::History(Env& env, std::string directory, uint64_t seed, bool allow_huge, std::function<void()> idle)
-    : env_(env), directory_(std::move(directory)), allow_huge_(allow_huge), idle_(std::move(idle)), random_(seed) {
+    : env_(env),
+      directory_(std::move(directory)),
+      allow_huge_(allow_huge),
+      idle_(std::move(idle)),
+      random_(seed) {
   make_keys();
 }
 
@@ -47,15 +51,32 @@ void History::run(uint64_t steps) {
     void (History::*make)();
   };
   static constexpr std::array kKinds = std::to_array<Kind>({
-      {3000, &History::put},           {900, &History::remove},           {700, &History::write_batch},
-      {1500, &History::get},           {900, &History::get_reused},       {500, &History::contains},
-      {300, &History::get_many},       {1200, &History::move_cursor},     {150, &History::scan},
-      {80, &History::open_cursor},     {40, &History::close_cursor},      {60, &History::take_snapshot},
-      {60, &History::release_snapshot}, {60, &History::get_durable},      {20, &History::refused_writes},
-      {15, &History::create_keyspace}, {8, &History::drop_keyspace},      {15, &History::list_keyspaces},
-      {6, &History::flush},            {2, &History::compact},            {10, &History::sync},
-      {4, &History::reopen},           {40, &History::idle},              {10, &History::stats},
-      {20, &History::approximate_size}, {3, &History::compare},
+      {3000, &History::put},
+      {900, &History::remove},
+      {700, &History::write_batch},
+      {1500, &History::get},
+      {900, &History::get_reused},
+      {500, &History::contains},
+      {300, &History::get_many},
+      {1200, &History::move_cursor},
+      {150, &History::scan},
+      {80, &History::open_cursor},
+      {40, &History::close_cursor},
+      {60, &History::take_snapshot},
+      {60, &History::release_snapshot},
+      {60, &History::get_durable},
+      {20, &History::refused_writes},
+      {15, &History::create_keyspace},
+      {8, &History::drop_keyspace},
+      {15, &History::list_keyspaces},
+      {6, &History::flush},
+      {2, &History::compact},
+      {10, &History::sync},
+      {4, &History::reopen},
+      {40, &History::idle},
+      {10, &History::stats},
+      {20, &History::approximate_size},
+      {3, &History::compare},
   });
   static const uint64_t total = [] {
     uint64_t sum = 0;
@@ -207,9 +228,12 @@ void History::refused_writes() {
   batch.put(too_long, "v");
   check(database_.write(batch).is(StatusCode::invalid_argument), "a batch with a key of 65,536 bytes");
   check(database_.keyspace("").status().is(StatusCode::invalid_argument), "a keyspace without a name");
-  check(database_.keyspace(std::string(256, 'n')).status().is(StatusCode::invalid_argument), "a name of 256 bytes");
-  check(database_.keyspace("never made", false).status().is(StatusCode::not_found), "a keyspace that is not there");
-  check(database_.drop_keyspace("never made").is(StatusCode::not_found), "dropping a keyspace that is not there");
+  check(database_.keyspace(std::string(256, 'n')).status().is(StatusCode::invalid_argument),
+        "a name of 256 bytes");
+  check(database_.keyspace("never made", false).status().is(StatusCode::not_found),
+        "a keyspace that is not there");
+  check(database_.drop_keyspace("never made").is(StatusCode::not_found),
+        "dropping a keyspace that is not there");
   Keyspace empty;
   check(empty.put("k", "v").is(StatusCode::closed), "a put by an empty handle");
   check(empty.get("k").status().is(StatusCode::closed), "a get by an empty handle");
@@ -221,8 +245,10 @@ void History::refused_writes() {
     check(gone.contains("k").status().is(StatusCode::not_found), "contains of a dropped keyspace");
     check(gone.scan().status().is(StatusCode::not_found), "a scan of a dropped keyspace");
     const std::string_view key = "k";
-    check(gone.get_many({&key, 1}, {&reused_, 1}).is(StatusCode::not_found), "get_many of a dropped keyspace");
-    check(gone.approximate_size("a", "b").status().is(StatusCode::not_found), "the size of a dropped keyspace");
+    check(gone.get_many({&key, 1}, {&reused_, 1}).is(StatusCode::not_found),
+          "get_many of a dropped keyspace");
+    check(gone.approximate_size("a", "b").status().is(StatusCode::not_found),
+          "the size of a dropped keyspace");
     WriteBatch mixed;
     mixed.put(keys_[0], "must not be written");
     mixed.put(gone, "k", "v");
@@ -245,7 +271,8 @@ void History::create_keyspace() {
     }
     return;
   }
-  for (const Keyspace& gone : dropped_) check(gone.id() != made->id(), "the id of a dropped keyspace is used again");
+  for (const Keyspace& gone : dropped_)
+    check(gone.id() != made->id(), "the id of a dropped keyspace is used again");
   everything_durable_ = false;
   model_.create_keyspace(name);
   keyspaces_.push_back({name, *std::move(made)});
@@ -264,7 +291,8 @@ void History::drop_keyspace() {
   std::erase_if(cursors_, [&](HeldCursor& held) {
     if (held.keyspace != name) return false;
     held.cursor.seek_first();
-    check(!held.cursor.valid() && held.cursor.status().is(StatusCode::not_found), "a cursor of a dropped keyspace");
+    check(!held.cursor.valid() && held.cursor.status().is(StatusCode::not_found),
+          "a cursor of a dropped keyspace");
     model_.release(held.at);
     return true;
   });

@@ -1,9 +1,10 @@
 // History: a random life of one database, checked call by call against testing/model.h.
 //
-// Every call of the public API occurs, over several keyspaces that come and go, with snapshots and cursors that stay
-// open across flushes, merges and dropped keyspaces, and with closing and opening under other options. Keys collide
-// often; empty keys, long common prefixes, keys of 65,535 bytes, empty values and values of up to 64 MiB occur.
-// The same seed gives the same history. A disagreement is thrown as a Disagreement.
+// Every call of the public API occurs, over several keyspaces that come and go, with snapshots and cursors
+// that stay open across flushes, merges and dropped keyspaces, and with closing and opening under other
+// options. Keys collide often; empty keys, long common prefixes, keys of 65,535 bytes, empty values and
+// values of up to 64 MiB occur. The same seed gives the same history. A disagreement is thrown as a
+// Disagreement.
 // Thread safety: one thread.
 #pragma once
 
@@ -102,8 +103,8 @@ class History {
   ReadPoint random_read_point();
   void check(bool good, std::string_view what);
   void check(const Status& status, std::string_view what);
-  void check_value(const Lookup& found, const std::string& keyspace, std::string_view key, const ReadPoint& point,
-                   bool with_value);
+  void check_value(const Lookup& found, const std::string& keyspace, std::string_view key,
+                   const ReadPoint& point, bool with_value);
   void check_cursor(HeldCursor& held, const std::optional<ModelEntry>& expected, std::string_view move);
   void move(HeldCursor& held);
   void check_scan(Scan scan, const std::string& keyspace, const std::string& from,

@@ -34,7 +34,8 @@ void History::check_value(const Lookup& found, const std::string& keyspace, std:
     return " the key of " + abbreviated(key) + " in keyspace '" + keyspace + "'" +
            (point.at == Model::kNow ? "" : " at a snapshot");
   };
-  if (found && !expected) throw Disagreement("found, and must not:" + where() + ": " + abbreviated(found.value()));
+  if (found && !expected)
+    throw Disagreement("found, and must not:" + where() + ": " + abbreviated(found.value()));
   if (!found && expected) throw Disagreement("not found:" + where());
   check(found.absent() == !expected, "absent()");
   if (expected && with_value && found.value() != *expected) {
@@ -111,7 +112,8 @@ void History::scan() {
       return check_scan(keyspace.scan_from(from, point.options), name, from, std::nullopt, point);
     case 2: {
       const std::string prefix = from.substr(0, random_.below(from.size() + 1));
-      return check_scan(keyspace.scan_prefix(prefix, point.options), name, prefix, end_of_prefix(prefix), point);
+      return check_scan(keyspace.scan_prefix(prefix, point.options), name, prefix, end_of_prefix(prefix),
+                        point);
     }
     default: {
       const std::string to = random_key();
@@ -169,10 +171,12 @@ void History::move_cursor() {
   move(cursors_[random_.below(cursors_.size())]);
 }
 
-void History::check_cursor(HeldCursor& held, const std::optional<ModelEntry>& expected, std::string_view move) {
+void History::check_cursor(HeldCursor& held, const std::optional<ModelEntry>& expected,
+                           std::string_view move) {
   const auto shown = [](std::string_view key) { return "the key of " + abbreviated(key); };
   check(held.cursor.status(), move);
-  const std::string after = " after " + std::string(move) + " of a cursor in keyspace '" + held.keyspace + "'";
+  const std::string after =
+      " after " + std::string(move) + " of a cursor in keyspace '" + held.keyspace + "'";
   if (held.cursor.valid() != expected.has_value()) {
     throw Disagreement((expected ? "expected " + shown(expected->key) + ", found the end"
                                  : "expected the end, found " + shown(held.cursor.key())) +
@@ -242,7 +246,8 @@ void History::release_snapshot() {
   const size_t at = random_.below(snapshots_.size());
   snapshots_[at].snapshot.release();
   check(!snapshots_[at].snapshot.valid(), "a released snapshot is valid");
-  check(!database_.get("k", {.snapshot = &snapshots_[at].snapshot}).status().ok(), "a get at a released snapshot");
+  check(!database_.get("k", {.snapshot = &snapshots_[at].snapshot}).status().ok(),
+        "a get at a released snapshot");
   model_.release(snapshots_[at].at);
   snapshots_.erase(snapshots_.begin() + static_cast<ptrdiff_t>(at));
 }

@@ -1,5 +1,5 @@
-// What programs and people get wrong: wrong directories, two openers, forked children, handles that outlived their
-// database, keys and values beyond the limits. Each gives a clear error, and nothing is lost.
+// What programs and people get wrong: wrong directories, two openers, forked children, handles that outlived
+// their database, keys and values beyond the limits. Each gives a clear error, and nothing is lost.
 #include <gtest/gtest.h>
 
 #include <sys/mman.h>
@@ -36,8 +36,10 @@ Options read_only() {
 /// Another process that opens a database (other_process.cc).
 class OtherProcess {
  public:
-  OtherProcess(const std::string& verb, const std::string& directory, const std::string& input = "/dev/null") {
-    const std::string program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "other_process";
+  OtherProcess(const std::string& verb, const std::string& directory,
+               const std::string& input = "/dev/null") {
+    const std::string program =
+        std::filesystem::read_symlink("/proc/self/exe").parent_path() / "other_process";
     pipe_ = popen((program + " " + verb + " '" + directory + "' < '" + input + "'").c_str(), "r");
     if (pipe_ == nullptr) std::abort();
   }
@@ -60,7 +62,8 @@ std::string outcome_elsewhere(const std::string& verb, const std::string& direct
 }
 
 /// Every file of a directory with its bytes and the time of its last change.
-std::map<std::string, std::pair<std::string, std::filesystem::file_time_type>> contents(const std::string& directory) {
+std::map<std::string, std::pair<std::string, std::filesystem::file_time_type>> contents(
+    const std::string& directory) {
   std::map<std::string, std::pair<std::string, std::filesystem::file_time_type>> files;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     std::ifstream file(entry.path(), std::ios::binary);
@@ -78,7 +81,8 @@ class Input : public testing::Test {
     Result<Database> database = Database::create(directory);
     EXPECT_TRUE(database) << database.status().to_string();
     for (int i = 0; i < 1000; ++i) {
-      EXPECT_TRUE(database->put("key" + std::to_string(i), "value", {.durability = Durability::process}).ok());
+      EXPECT_TRUE(
+          database->put("key" + std::to_string(i), "value", {.durability = Durability::process}).ok());
     }
     EXPECT_TRUE(database->flush().ok());
     EXPECT_TRUE(database->put("last", "value").ok());
@@ -150,7 +154,8 @@ TEST_F(Input, FilesAndDirectoryAreTheOwnersAlone) {
     return stat(path.c_str(), &status) == 0 ? status.st_mode & 07777 : 0;
   };
   EXPECT_EQ(mode(directory), 0700u);
-  for (const auto& [name, bytes] : contents(directory)) EXPECT_EQ(mode(directory + "/" + name), 0600u) << name;
+  for (const auto& [name, bytes] : contents(directory))
+    EXPECT_EQ(mode(directory + "/" + name), 0600u) << name;
 }
 
 TEST_F(Input, ASecondOpenerIsToldWhoHoldsIt) {
@@ -190,9 +195,10 @@ TEST_F(Input, SeveralReadOnlyOpenersWriteNothing) {
     EXPECT_EQ(first->get("last").value(), "value");
     EXPECT_EQ(second->get("key1").value(), "value");
     for (const Status& status :
-         {first->put("a", "b"), first->remove("a"), first->write(WriteBatch()), first->flush(), first->compact(),
-          first->keyspace("new").status(), first->drop_keyspace("new")}) {
-      EXPECT_TRUE(status.is(StatusCode::invalid_argument) || status.is(StatusCode::not_found)) << status.to_string();
+         {first->put("a", "b"), first->remove("a"), first->write(WriteBatch()), first->flush(),
+          first->compact(), first->keyspace("new").status(), first->drop_keyspace("new")}) {
+      EXPECT_TRUE(status.is(StatusCode::invalid_argument) || status.is(StatusCode::not_found))
+          << status.to_string();
     }
     EXPECT_TRUE(first->close().ok());
     EXPECT_TRUE(second->close().ok());
@@ -235,14 +241,10 @@ TEST_F(Input, AForkedChildsCallsAnswerClosed) {
   ASSERT_TRUE(cursor.valid());
   const auto before = contents(directory);
   EXPECT_EQ(run_in_child([&] {
-              const std::array<Status, 8> said = {database->put("a", "b"),
-                                                  database->remove("a"),
-                                                  database->get("last").status(),
-                                                  database->scan().status(),
-                                                  keyspace.put("a", "b"),
-                                                  database->snapshot().status(),
-                                                  database->flush(),
-                                                  database->stats().status()};
+              const std::array<Status, 8> said = {
+                  database->put("a", "b"),   database->remove("a"),     database->get("last").status(),
+                  database->scan().status(), keyspace.put("a", "b"),    database->snapshot().status(),
+                  database->flush(),         database->stats().status()};
               for (size_t i = 0; i < said.size(); ++i) {
                 if (!said[i].is(StatusCode::closed)) return static_cast<int>(i) + 1;
               }
@@ -316,7 +318,8 @@ TEST_F(Input, ASnapshotOfAnotherDatabaseIsRefused) {
   EXPECT_TRUE(two->scan({.snapshot = &snapshot}).status().is(StatusCode::invalid_argument));
   const std::string_view key = "a";
   Value value;
-  EXPECT_TRUE(two->get_many({&key, 1}, {&value, 1}, {.snapshot = &snapshot}).is(StatusCode::invalid_argument));
+  EXPECT_TRUE(
+      two->get_many({&key, 1}, {&value, 1}, {.snapshot = &snapshot}).is(StatusCode::invalid_argument));
 }
 
 TEST_F(Input, KeysAndValuesBeyondTheLimitsAreRefused) {
@@ -327,7 +330,8 @@ TEST_F(Input, KeysAndValuesBeyondTheLimitsAreRefused) {
   EXPECT_EQ(database->get(longest).value(), "1");
   const Status key = database->put(longest + "k", "1");
   EXPECT_TRUE(key.is(StatusCode::invalid_argument));
-  EXPECT_NE(key.message().find("65,535"), std::string_view::npos) << "the limit is stated: " << key.to_string();
+  EXPECT_NE(key.message().find("65,535"), std::string_view::npos)
+      << "the limit is stated: " << key.to_string();
   EXPECT_TRUE(database->get(longest + "k").absent());
   EXPECT_TRUE(database->remove(longest + "k").is(StatusCode::invalid_argument));
 
@@ -337,7 +341,8 @@ TEST_F(Input, KeysAndValuesBeyondTheLimitsAreRefused) {
   ASSERT_NE(space, MAP_FAILED);
   const Status value = database->put("a", {static_cast<const char*>(space), size});
   EXPECT_TRUE(value.is(StatusCode::invalid_argument));
-  EXPECT_NE(value.message().find("1 GiB"), std::string_view::npos) << "the limit is stated: " << value.to_string();
+  EXPECT_NE(value.message().find("1 GiB"), std::string_view::npos)
+      << "the limit is stated: " << value.to_string();
   munmap(space, size);
   EXPECT_TRUE(database->get("a").absent());
   EXPECT_TRUE(database->background_error().ok());

@@ -1,9 +1,10 @@
-// Writers, readers, scanners and flushes on the seeded scheduler, which in the `sim` preset switches threads at every
-// numbered step of the commit protocol, of publication, of the segment switch and of a View's change.
+// Writers, readers, scanners and flushes on the seeded scheduler, which in the `sim` preset switches threads
+// at every numbered step of the commit protocol, of publication, of the segment switch and of a View's
+// change.
 //
-// Each seed is one interleaving; it must end (a deadlock is reported with who waits for what), no reader may see a value
-// go back or a torn batch, a writer finds what it wrote, a kill at the end loses nothing, and the same seed gives the same
-// trace.
+// Each seed is one interleaving; it must end (a deadlock is reported with who waits for what), no reader may
+// see a value go back or a torn batch, a writer finds what it wrote, a kill at the end loses nothing, and the
+// same seed gives the same trace.
 
 #include <gtest/gtest.h>
 #include <lightning/database.h>
@@ -42,7 +43,8 @@ class Interleaving {
       : seed_(seed), env_({.seed = seed, .switch_probability = 0.2, .supports_allocate = seed % 3 != 0}) {}
 
   uint64_t run() {
-    const Options options{.durability = Durability::process, .memory_limit = 4 * MiB, .write_buffer_size = 64 * KiB};
+    const Options options{
+        .durability = Durability::process, .memory_limit = 4 * MiB, .write_buffer_size = 64 * KiB};
     Result<Database> opened = open_in(env_, "db", options, OpenKind::create);
     EXPECT_TRUE(opened.ok()) << opened.status().to_string();
     Database db = *std::move(opened);

@@ -1,5 +1,5 @@
-// What the writer of the kill test writes: operation `number` of a thread follows from the seed, so that the test knows
-// which state each number of operations leaves. Each thread has keys of its own.
+// What the writer of the kill test writes: operation `number` of a thread follows from the seed, so that the
+// test knows which state each number of operations leaves. Each thread has keys of its own.
 #pragma once
 
 #include <lightning/options.h>
@@ -41,7 +41,9 @@ inline KillOperation kill_operation(uint64_t seed, uint32_t thread, uint32_t num
     if (random.chance(0.3)) write.keyspace = kKillKeyspace;
     write.key = kill_key_prefix(thread) + std::to_string(random.below(60));
     if (!random.chance(0.15)) {
-      const uint64_t size = random.chance(0.002) ? 300'000 : random.chance(0.1) ? random.below(8000) : random.below(300);
+      const uint64_t size = random.chance(0.002) ? 300'000
+                            : random.chance(0.1) ? random.below(8000)
+                                                 : random.below(300);
       write.value = std::to_string(seed) + "/" + std::to_string(number) + "/";
       write.value->resize(write.value->size() + size, static_cast<char>('a' + number % 26));
     }

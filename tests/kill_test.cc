@@ -1,6 +1,7 @@
-// Kills a process that writes from several threads, with SIGKILL and at random moments, its opening included. Each time the
-// database opens, every acknowledged write is there, batches are whole, and each thread's writes are a prefix of what it
-// wrote: at most the one that was under way is there beside the acknowledged ones.
+// Kills a process that writes from several threads, with SIGKILL and at random moments, its opening included.
+// Each time the database opens, every acknowledged write is there, batches are whole, and each thread's
+// writes are a prefix of what it wrote: at most the one that was under way is there beside the acknowledged
+// ones.
 //
 // LIGHTNING_KILLS=n, LIGHTNING_KILL_SEED=s
 #include <gtest/gtest.h>
@@ -66,7 +67,8 @@ class Writer {
     if (child_ < 0) std::abort();
     if (child_ == 0) {
       dup2(ends[1], STDOUT_FILENO);
-      execl(program.c_str(), program.c_str(), directory.c_str(), seed_text.c_str(), threads_text.c_str(), nullptr);
+      execl(program.c_str(), program.c_str(), directory.c_str(), seed_text.c_str(), threads_text.c_str(),
+            nullptr);
       _exit(127);
     }
     close(ends[1]);
@@ -78,7 +80,8 @@ class Writer {
   void listen(int ms, bool until_opened) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(ms);
     for (;;) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
       if (left <= 0 || (until_opened && said_.opened)) return;
       pollfd ready{.fd = messages_, .events = POLLIN, .revents = 0};
       if (poll(&ready, 1, static_cast<int>(left)) == 1 && !take_one()) return;
@@ -121,7 +124,8 @@ std::array<uint64_t, kKillThreadsMax> digests_of(Database& database) {
     }
     ADD_FAILURE() << "a key that nobody wrote: " << abbreviated(key);
   };
-  Status status = for_each(database.scan(), [&](std::string_view key, std::string_view value) { add("", key, value); });
+  Status status =
+      for_each(database.scan(), [&](std::string_view key, std::string_view value) { add("", key, value); });
   EXPECT_TRUE(status.ok()) << status.to_string();
   const Result<Keyspace> second = database.keyspace(kKillKeyspace, false);
   if (second.status().is(StatusCode::not_found)) return digests;
@@ -142,18 +146,20 @@ class Expected {
 
   void acknowledge(uint64_t seed, const Acknowledged& acknowledged) {
     for (uint32_t thread = 0; thread < kKillThreadsMax; ++thread) {
-      for (uint32_t number = 0; number < acknowledged.operations[thread]; ++number) apply(seed, thread, number);
+      for (uint32_t number = 0; number < acknowledged.operations[thread]; ++number)
+        apply(seed, thread, number);
     }
   }
-  /// Each thread is where it was acknowledged to be, or one operation further; this then becomes what is expected.
+  /// Each thread is where it was acknowledged to be, or one operation further; this then becomes what is
+  /// expected.
   void compare(uint64_t seed, const Acknowledged& acknowledged, Database& database) {
     const std::array<uint64_t, kKillThreadsMax> found = digests_of(database);
     for (uint32_t thread = 0; thread < kKillThreadsMax; ++thread) {
       if (found[thread] == digest(thread)) continue;
       const uint32_t number = acknowledged.operations[thread];
       apply(seed, thread, number);
-      ASSERT_EQ(found[thread], digest(thread)) << "thread " << thread << " of seed " << seed << " after " << number
-                                               << " acknowledged operations";
+      ASSERT_EQ(found[thread], digest(thread))
+          << "thread " << thread << " of seed " << seed << " after " << number << " acknowledged operations";
     }
   }
 

@@ -1,5 +1,5 @@
-// The process that tests/kill_test.cc kills: opens a database and writes from several threads until the end, saying after
-// each write that it was acknowledged. Arguments: directory, seed, number of threads.
+// The process that tests/kill_test.cc kills: opens a database and writes from several threads until the end,
+// saying after each write that it was acknowledged. Arguments: directory, seed, number of threads.
 #include <lightning/database.h>
 
 #include <unistd.h>

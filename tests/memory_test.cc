@@ -1,5 +1,5 @@
-// What is taken is given back: memory and disk stay flat over many openings and many overwrites, and an empty database is
-// small.
+// What is taken is given back: memory and disk stay flat over many openings and many overwrites, and an empty
+// database is small.
 //
 // LIGHTNING_MEMORY_OVERWRITES=n
 #include <gtest/gtest.h>
@@ -79,7 +79,8 @@ TEST(Memory, AnEmptyClosedDatabaseIsSmall) {
   // Also after it was used and emptied.
   database = Database::open(scratch.path("db"));
   ASSERT_TRUE(database);
-  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(database->put(std::to_string(i), "value", {Durability::process}).ok());
+  for (int i = 0; i < 1000; ++i)
+    ASSERT_TRUE(database->put(std::to_string(i), "value", {Durability::process}).ok());
   for (int i = 0; i < 1000; ++i) ASSERT_TRUE(database->remove(std::to_string(i), {Durability::process}).ok());
   ASSERT_TRUE(database->compact().ok());
   ASSERT_TRUE(database->close().ok());

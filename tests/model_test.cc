@@ -1,7 +1,8 @@
-// Random histories of every API call agree with the model: in the simulated Env with both kinds of log segments, and on
-// the real file system.
+// Random histories of every API call agree with the model: in the simulated Env with both kinds of log
+// segments, and on the real file system.
 //
-// LIGHTNING_MODEL_OPERATIONS=n   steps in all, shared among the shards (simulated) or to each (POSIX a hundredth)
+// LIGHTNING_MODEL_OPERATIONS=n
+// steps in all, shared among the shards (simulated) or to each (POSIX a hundredth)
 // LIGHTNING_MODEL_FIRST_SEED=s   other histories
 // LIGHTNING_MODEL_SEED=s         this history alone, in every test that is chosen
 #include "testing/model.h"

@@ -69,7 +69,8 @@ struct Counting {
 };
 using Manifests = std::map<std::string, Counting>;
 
-std::vector<FileReference> super_references(Manifests& manifests, std::string_view name, std::string_view bytes) {
+std::vector<FileReference> super_references(Manifests& manifests, std::string_view name,
+                                            std::string_view bytes) {
   if (name != kSuperFileName) return {};
   BytesFile file(bytes);
   const Result<SuperContents> contents = read_super(file);
@@ -113,8 +114,7 @@ void add_order_rules(OrderChecker& checker) {
                .references = [manifests](std::string_view name, std::string_view bytes) {
                  return super_references(*manifests, name, bytes);
                }});
-  checker.add({.name_prefix = "00",
-               .references = [manifests](std::string_view name, std::string_view bytes) {
+  checker.add({.name_prefix = "00", .references = [manifests](std::string_view name, std::string_view bytes) {
                  return name.ends_with(".manifest") ? manifest_references(*manifests, name, bytes)
                                                     : std::vector<FileReference>();
                }});

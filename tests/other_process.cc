@@ -16,7 +16,8 @@ Status visit(const std::string& verb, const std::string& directory) {
   options.read_only = verb != "open";
   Result<Database> database = Database::open(directory, options);
   if (!database) return database.status();
-  if (Status status = for_each(database->scan(), [](std::string_view, std::string_view) {}); !status.ok()) return status;
+  if (Status status = for_each(database->scan(), [](std::string_view, std::string_view) {}); !status.ok())
+    return status;
   if (verb == "read-hold") {
     std::puts("held");
     std::fflush(stdout);

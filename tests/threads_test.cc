@@ -1,5 +1,6 @@
-// Writers, readers, scanners, flushes, snapshots, keyspaces that come and go, and closing, all at once on the real Env.
-// Readers check what must hold whatever the order: counters never go back, batches are seen whole, snapshots stand still.
+// Writers, readers, scanners, flushes, snapshots, keyspaces that come and go, and closing, all at once on the
+// real Env. Readers check what must hold whatever the order: counters never go back, batches are seen whole,
+// snapshots stand still.
 //
 // LIGHTNING_THREADS_OPERATIONS=n   writes of each writer
 #include <gtest/gtest.h>
@@ -71,7 +72,9 @@ struct Stage {
   bool over() const { return writers_left.load() == 0 || testing::Test::HasFailure(); }
 };
 
-void expect_ok(const Status& status, const char* what) { EXPECT_TRUE(status.ok()) << what << ": " << status.to_string(); }
+void expect_ok(const Status& status, const char* what) {
+  EXPECT_TRUE(status.ok()) << what << ": " << status.to_string();
+}
 
 void write_counters(Stage& stage, uint32_t writer) {
   Random random(writer);
@@ -186,10 +189,11 @@ void maintain(Stage& stage) {
     for (int i = 0; i < 20; ++i) expect_ok(keyspace->put(std::to_string(i), name), "put into a keyspace");
     expect_ok(random.chance(0.2) ? stage.database.compact() : stage.database.flush(), "flush");
     uint64_t entries = 0;
-    expect_ok(for_each(keyspace->scan(), [&](std::string_view, std::string_view value) {
-                ++entries;
-                EXPECT_EQ(value, name);
-              }),
+    expect_ok(for_each(keyspace->scan(),
+                       [&](std::string_view, std::string_view value) {
+                         ++entries;
+                         EXPECT_EQ(value, name);
+                       }),
               "scan of a keyspace");
     EXPECT_EQ(entries, 20u);
     expect_ok(stage.database.drop_keyspace(name), "drop_keyspace");
@@ -216,8 +220,8 @@ TEST(Threads, SeeWhatMustHold) {
   expect_ok(stage.database.close(), "close");
 }
 
-// Handles are used by many threads while the database is closed: what was acknowledged is there afterwards, and every call
-// that comes too late says so.
+// Handles are used by many threads while the database is closed: what was acknowledged is there afterwards,
+// and every call that comes too late says so.
 TEST(Threads, MayUseHandlesWhileTheDatabaseIsClosed) {
   constexpr int kRounds = 10;
   constexpr uint32_t kUsers = 4;
@@ -247,8 +251,10 @@ TEST(Threads, MayUseHandlesWhileTheDatabaseIsClosed) {
         }
         ++written[user];
         const Lookup found = mine.get("last/" + std::to_string(random.below(kUsers)));
-        EXPECT_TRUE(found.status().ok() || found.status().is(StatusCode::closed)) << found.status().to_string();
-        const Status scanned = for_each(mine.scan(), [](std::string_view, std::string_view value) { count_of(value); });
+        EXPECT_TRUE(found.status().ok() || found.status().is(StatusCode::closed))
+            << found.status().to_string();
+        const Status scanned =
+            for_each(mine.scan(), [](std::string_view, std::string_view value) { count_of(value); });
         EXPECT_TRUE(scanned.ok() || scanned.is(StatusCode::closed)) << scanned.to_string();
       }
     };

@@ -1,6 +1,6 @@
 // A user's program: writes a value, closes, opens again and reads it.
-#include <cstdio>
 #include <lightning/database.h>
+#include <cstdio>
 
 namespace {
 

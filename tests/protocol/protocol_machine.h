@@ -23,21 +23,22 @@ inline constexpr int kActors = 5;
 
 // Grouped as the machine's functions are: registered reader, its check before the commit, steps 1 and 2, step
 // 3 and the switch of segments, steps 3 to 5, steps 6 and 7, wait, get, lazy get, flush.
-#define LIGHTNING_PROTOCOL_STEPS(X)                                                                         \
-  X(done)                                                                                                   \
-  X(registry_lock)                                                                                          \
-  X(registry_read)                                                                                          \
-  X(registry_add)                                                                                           \
-  X(registry_remove)                                                                                        \
-  X(load_view)                                                                                              \
-  X(probe)                                                                                                  \
-  X(check_view) X(check_published) X(check_keys) X(take_segment) X(take_view) X(lock_bucket) X(check_heads) \
-      X(reserve) X(end_record) X(publish_end) X(make_segment) X(install_view) X(open_segment)               \
-          X(await_segment) X(check_log) X(fill) X(insert) X(unlock) X(peek_parked) X(peek_turn) X(mark)     \
-              X(own_turn) X(store_published) X(load_parked) X(put_return) X(exists_wait) X(exists_return)   \
-                  X(watch) X(park) X(walk) X(advance) X(wake) X(sleep) X(sleeping) X(unpark) X(get_view)    \
-                      X(get_published) X(get_probe) X(lazy_view) X(lazy_probe) X(lazy_published)            \
-                          X(flush_begin) X(flush_list) X(flush_build) X(flush_install)
+// clang-format off
+#define LIGHTNING_PROTOCOL_STEPS(X)                                                                \
+  X(done)                                                                                          \
+  X(registry_lock) X(registry_read) X(registry_add) X(registry_remove) X(load_view) X(probe)       \
+  X(check_view) X(check_published) X(check_keys)                                                   \
+  X(take_segment) X(take_view) X(lock_bucket) X(check_heads)                                       \
+  X(reserve) X(end_record) X(publish_end) X(make_segment) X(install_view) X(open_segment)          \
+  X(await_segment)                                                                                 \
+  X(check_log) X(fill) X(insert) X(unlock)                                                         \
+  X(peek_parked) X(peek_turn) X(mark) X(own_turn) X(store_published) X(load_parked) X(put_return)  \
+  X(exists_wait) X(exists_return) X(watch) X(park) X(walk) X(advance) X(wake) X(sleep) X(sleeping) \
+  X(unpark)                                                                                        \
+  X(get_view) X(get_published) X(get_probe)                                                        \
+  X(lazy_view) X(lazy_probe) X(lazy_published)                                                     \
+  X(flush_begin) X(flush_list) X(flush_build) X(flush_install)
+// clang-format on
 
 enum class Step : uint8_t {
 #define LIGHTNING_PROTOCOL_STEP(name) name,
