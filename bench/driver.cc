@@ -23,7 +23,7 @@ namespace {
 volatile sig_atomic_t caught_signal = 0;
 
 void catch_signals() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = [](int number) { caught_signal = number; };
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaction(number, &action, nullptr);
 }

@@ -103,7 +103,8 @@ std::vector<std::string> Model::keyspaces() const {
   return names;
 }
 
-std::optional<std::string_view> Model::get(const std::string& keyspace, std::string_view key, Moment at) const {
+std::optional<std::string_view> Model::get(const std::string& keyspace, std::string_view key,
+                                           Moment at) const {
   const Table& keys = table(keyspace);
   const auto found = keys.keys.find(key);
   if (found == keys.keys.end()) return std::nullopt;
@@ -181,7 +182,8 @@ std::string for_each_keyspace(Database& database, Fn&& fn) {
 }
 
 std::string shown(const std::optional<ModelEntry>& entry) {
-  return entry ? "key of " + abbreviated(entry->key) + " with a value of " + abbreviated(entry->value) : "the end";
+  return entry ? "key of " + abbreviated(entry->key) + " with a value of " + abbreviated(entry->value)
+               : "the end";
 }
 
 std::string compare_walk(const Model& model, const std::string& name, Keyspace& keyspace, bool reverse) {
@@ -204,7 +206,8 @@ std::string compare_walk(const Model& model, const std::string& name, Keyspace& 
 
 std::string compare_points(const Model& model, const std::string& name, Keyspace& keyspace) {
   std::vector<std::string_view> keys;
-  for (auto entry = model.first_from(name, "", true); entry; entry = model.first_from(name, entry->key, false)) {
+  for (auto entry = model.first_from(name, "", true); entry;
+       entry = model.first_from(name, entry->key, false)) {
     keys.push_back(entry->key);
   }
   std::vector<Value> values(keys.size());
@@ -226,13 +229,14 @@ std::string compare_points(const Model& model, const std::string& name, Keyspace
 Result<uint64_t> digest_of(Database& database) {
   uint64_t digest = 0;
   Status failed;
-  const std::string said = for_each_keyspace(database, [&](const std::string& name, Keyspace& keyspace) -> std::string {
-    if (!name.empty()) digest += Model::digest_of_keyspace(name);
-    failed = for_each(keyspace.scan(), [&](std::string_view key, std::string_view value) {
-      digest += Model::digest_of_entry(name, key, value);
-    });
-    return failed.ok() ? "" : "scan";
-  });
+  const std::string said =
+      for_each_keyspace(database, [&](const std::string& name, Keyspace& keyspace) -> std::string {
+        if (!name.empty()) digest += Model::digest_of_keyspace(name);
+        failed = for_each(keyspace.scan(), [&](std::string_view key, std::string_view value) {
+          digest += Model::digest_of_entry(name, key, value);
+        });
+        return failed.ok() ? "" : "scan";
+      });
   if (!failed.ok()) return failed;
   if (!said.empty()) return Status(StatusCode::corruption, said);
   return digest;

@@ -1,10 +1,10 @@
 // Model: what a database must hold: for every keyspace a std::map of the versions of each key.
 //
-// A moment is the number of commits before it, as an LSN is in the database; creating and dropping a keyspace are
-// commits too. What was visible at a held moment is kept until it is released; other versions go when they are
-// overwritten. The default keyspace is called "".
-// digest() is a sum over all entries, so that it follows each change and equals that of any model or database with the
-// same contents, whatever their history.
+// A moment is the number of commits before it, as an LSN is in the database; creating and dropping a keyspace
+// are commits too. What was visible at a held moment is kept until it is released; other versions go when
+// they are overwritten. The default keyspace is called "".
+// digest() is a sum over all entries, so that it follows each change and equals that of any model or database
+// with the same contents, whatever their history.
 // Thread safety: externally synchronised. Costs: a microsecond a call.
 #pragma once
 
@@ -57,13 +57,14 @@ class Model {
   bool has_keyspace(const std::string& name) const { return tables_.contains(name); }
   /// In bytewise order, without the default one.
   std::vector<std::string> keyspaces() const;
-  std::optional<std::string_view> get(const std::string& keyspace, std::string_view key, Moment at = kNow) const;
+  std::optional<std::string_view> get(const std::string& keyspace, std::string_view key,
+                                      Moment at = kNow) const;
   /// The first entry at or behind `key`, or only behind it.
   std::optional<ModelEntry> first_from(const std::string& keyspace, std::string_view key, bool inclusive,
                                        Moment at = kNow) const;
   /// The last entry at or before `key`, or only before it; with no key, of all.
-  std::optional<ModelEntry> last_to(const std::string& keyspace, std::optional<std::string_view> key, bool inclusive,
-                                    Moment at = kNow) const;
+  std::optional<ModelEntry> last_to(const std::string& keyspace, std::optional<std::string_view> key,
+                                    bool inclusive, Moment at = kNow) const;
   /// How many keys the keyspace holds now.
   uint64_t size(const std::string& keyspace) const;
   uint64_t digest() const { return digest_; }
@@ -97,8 +98,8 @@ class Model {
 /// The digest of what the database holds, by one scan of each keyspace.
 Result<uint64_t> digest_of(Database& database);
 
-/// The first difference between the model now and the database, in words, and empty when there is none: scans in both
-/// directions, get, get_many and contains of every key, and the names of keyspaces.
+/// The first difference between the model now and the database, in words, and empty when there is none: scans
+/// in both directions, get, get_many and contains of every key, and the names of keyspaces.
 std::string difference(const Model& model, Database& database);
 
 /// "65535 bytes: 'aaaaaaaa'..." for messages.

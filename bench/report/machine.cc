@@ -18,7 +18,7 @@ namespace {
 constexpr int64_t kTmpfsMagic = 0x0102'1994;
 
 int64_t file_system_magic(const std::string& directory) {
-  struct statfs info {};
+  struct statfs info{};
   return statfs(directory.c_str(), &info) == 0 ? static_cast<int64_t>(info.f_type) : -1;
 }
 
@@ -63,7 +63,7 @@ std::string line_of(const char* file, std::string_view name) {
 }  // namespace
 
 std::string describe_machine(const std::string& directory) {
-  struct utsname system {};
+  struct utsname system{};
   uname(&system);
   std::ostringstream text;
   text << "cpu          " << line_of("/proc/cpuinfo", "model name") << ", "
@@ -86,7 +86,7 @@ uint64_t resident_bytes() {
 }
 
 CpuTime cpu_time() {
-  struct rusage usage {};
+  struct rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const auto seconds = [](const timeval& t) {
     return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
@@ -106,7 +106,7 @@ CpuTime cpu_time() {
 DiskUse disk_use(const std::string& directory, std::string_view log_name) {
   DiskUse use;
   for (const auto& file : std::filesystem::recursive_directory_iterator(directory)) {
-    struct stat info {};
+    struct stat info{};
     if (stat(file.path().c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
     const uint64_t bytes = static_cast<uint64_t>(info.st_blocks) * 512;
     const bool log = !log_name.empty() && file.path().filename().string().find(log_name) != std::string::npos;

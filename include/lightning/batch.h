@@ -1,5 +1,5 @@
-// WriteBatch: puts and removals, in any keyspaces of one database, that Database::write() makes visible at once or not
-// at all. Later operations on a key win over earlier ones.
+// WriteBatch: puts and removals, in any keyspaces of one database, that Database::write() makes visible at
+// once or not at all. Later operations on a key win over earlier ones.
 //
 // Thread safety: one thread at a time. Holds copies of keys and values.
 #pragma once

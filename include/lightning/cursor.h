@@ -1,7 +1,9 @@
 // Cursor: a position among the keys of one keyspace as of one moment; steps in both directions.
 //
-// It reads at the LSN at which it was made (or its snapshot's), however long it lives; it pins versions, never files.
-// Thread safety: one thread at a time. Holds the database's core; after close() every move ends with status `closed`.
+// It reads at the LSN at which it was made (or its snapshot's), however long it lives; it pins versions,
+// never files.
+// Thread safety: one thread at a time. Holds the database's core; after close() every move ends with status
+// `closed`.
 #pragma once
 
 #include <lightning/export.h>

@@ -6,10 +6,10 @@
 //   lightning::Status s = db.put("user:1", "Alice");
 //   if (lightning::Lookup found = db.get("user:1")) use(found.value());
 //
-// Thread safety: any threads, except close() and destruction against other calls of the same Database object; Keyspace,
-// Snapshot, Cursor and Scan handles may outlive it and then answer `closed`.
-// Ownership: one process at a time may open a directory for writing; a second opener gets `busy` with the holder's pid.
-// A forked child's calls answer `closed`.
+// Thread safety: any threads, except close() and destruction against other calls of the same Database object;
+// Keyspace, Snapshot, Cursor and Scan handles may outlive it and then answer `closed`.
+// Ownership: one process at a time may open a directory for writing; a second opener gets `busy` with the
+// holder's pid. A forked child's calls answer `closed`.
 #pragma once
 
 #include <lightning/batch.h>
@@ -45,8 +45,8 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
   /// Closes, without a report.
   ~Database();
 
-  /// Makes everything durable, ends background work, gives the directory back. Reports the first failure; the database
-  /// is closed in any case. Other handles answer `closed` from now on.
+  /// Makes everything durable, ends background work, gives the directory back. Reports the first failure; the
+  /// database is closed in any case. Other handles answer `closed` from now on.
   Status close();
 
   /// Applies the batch at once or not at all.
@@ -70,8 +70,8 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
   Status compact();
 
   Result<Stats> stats() const;
-  /// ok, or what made the database refuse writes. A failed flush of the log lasts until it is opened again; a full disk
-  /// ends when space returns.
+  /// ok, or what made the database refuse writes. A failed flush of the log lasts until it is opened again; a
+  /// full disk ends when space returns.
   Status background_error() const;
 };
 

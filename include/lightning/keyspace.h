@@ -1,7 +1,7 @@
 // Keyspace: a name space of ordered keys inside a database. Database is its own default keyspace.
 //
-// Keys are 0 to 65,535 bytes, values to 1 GiB, in bytewise order. Keyspaces share one log: a WriteBatch is atomic
-// across them.
+// Keys are 0 to 65,535 bytes, values to 1 GiB, in bytewise order. Keyspaces share one log: a WriteBatch is
+// atomic across them.
 // Thread safety: any threads. A handle holds the database's core: after close() every call answers `closed`.
 #pragma once
 
@@ -43,7 +43,8 @@ class LIGHTNING_EXPORT Keyspace {
   Lookup get(std::string_view key, Value& reused, const ReadOptions& options = {}) const;
   /// True when the key is there; its value stays empty.
   Lookup contains(std::string_view key, const ReadOptions& options = {}) const;
-  /// Reads all keys as of one moment; values[i].present() says whether keys[i] was found. Sizes must be equal.
+  /// Reads all keys as of one moment; values[i].present() says whether keys[i] was found. Sizes must be
+  /// equal.
   Status get_many(std::span<const std::string_view> keys, std::span<Value> values,
                   const ReadOptions& options = {}) const;
 

@@ -41,7 +41,7 @@ struct Event {
   std::string_view message;  // one line, dies with the call
   uint64_t bytes = 0;        // read or written by the work, where that means something
   uint64_t duration_us = 0;
-  Status status;             // of kind error
+  Status status;  // of kind error
 };
 
 struct Options {
@@ -51,16 +51,18 @@ struct Options {
   bool read_only = false;
   /// What Durability::standard means: process or power.
   Durability durability = Durability::power;
-  /// How long a `process` write may be exposed to a power cut before a flush is started; 0 = until something else flushes.
+  /// How long a `process` write may be exposed to a power cut before a flush is started; 0 = until something
+  /// else flushes.
   uint64_t flush_interval_ms = 1000;
-  /// Cap on own memory: memtables with their indexes, caches, cursors, merges. At least 4 MiB and twice write_buffer_size.
+  /// Cap on own memory: memtables with their indexes, caches, cursors, merges. At least 4 MiB and twice
+  /// write_buffer_size.
   uint64_t memory_limit = 512 * MiB;
   /// Size to which a log segment, which is a memtable, grows before it becomes a run. 64 KiB to 4 GiB.
   uint64_t write_buffer_size = 64 * MiB;
   /// Values longer than this stand outside the leaf pages of runs. 64 bytes to 2 KiB.
   uint64_t value_separation = 1 * KiB;
-  /// Answer faults in mapped files (SIGBUS) instead of letting them end the process. Off: files are read and written by
-  /// system calls only.
+  /// Answer faults in mapped files (SIGBUS) instead of letting them end the process. Off: files are read and
+  /// written by system calls only.
   bool sigbus_guard = true;
   /// Called from background threads and from stalled writers; must not call the database. Empty: silence.
   std::function<void(const Event&)> on_event = {};
@@ -82,8 +84,9 @@ struct OptionInfo {
 };
 
 LIGHTNING_EXPORT std::span<const OptionInfo> option_table();
-/// Sets the option called `name` from text ("64MiB", "true", "process"). An unknown name or an impossible value answers
-/// invalid_argument and says what is possible. `preset` is accepted as a name and replaces all options.
+/// Sets the option called `name` from text ("64MiB", "true", "process"). An unknown name or an impossible
+/// value answers invalid_argument and says what is possible. `preset` is accepted as a name and replaces all
+/// options.
 LIGHTNING_EXPORT Status set_option(Options& options, std::string_view name, std::string_view value);
 /// ok, or invalid_argument that says what is possible. open() asks it too.
 LIGHTNING_EXPORT Status check_options(const Options& options);

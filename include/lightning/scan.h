@@ -4,8 +4,8 @@
 //   for (const Entry& entry : people) use(entry.key(), entry.value());
 //   if (!people.status().ok()) ...            // or: Status s = for_each(db.scan(), fn);
 //
-// A range-for ends on an error like on the end: ask status(). A scan that failed and was never asked stops a debug
-// build; a release build counts it (Stats::unasked_scan_errors).
+// A range-for ends on an error like on the end: ask status(). A scan that failed and was never asked stops a
+// debug build; a release build counts it (Stats::unasked_scan_errors).
 // Thread safety: one thread at a time. Reads at the moment at which it was made.
 #pragma once
 

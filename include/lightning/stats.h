@@ -1,4 +1,5 @@
-// Stats: counters and sizes of one database at one moment. Bytes, unless a name says otherwise. Fields are only appended.
+// Stats: counters and sizes of one database at one moment. Bytes, unless a name says otherwise. Fields are
+// only appended.
 #pragma once
 
 #include <cstdint>
@@ -9,21 +10,21 @@ namespace lightning {
 
 struct Stats {
   // Size and shape.
-  uint64_t disk_bytes = 0;          // allocated blocks of every file but the log's
-  uint64_t log_bytes = 0;           // allocated blocks of log segments
+  uint64_t disk_bytes = 0;  // allocated blocks of every file but the log's
+  uint64_t log_bytes = 0;   // allocated blocks of log segments
   uint64_t run_files = 0;
-  uint64_t sorted_runs = 0;         // sources of settled data that a read may have to ask
-  uint64_t run_entries = 0;         // keys in runs, removals and overwritten ones included
-  uint64_t memtables = 0;           // active and sealed
-  uint64_t keyspaces = 0;           // the default one included
-  uint64_t snapshots = 0;           // registered now
+  uint64_t sorted_runs = 0;  // sources of settled data that a read may have to ask
+  uint64_t run_entries = 0;  // keys in runs, removals and overwritten ones included
+  uint64_t memtables = 0;    // active and sealed
+  uint64_t keyspaces = 0;    // the default one included
+  uint64_t snapshots = 0;    // registered now
 
   // Memory, own; mapped_bytes stands beside memory_limit.
   uint64_t memory_bytes = 0;
-  uint64_t memtable_bytes = 0;      // log memory of active and sealed memtables
-  uint64_t index_bytes = 0;         // point and order indexes of memtables
-  uint64_t run_memory_bytes = 0;    // fences and verification bits of open runs
-  uint64_t mapped_bytes = 0;        // run files mapped
+  uint64_t memtable_bytes = 0;    // log memory of active and sealed memtables
+  uint64_t index_bytes = 0;       // point and order indexes of memtables
+  uint64_t run_memory_bytes = 0;  // fences and verification bits of open runs
+  uint64_t mapped_bytes = 0;      // run files mapped
 
   // Positions in the log.
   uint64_t published_lsn = 0;
@@ -34,14 +35,14 @@ struct Stats {
   uint64_t user_bytes_written = 0;  // keys and values
   uint64_t log_bytes_written = 0;
   uint64_t log_flushes = 0;
-  uint64_t flushes = 0;             // memtables turned into runs
+  uint64_t flushes = 0;  // memtables turned into runs
   uint64_t flush_bytes_written = 0;
   uint64_t merges = 0;
   uint64_t merge_bytes_read = 0;
   uint64_t merge_bytes_written = 0;
-  uint64_t stalls = 0;              // writes that waited for memory or space
+  uint64_t stalls = 0;  // writes that waited for memory or space
   uint64_t stall_us = 0;
-  uint64_t unasked_scan_errors = 0; // scans that failed and whose status nobody asked for
+  uint64_t unasked_scan_errors = 0;  // scans that failed and whose status nobody asked for
 
   // Recovery, as the last open did it.
   uint64_t recovered_records = 0;

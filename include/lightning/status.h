@@ -1,7 +1,8 @@
 // Status and Result: how every call of Lightning DB reports its outcome. No exception crosses the API.
 //
-// Status is one pointer: null means ok, so that success costs nothing; an error owns its detail (code, message and,
-// where a file is concerned, its name and the offset). Result<T> is a Status or a T. Both are [[nodiscard]].
+// Status is one pointer: null means ok, so that success costs nothing; an error owns its detail (code,
+// message and, where a file is concerned, its name and the offset). Result<T> is a Status or a T. Both are
+// [[nodiscard]].
 //
 // Thread safety: like an int: distinct objects are independent, one object is not synchronised.
 #pragma once
@@ -19,20 +20,20 @@ namespace lightning {
 
 enum class StatusCode : uint8_t {
   ok = 0,
-  not_found,          // the named thing (database, keyspace) does not exist; an absent key is no error
-  already_exists,     // the named thing exists and must not
-  invalid_argument,   // the call can never succeed as it is; the message states the limit
-  corruption,         // bytes on disk are not what was written; file and offset say where
-  io_error,           // the system refused to read or write
-  no_space,           // the disk is full; writes resume when space returns
-  out_of_memory,      // the system or the memory limit refused memory; nothing was done
-  busy,               // somebody else holds it, or a deadline passed before anything was done
-  closed,             // the handle was closed, moved from, or inherited by a forked process
-  not_supported,      // this build, file system or format version cannot do it
-  unknown_outcome,    // the commit is visible; whether it survives a power cut is not known. Never retried by us
-  conflict,           // another transaction was first
-  deadlock,           // chosen as the victim among transactions that wait for one another
-  snapshot_too_old,   // the snapshot's versions were given up
+  not_found,         // the named thing (database, keyspace) does not exist; an absent key is no error
+  already_exists,    // the named thing exists and must not
+  invalid_argument,  // the call can never succeed as it is; the message states the limit
+  corruption,        // bytes on disk are not what was written; file and offset say where
+  io_error,          // the system refused to read or write
+  no_space,          // the disk is full; writes resume when space returns
+  out_of_memory,     // the system or the memory limit refused memory; nothing was done
+  busy,              // somebody else holds it, or a deadline passed before anything was done
+  closed,            // the handle was closed, moved from, or inherited by a forked process
+  not_supported,     // this build, file system or format version cannot do it
+  unknown_outcome,   // visible; whether it survives a power cut is not known. Never retried by us
+  conflict,          // another transaction was first
+  deadlock,          // chosen as the victim among transactions that wait for one another
+  snapshot_too_old,  // the snapshot's versions were given up
 };
 
 /// The code's name, as in the enumeration: "corruption".
@@ -80,7 +81,8 @@ class [[nodiscard]] LIGHTNING_EXPORT Status {
 };
 
 namespace status_detail {
-/// Says what was wrong on standard error and stops: reading the value of a failed Result is a bug of the caller.
+/// Says what was wrong on standard error and stops: reading the value of a failed Result is a bug of the
+/// caller.
 [[noreturn]] LIGHTNING_EXPORT void stop_on_error(const Status& status);
 }  // namespace status_detail
 
@@ -92,7 +94,8 @@ class [[nodiscard]] Result {
  public:
   Result(T value) : value_(std::move(value)) {}       // NOLINT: implicit by design
   Result(Status error) : status_(std::move(error)) {  // NOLINT: implicit by design
-    if (status_.ok()) status_ = Status(StatusCode::invalid_argument, "a Result made of success without a value");
+    if (status_.ok())
+      status_ = Status(StatusCode::invalid_argument, "a Result made of success without a value");
   }
 
   explicit operator bool() const { return value_.has_value(); }

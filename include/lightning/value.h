@@ -1,8 +1,8 @@
 // Value: bytes that a read gave, kept in a buffer that the next read reuses. Lookup: what a point read found.
 //
-// A value of up to 1 KiB is copied into the Value's own buffer (no allocation once that has grown); a longer one is a
-// counted reference to where it stands, which stays valid for as long as the Value lives, whatever happens to the
-// database meanwhile.
+// A value of up to 1 KiB is copied into the Value's own buffer (no allocation once that has grown); a longer
+// one is a counted reference to where it stands, which stays valid for as long as the Value lives, whatever
+// happens to the database meanwhile.
 // Thread safety: one thread at a time; may be destroyed in any thread.
 #pragma once
 

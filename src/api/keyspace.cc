@@ -21,12 +21,14 @@ std::string prefix_end(std::string_view prefix) {
 }  // namespace
 
 Status Keyspace::put(std::string_view key, std::string_view value, const WriteOptions& options) {
-  if (engine_ == nullptr) [[unlikely]] return closed_handle();
+  if (engine_ == nullptr) [[unlikely]]
+    return closed_handle();
   return guarded([&] { return engine_->put(id_, key, value, options); });
 }
 
 Status Keyspace::remove(std::string_view key, const WriteOptions& options) {
-  if (engine_ == nullptr) [[unlikely]] return closed_handle();
+  if (engine_ == nullptr) [[unlikely]]
+    return closed_handle();
   return guarded([&] { return engine_->remove(id_, key, options); });
 }
 
@@ -37,20 +39,23 @@ Lookup Keyspace::get(std::string_view key, const ReadOptions& options) const {
 }
 
 Lookup Keyspace::get(std::string_view key, Value& reused, const ReadOptions& options) const {
-  if (engine_ == nullptr) [[unlikely]] return Lookup(closed_handle(), false);
+  if (engine_ == nullptr) [[unlikely]]
+    return Lookup(closed_handle(), false);
   Status status;
   Found found = Found::error;
   const Status thrown = guarded([&]() -> Status {
     found = engine_->get(id_, key, options, &reused, &status);
     return {};
   });
-  if (!thrown.ok()) [[unlikely]] return Lookup(thrown, false);
+  if (!thrown.ok()) [[unlikely]]
+    return Lookup(thrown, false);
   if (found == Found::found) return Lookup(true, reused);
   return Lookup(std::move(status), false);
 }
 
 Lookup Keyspace::contains(std::string_view key, const ReadOptions& options) const {
-  if (engine_ == nullptr) [[unlikely]] return Lookup(closed_handle(), false);
+  if (engine_ == nullptr) [[unlikely]]
+    return Lookup(closed_handle(), false);
   Status status;
   bool found = false;
   Status thrown = guarded([&]() -> Status {
@@ -80,7 +85,9 @@ std::unique_ptr<CursorState> make_cursor(const std::shared_ptr<Engine>& engine, 
 
 }  // namespace
 
-Cursor Keyspace::cursor(const ReadOptions& options) const { return Cursor(make_cursor(engine_, id_, options)); }
+Cursor Keyspace::cursor(const ReadOptions& options) const {
+  return Cursor(make_cursor(engine_, id_, options));
+}
 
 Scan Keyspace::scan(const ReadOptions& options) const {
   return Scan(make_cursor(engine_, id_, options), {}, {}, false);

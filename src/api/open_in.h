@@ -1,4 +1,5 @@
-// Opening a database with a given Env, for tests: what Database::open and Database::create do with posix_env().
+// Opening a database with a given Env, for tests: what Database::open and Database::create do with
+// posix_env().
 #pragma once
 
 #include <lightning/database.h>

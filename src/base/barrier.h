@@ -1,8 +1,9 @@
 // The asymmetric memory barrier: the rare side pays for the frequent one.
 //
-// heavy_barrier() acts as a sequentially consistent fence in every running thread of the process, so that a frequent
-// reader needs only a compiler barrier where it pairs with it. Where the kernel refuses (seccomp, an old kernel) or a
-// race detector runs, heavy_barrier_available() is false and the readers must use sequentially consistent stores.
+// heavy_barrier() acts as a sequentially consistent fence in every running thread of the process, so that a
+// frequent reader needs only a compiler barrier where it pairs with it. Where the kernel refuses (seccomp, an
+// old kernel) or a race detector runs, heavy_barrier_available() is false and the readers must use
+// sequentially consistent stores.
 // Source: membarrier(2), MEMBARRIER_CMD_PRIVATE_EXPEDITED. base declares, io/barrier.cc defines.
 //
 // Thread safety: any thread.

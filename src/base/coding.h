@@ -1,8 +1,8 @@
 // Little-endian integers and varints in byte buffers.
 //
-// The platform is little-endian (checked here), so fixed integers are plain copies. Varints are LEB128: seven bits a
-// byte, low bits first, at most five (32 bits) or ten (64 bits) bytes. Readers take an end pointer and answer null for
-// what runs past it or does not fit: bytes from disk are hostile.
+// The platform is little-endian (checked here), so fixed integers are plain copies. Varints are LEB128: seven
+// bits a byte, low bits first, at most five (32 bits) or ten (64 bits) bytes. Readers take an end pointer and
+// answer null for what runs past it or does not fit: bytes from disk are hostile.
 #pragma once
 
 #include <bit>
@@ -56,9 +56,12 @@ inline const char* get_varint(const char* from, const char* end, T* value) {
   return nullptr;
 }
 
-inline uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) & ~(alignment - 1); }
+inline uint64_t align_up(uint64_t value, uint64_t alignment) {
+  return (value + alignment - 1) & ~(alignment - 1);
+}
 
-/// The first eight bytes of a key as a number that orders as the bytes do; a shorter key is filled with zeros.
+/// The first eight bytes of a key as a number that orders as the bytes do; a shorter key is filled with
+/// zeros.
 inline uint64_t key_head(const char* data, size_t size) {
   uint64_t head = 0;
   if (size >= 8) {

@@ -43,11 +43,13 @@ struct SlotReturn {
 };
 thread_local SlotReturn t_slot_return;
 
-// No reader is in an epoch below the result, and what was retired below it was retired before the readers were looked at.
+// No reader is in an epoch below the result, and what was retired below it was retired before the readers
+// were looked at.
 uint64_t reclaim_limit() {
   uint64_t oldest = epoch_detail::g_epoch.load(std::memory_order_seq_cst);
   heavy_barrier();
-  for (EpochSlot* slot = registry().slots.load(std::memory_order_acquire); slot != nullptr; slot = slot->next) {
+  for (EpochSlot* slot = registry().slots.load(std::memory_order_acquire); slot != nullptr;
+       slot = slot->next) {
     const uint64_t epoch = slot->epoch.load(std::memory_order_seq_cst);
     if (epoch != 0 && epoch < oldest) oldest = epoch;
   }
@@ -76,7 +78,8 @@ EpochSlot* register_thread() {
     EpochSlot* head = all.slots.load(std::memory_order_relaxed);
     do {
       slot->next = head;
-    } while (!all.slots.compare_exchange_weak(head, slot, std::memory_order_release, std::memory_order_relaxed));
+    } while (
+        !all.slots.compare_exchange_weak(head, slot, std::memory_order_release, std::memory_order_relaxed));
   }
   slot->depth = 0;
   t_slot = slot;

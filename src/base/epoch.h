@@ -1,13 +1,16 @@
-// Epoch-based reclamation for the whole process: readers enter and leave for the price of a plain store each, and what
-// was unlinked is freed when every reader that could have seen it has left.
+// Epoch-based reclamation for the whole process: readers enter and leave for the price of a plain store each,
+// and what was unlinked is freed when every reader that could have seen it has left.
 //
 // Invariants
-//  E1  A thread inside an epoch never waits, and leaves before the call that entered returns; entering nests by count.
-//  E2  retire(object) is called after the object was unlinked from every place where a reader could find it; its
-//      deleter runs after every epoch entered before the unlinking was left.
-//  E3  A deleter runs in whatever thread reclaims, outside every lock of this class; it may retire further objects.
+//  E1  A thread inside an epoch never waits, and leaves before the call that entered returns; entering nests
+//      by count.
+//  E2  retire(object) is called after the object was unlinked from every place where a reader could find it;
+//      its deleter runs after every epoch entered before the unlinking was left.
+//  E3  A deleter runs in whatever thread reclaims, outside every lock of this class; it may retire further
+//      objects.
 // Thread safety: internally synchronised; a guard belongs to its thread.
-// Costs: enter + leave 1 to 3 ns; a reclaim pass one membarrier (or none where readers pay with a full exchange).
+// Costs: enter + leave 1 to 3 ns; a reclaim pass one membarrier (or none where readers pay with a full
+// exchange).
 // Source: K. Fraser, "Practical lock-freedom" (2004), epochs; the asymmetric barrier as in base/barrier.h.
 #pragma once
 
@@ -37,7 +40,8 @@ class EpochGuard {
  public:
   EpochGuard() {
     slot_ = epoch_detail::t_slot;
-    if (slot_ == nullptr) [[unlikely]] slot_ = epoch_detail::register_thread();
+    if (slot_ == nullptr) [[unlikely]]
+      slot_ = epoch_detail::register_thread();
     if (slot_->depth++ != 0) return;
     const uint64_t now = epoch_detail::g_epoch.load(std::memory_order_acquire);
     if (epoch_detail::g_readers_fence.load(std::memory_order_relaxed)) [[unlikely]] {
@@ -67,7 +71,8 @@ void epoch_retire(void* object, void (*deleter)(void*));
 
 template <typename T>
 void epoch_retire(T* object) {
-  epoch_retire(const_cast<void*>(static_cast<const void*>(object)), [](void* p) { delete static_cast<T*>(p); });
+  epoch_retire(const_cast<void*>(static_cast<const void*>(object)),
+               [](void* p) { delete static_cast<T*>(p); });
 }
 
 /// Frees what can be freed now; returns how many objects still wait. Cheap when nothing waits.

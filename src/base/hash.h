@@ -1,8 +1,8 @@
 // The two hashes of Lightning DB, both XXH3-64 (Y. Collet, xxHash).
 //
 // hash_key() spreads keys over point indexes; its value is stored in run files (a format constant: seed 0).
-// checksum() guards bytes on disk and is always seeded with where the bytes belong, so that right bytes at a wrong place
-// do not verify. Long inputs take an AVX2 path where the processor has it; the value is the same.
+// checksum() guards bytes on disk and is always seeded with where the bytes belong, so that right bytes at a
+// wrong place do not verify. Long inputs take an AVX2 path where the processor has it; the value is the same.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// XXH3-64 compiled for AVX2, in an object file of its own that defines no weak symbol; call only where available.
+// XXH3-64 compiled for AVX2, in an object file of its own that defines no weak symbol; call only where
+// available.
 #pragma once
 
 #include <cstddef>

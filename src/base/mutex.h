@@ -1,8 +1,8 @@
 // Mutex and CondVar over park(), known to clang's thread safety analysis and to the simulated executor.
 //
-// Source of the mutex: U. Drepper, "Futexes Are Tricky", the three-state mutex (0 free, 1 held, 2 held and waited for).
-// The condition variable is a sequence word: wait() notes it, unlocks, sleeps while it is unchanged, locks again; wakes
-// are never lost and may be spurious.
+// Source of the mutex: U. Drepper, "Futexes Are Tricky", the three-state mutex (0 free, 1 held, 2 held and
+// waited for). The condition variable is a sequence word: wait() notes it, unlocks, sleeps while it is
+// unchanged, locks again; wakes are never lost and may be spurious.
 //
 // Thread safety: internally synchronised. Not recursive.
 #pragma once
@@ -23,7 +23,8 @@ class CAPABILITY("mutex") Mutex {
 
   void lock() ACQUIRE() {
     uint32_t free = 0;
-    if (!state_.compare_exchange_strong(free, 1, std::memory_order_acquire, std::memory_order_relaxed)) lock_slow();
+    if (!state_.compare_exchange_strong(free, 1, std::memory_order_acquire, std::memory_order_relaxed))
+      lock_slow();
   }
   bool try_lock() TRY_ACQUIRE(true) {
     uint32_t free = 0;

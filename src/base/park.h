@@ -1,10 +1,11 @@
 // The one blocking primitive of the core: wait until a 32-bit word changes, wake who waits on it.
 //
-// Everything in the core that sleeps (Mutex, CondVar, publication, flush waiters) sleeps in park(), so that a simulated
-// executor can take the place of the kernel: a thread that has a Parker installed parks there, every other thread in
-// the operating system's futex. base declares, io/park.cc defines.
+// Everything in the core that sleeps (Mutex, CondVar, publication, flush waiters) sleeps in park(), so that a
+// simulated executor can take the place of the kernel: a thread that has a Parker installed parks there,
+// every other thread in the operating system's futex. base declares, io/park.cc defines.
 //
-// Thread safety: all functions may be called from any thread. A return from park() says nothing: callers look again.
+// Thread safety: all functions may be called from any thread. A return from park() says nothing: callers look
+// again.
 #pragma once
 
 #include <atomic>

@@ -1,8 +1,8 @@
 // Retention: which versions of a key a flush or merge keeps (I6).
 //
-// A version v is dropped if the next newer version w of its key is at hand and no registered read LSN S has v < S <= w; a
-// removal only when the inputs contain the oldest source for its key and no older version stays. A version that every
-// possible reader sees loses its LSN (it is settled).
+// A version v is dropped if the next newer version w of its key is at hand and no registered read LSN S has v
+// < S <= w; a removal only when the inputs contain the oldest source for its key and no older version stays.
+// A version that every possible reader sees loses its LSN (it is settled).
 // Thread safety: a pure function.
 #pragma once
 
@@ -14,8 +14,9 @@
 
 namespace lightning {
 
-/// Reduces `versions` (of one key, newest first, LSNs falling) to those that must be kept. `read_lsns`: the registered
-/// ones, ascending; every later reader reads above all versions. `oldest`: nothing older exists in any other source.
+/// Reduces `versions` (of one key, newest first, LSNs falling) to those that must be kept. `read_lsns`: the
+/// registered ones, ascending; every later reader reads above all versions. `oldest`: nothing older exists in
+/// any other source.
 void retain_versions(std::span<const uint64_t> read_lsns, bool oldest, std::vector<Version>* versions);
 
 }  // namespace lightning

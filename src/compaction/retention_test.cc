@@ -30,8 +30,12 @@ TEST(Retention, WithoutReadersTheNewestVersionStaysAndSettles) {
 
 TEST(Retention, ASnapshotKeepsExactlyWhatItSees) {
   // A snapshot at 25 sees 20; 22 and 15 are nobody's (the middle versions of a much overwritten key).
-  const auto kept = retained({{90, EntryKind::put, "e"}, {30, EntryKind::put, "d"}, {22, EntryKind::put, "c"},
-                              {20, EntryKind::put, "b"}, {15, EntryKind::put, "a"}}, {25}, false);
+  const auto kept = retained({{90, EntryKind::put, "e"},
+                              {30, EntryKind::put, "d"},
+                              {22, EntryKind::put, "c"},
+                              {20, EntryKind::put, "b"},
+                              {15, EntryKind::put, "a"}},
+                             {25}, false);
   ASSERT_EQ(kept.size(), 2u);
   EXPECT_EQ(kept[0].lsn, 90u);
   EXPECT_EQ(kept[1].value, "c");
@@ -65,7 +69,8 @@ TEST(Retention, NoReaderSeesADifference) {
     for (uint64_t i = 0, count = random() % 4; i < count; ++i) readers.push_back(10 + random() % 95);
     std::sort(readers.begin(), readers.end());
     const auto kept = retained(versions, readers, true);
-    for (const uint64_t reader : readers) ASSERT_EQ(visible(kept, reader), visible(versions, reader)) << round;
+    for (const uint64_t reader : readers)
+      ASSERT_EQ(visible(kept, reader), visible(versions, reader)) << round;
     ASSERT_EQ(visible(kept, 1000), visible(versions, 1000)) << round;
     ASSERT_LE(kept.size(), readers.size() + 1) << round;
   }

@@ -18,7 +18,8 @@ bool Background::run_after(Lane lane, uint64_t delay_ns, std::function<void()> t
     try {
       task();
     } catch (const std::bad_alloc&) {
-      // Tasks that somebody relies on catch it themselves; the others are tried again by whoever needs them next.
+      // Tasks that somebody relies on catch it themselves; the others are tried again by whoever needs them
+      // next.
     }
     MutexLock lock(state->mutex);
     if (--state->running == 0) state->idle.notify_all();

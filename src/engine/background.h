@@ -18,7 +18,8 @@ class Background {
 
   /// Runs `task` once in the background; false when nothing more is taken (closing) or the executor refuses.
   bool run(Lane lane, std::function<void()> task) { return run_after(lane, 0, std::move(task)); }
-  /// Not before `delay_ns` have passed. Closing does not wait for it: it may come later and then finds itself stopped.
+  /// Not before `delay_ns` have passed. Closing does not wait for it: it may come later and then finds itself
+  /// stopped.
   bool run_after(Lane lane, uint64_t delay_ns, std::function<void()> task);
   /// Takes no further task and waits until those that run have ended.
   void stop();

@@ -1,9 +1,10 @@
 // Catalogue: names of keyspaces and the ids that were dropped.
 //
-// In the log and in runs it is the keyspace kCatalogueKeyspaceId: "n" + name -> id (varint) for each keyspace, "d" + id (four
-// bytes, big-endian) -> "" for each dropped one, whose entries flush and merge leave out. Ids are never reused.
-// Thread safety: dropped() any threads, for the price of one load while nothing was ever dropped; the rest internally
-// synchronised.
+// In the log and in runs it is the keyspace kCatalogueKeyspaceId: "n" + name -> id (varint) for each
+// keyspace, "d" + id (four bytes, big-endian) -> "" for each dropped one, whose entries flush and merge leave
+// out. Ids are never reused.
+// Thread safety: dropped() any threads, for the price of one load while nothing was ever dropped; the rest
+// internally synchronised.
 #pragma once
 
 #include <lightning/status.h>

@@ -1,10 +1,10 @@
 // The only write path. The numbers are the steps of the commit protocol in docs/ARCHITECTURE.md.
 
+#include <lightning/keyspace.h>
 #include "base/check.h"
 #include "base/interleave.h"
 #include "engine/engine.h"
 #include "format/internal_key.h"
-#include <lightning/keyspace.h>
 
 namespace lightning {
 
@@ -29,7 +29,8 @@ Status check_batch(std::string_view encoded) {
   LogEntry entry;
   while (reader.next(&entry)) {
     uint32_t keyspace = 0;
-    if (Status status = check_key(entry.key.substr(parse_keyspace_prefix(entry.key, &keyspace))); !status.ok()) {
+    if (Status status = check_key(entry.key.substr(parse_keyspace_prefix(entry.key, &keyspace)));
+        !status.ok()) {
       return status;
     }
     if (Status status = check_value(entry.value); !status.ok()) return status;
@@ -39,7 +40,8 @@ Status check_batch(std::string_view encoded) {
 
 }  // namespace
 
-Status Engine::put(uint32_t keyspace, std::string_view key, std::string_view value, const WriteOptions& options) {
+Status Engine::put(uint32_t keyspace, std::string_view key, std::string_view value,
+                   const WriteOptions& options) {
   if (Status status = check_value(value); !status.ok()) return status;
   return commit_one(keyspace, EntryKind::put, key, value, options);
 }
@@ -97,7 +99,8 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
       log_.publish(outcome.lsn, length);
       if (mirror) mirror_published(outcome.segment_number, outcome.lsn + length);
     }
-    if (outcome.ahead) [[unlikely]] prepare_ahead();
+    if (outcome.ahead) [[unlikely]]
+      prepare_ahead();
     if (outcome.faulted) [[unlikely]] {
       log_.refuse(Status(StatusCode::io_error, "a mapped page of the log was lost",
                          segment_file_name(outcome.segment_number), 0));
@@ -109,15 +112,20 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
 // Steps 1 to 6, in one epoch, waiting for nothing but bucket locks, whose holders wait for nothing.
 Engine::Attempt Engine::try_commit(CommitPlan& plan, bool mirror, Outcome* outcome) {
   EpochGuard epoch;
-  if (outcome->status = refused(); !outcome->status.ok()) [[unlikely]] return Attempt::failed;
-  if (outcome->status = check_keyspaces(plan); !outcome->status.ok()) [[unlikely]] return Attempt::failed;
+  if (outcome->status = refused(); !outcome->status.ok()) [[unlikely]]
+    return Attempt::failed;
+  if (outcome->status = check_keyspaces(plan); !outcome->status.ok()) [[unlikely]]
+    return Attempt::failed;
   const View* view = view_.load(std::memory_order_acquire);
-  if (view->active == nullptr) [[unlikely]] return Attempt::need_segment;
+  if (view->active == nullptr) [[unlikely]]
+    return Attempt::need_segment;
   const MemSource& source = *view->active;
   Segment& segment = *source.segment;
   outcome->segment_number = segment.number();
-  if (plan.length() > segment.record_bytes_max()) [[unlikely]] return Attempt::oversized;
-  if (segment.full()) [[unlikely]] return Attempt::need_segment;
+  if (plan.length() > segment.record_bytes_max()) [[unlikely]]
+    return Attempt::oversized;
+  if (segment.full()) [[unlikely]]
+    return Attempt::need_segment;
 
   PointIndex& index = source.table->point_index();
   if (outcome->status = plan.lock(index); !outcome->status.ok()) return Attempt::failed;  // 2
@@ -242,13 +250,15 @@ Status Engine::wait_for(Durability durability, uint64_t end_lsn) {
   } else if (log_.has_written_segments()) {
     status = log_.wait_written(end_lsn);
   }
-  if (status.ok() && log_.failed()) [[unlikely]] status = log_.failure();
+  if (status.ok() && log_.failed()) [[unlikely]]
+    status = log_.failure();
   if (status.ok()) [[likely]] {
-    if (!timer_running_.load(std::memory_order_relaxed)) [[unlikely]] start_timer();
+    if (!timer_running_.load(std::memory_order_relaxed)) [[unlikely]]
+      start_timer();
     return {};
   }
-  return Status(StatusCode::unknown_outcome, "visible, but it may not survive: " + status.to_string(), status.file(),
-                status.offset());
+  return Status(StatusCode::unknown_outcome, "visible, but it may not survive: " + status.to_string(),
+                status.file(), status.offset());
 }
 
 Status Engine::check_keyspaces(const CommitPlan& plan) const {

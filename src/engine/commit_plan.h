@@ -1,7 +1,7 @@
 // CommitPlan: a batch laid out as a commit record, before anything is locked or reserved.
 //
-// Whatever can fail or allocate happens here (step 1 of the commit protocol): sizes, hashes, limits, room for the list of
-// buckets.
+// Whatever can fail or allocate happens here (step 1 of the commit protocol): sizes, hashes, limits, room for
+// the list of buckets.
 // Thread safety: one thread. Refers to the caller's bytes.
 #pragma once
 

@@ -68,7 +68,8 @@ void CursorState::seek_for_prev(std::string_view key) {
 }
 
 void CursorState::next() {
-  if (Status status = engine_->usable(); !status.ok()) [[unlikely]] return fail(std::move(status));
+  if (Status status = engine_->usable(); !status.ok()) [[unlikely]]
+    return fail(std::move(status));
   if (view_is_old()) [[unlikely]] {
     const std::string at(merge_->key());
     if (!prepare()) return;
@@ -80,7 +81,8 @@ void CursorState::next() {
 }
 
 void CursorState::prev() {
-  if (Status status = engine_->usable(); !status.ok()) [[unlikely]] return fail(std::move(status));
+  if (Status status = engine_->usable(); !status.ok()) [[unlikely]]
+    return fail(std::move(status));
   if (view_is_old()) [[unlikely]] {
     const std::string at(merge_->key());
     if (!prepare()) return;

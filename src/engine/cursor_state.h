@@ -1,8 +1,9 @@
-// CursorState: what a public Cursor or Scan holds: a registered read LSN, a View, and the merge cursor over its sources.
+// CursorState: what a public Cursor or Scan holds: a registered read LSN, a View, and the merge cursor over
+// its sources.
 //
-// A View that was replaced is left at the next step: the cursor seeks its key again in the present View at its own LSN, so
-// that it pins versions and not files. A View is left only between steps, so the views that key() and value() gave stay
-// valid until then.
+// A View that was replaced is left at the next step: the cursor seeks its key again in the present View at
+// its own LSN, so that it pins versions and not files. A View is left only between steps, so the views that
+// key() and value() gave stay valid until then.
 // Thread safety: one thread at a time. Holds the engine.
 #pragma once
 

@@ -25,24 +25,28 @@ Engine::~Engine() {
 }
 
 Status Engine::unusable() const {
-  return Status(StatusCode::closed, in_this_process() ? "the database is closed"
-                                                      : "the database was opened by the process that forked this one");
+  return Status(StatusCode::closed, in_this_process()
+                                        ? "the database is closed"
+                                        : "the database was opened by the process that forked this one");
 }
 
 Status Engine::not_dropped(uint32_t keyspace) const {
   EpochGuard epoch;
-  if (!catalogue_.dropped(keyspace)) [[likely]] return {};
+  if (!catalogue_.dropped(keyspace)) [[likely]]
+    return {};
   return Status(StatusCode::not_found, "the keyspace was dropped");
 }
 
 Status Engine::refused() const {
-  if (Status status = usable(); !status.ok()) [[unlikely]] return status;
+  if (Status status = usable(); !status.ok()) [[unlikely]]
+    return status;
   if (read_only_.load(std::memory_order_relaxed)) [[unlikely]] {
     return Status(StatusCode::invalid_argument, "the database was opened read-only");
   }
   if (log_.failed()) [[unlikely]] {
     const Status failure = log_.failure();
-    return Status(StatusCode::io_error, "writes are refused until the database is opened again: " + failure.to_string(),
+    return Status(StatusCode::io_error,
+                  "writes are refused until the database is opened again: " + failure.to_string(),
                   failure.file(), failure.offset());
   }
   return {};
@@ -50,7 +54,8 @@ Status Engine::refused() const {
 
 uint64_t Engine::deadline_of(const WriteOptions& options) const {
   const uint64_t now = env_.clock().monotonic_ns();
-  const uint64_t wait = options.timeout_ms > UINT64_MAX / kNanosPerMilli ? UINT64_MAX : options.timeout_ms * kNanosPerMilli;
+  const uint64_t wait =
+      options.timeout_ms > UINT64_MAX / kNanosPerMilli ? UINT64_MAX : options.timeout_ms * kNanosPerMilli;
   return wait > UINT64_MAX - now ? UINT64_MAX : now + wait;
 }
 
@@ -120,7 +125,8 @@ void Engine::note_background(const Status& status) {
 void Engine::report(EventKind kind, std::string_view message, uint64_t bytes, uint64_t duration_us,
                     const Status& status) const {
   if (!options_.on_event) return;
-  options_.on_event({.kind = kind, .message = message, .bytes = bytes, .duration_us = duration_us, .status = status});
+  options_.on_event(
+      {.kind = kind, .message = message, .bytes = bytes, .duration_us = duration_us, .status = status});
 }
 
 namespace {

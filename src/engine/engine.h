@@ -1,10 +1,12 @@
-// Engine: one open database. The API's handles share it; it owns log, View, runs, background work and the directory.
+// Engine: one open database. The API's handles share it; it owns log, View, runs, background work and the
+// directory.
 //
-// A put runs through commit.cc, log/log.cc and memtable/point_index.cc; a get through view/lookup.cc. The commit and read
-// protocol with its numbered steps and invariants is in docs/ARCHITECTURE.md, the order of locks in docs/LOCKING.md.
+// A put runs through commit.cc, log/log.cc and memtable/point_index.cc; a get through view/lookup.cc. The
+// commit and read protocol with its numbered steps and invariants is in docs/ARCHITECTURE.md, the order of
+// locks in docs/LOCKING.md.
 //
-// Thread safety: internally synchronised; any threads. close() may run beside other calls: those that come later answer
-// `closed`.
+// Thread safety: internally synchronised; any threads. close() may run beside other calls: those that come
+// later answer `closed`.
 // Ownership: shared by Database, Keyspace, Snapshot and Cursor handles; the last one frees it.
 #pragma once
 
@@ -44,7 +46,8 @@ enum class OpenKind { open_or_create, open, create };
 
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
-  static Result<std::shared_ptr<Engine>> open(Env& env, const std::string& path, const Options& options, OpenKind kind);
+  static Result<std::shared_ptr<Engine>> open(Env& env, const std::string& path, const Options& options,
+                                              OpenKind kind);
   Engine(Env& env, const Options& options);
   ~Engine();
   Engine(const Engine&) = delete;
@@ -60,7 +63,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // Reading (read.cc).
   /// Fills `value` when it is found and not null. On error, `*status` says why.
-  Found get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value, Status* status) const;
+  Found get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value,
+            Status* status) const;
   Status get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
                   const ReadOptions& options) const;
   /// Never null; a cursor that could not be made has a status that says so.
@@ -83,11 +87,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // For cursors and snapshots.
   Status usable() const {
-    if (!closed_.load(std::memory_order_acquire) && in_this_process()) [[likely]] return {};
+    if (!closed_.load(std::memory_order_acquire) && in_this_process()) [[likely]]
+      return {};
     return unusable();
   }
   Status usable(uint32_t keyspace) const {
-    if (Status status = usable(); !status.ok()) [[unlikely]] return status;
+    if (Status status = usable(); !status.ok()) [[unlikely]]
+      return status;
     return keyspace == kDefaultKeyspaceId ? Status() : not_dropped(keyspace);
   }
   uint64_t view_sequence() const { return view_sequence_.load(std::memory_order_acquire); }
@@ -121,7 +127,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     bool published = false;
     uint64_t end_record_lsn = 0;  // of the end record that the attempt wrote, to be published; 0 if none
     uint32_t end_record_length = 0;
-    bool faulted = false;         // the mapped copy was lost
+    bool faulted = false;  // the mapped copy was lost
     Status status;
   };
   Status commit_one(uint32_t keyspace, EntryKind kind, std::string_view key, std::string_view value,
@@ -137,7 +143,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status check_keyspaces(const CommitPlan& plan) const;
 
   // Segments (segments.cc).
-  /// Makes a segment active after the one called `full_number` (0: there is none); ok when somebody else did it.
+  /// Makes a segment active after the one called `full_number` (0: there is none); ok when somebody else did
+  /// it.
   Status switch_segment(uint64_t full_number, uint64_t deadline) EXCLUDES(switch_mutex_);
   /// Of the spare if there is one, else of a segment made for it.
   Result<std::shared_ptr<const MemSource>> make_source(uint64_t capacity) REQUIRES(switch_mutex_);
@@ -151,7 +158,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void prepare_ahead();
   void prepare_spare() EXCLUDES(switch_mutex_);
   Status pass_over_spare() REQUIRES(switch_mutex_);
-  void retire_segment_files(const std::vector<std::shared_ptr<const MemSource>>& sources) EXCLUDES(switch_mutex_);
+  void retire_segment_files(const std::vector<std::shared_ptr<const MemSource>>& sources)
+      EXCLUDES(switch_mutex_);
 
   // Views (engine.cc).
   void install_view(const std::function<void(View&)>& change) EXCLUDES(view_mutex_);
@@ -178,14 +186,15 @@ class Engine : public std::enable_shared_from_this<Engine> {
                        const RunOutput& output) REQUIRES(flush_mutex_);
   Status verify_source(const MemSource& source) const;
   Status merge_all() REQUIRES(flush_mutex_);
-  Status write_runs(std::vector<std::unique_ptr<SourceCursor>> sources, bool oldest, uint64_t lsn_min, uint64_t lsn_max,
-                    RunOutput* output) REQUIRES(flush_mutex_);
+  Status write_runs(std::vector<std::unique_ptr<SourceCursor>> sources, bool oldest, uint64_t lsn_min,
+                    uint64_t lsn_max, RunOutput* output) REQUIRES(flush_mutex_);
   void remove_runs(const std::vector<RunFileInfo>& files);
   void note_background(const Status& status) EXCLUDES(error_mutex_);
   /// A state store that failed for good ends all writing: nothing that is flushed could be named any more.
   void refuse_after_store_failure();
   bool merge_is_due() const;
-  void report(EventKind kind, std::string_view message, uint64_t bytes, uint64_t duration_us, const Status& status) const;
+  void report(EventKind kind, std::string_view message, uint64_t bytes, uint64_t duration_us,
+              const Status& status) const;
 
   // The timer that keeps process-class writes from staying exposed and notes what is durable (segments.cc).
   void start_timer();
@@ -205,7 +214,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Env& env_;
   const std::atomic<uint32_t>& process_word_;
   const Options options_;
-  const bool mapped_;  // runs and log may be mapped
+  const bool mapped_;                       // runs and log may be mapped
   std::atomic<const View*> view_{nullptr};  // partner: EpochGuard
   std::atomic<bool> closed_{false};
   std::atomic<bool> read_only_{false};
@@ -245,8 +254,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   std::atomic<bool> timer_running_{false};
   // Of the one timer task that runs at a time.
-  uint64_t idle_marked_lsn_ = 0;    // an empty record before it states that everything is durable
-  uint64_t exposed_from_lsn_ = 0;   // what was durable when the timer last looked, and since when
+  uint64_t idle_marked_lsn_ = 0;   // an empty record before it states that everything is durable
+  uint64_t exposed_from_lsn_ = 0;  // what was durable when the timer last looked, and since when
   uint64_t exposed_since_ns_ = 0;
 
   Background background_;

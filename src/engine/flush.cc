@@ -1,5 +1,5 @@
-// Flush: sealed memtables become a run. Merge: runs become one. Both write run files, make them durable, name them in the
-// durable state, publish a View, and only then give up what they replace.
+// Flush: sealed memtables become a run. Merge: runs become one. Both write run files, make them durable, name
+// them in the durable state, publish a View, and only then give up what they replace.
 
 #include <algorithm>
 #include <new>
@@ -49,7 +49,8 @@ void Engine::flush_in_background() {
   if (status.ok() && view()->sealed.empty()) return;
   if (log_.failed() || flush_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
   // More was sealed meanwhile; or it failed, and space or memory may return.
-  if (!background_.run_after(Lane::slow, status.ok() ? 0 : kRetryDelayNs, [this] { flush_in_background(); })) {
+  if (!background_.run_after(Lane::slow, status.ok() ? 0 : kRetryDelayNs,
+                             [this] { flush_in_background(); })) {
     flush_scheduled_.store(false, std::memory_order_release);
   }
 }
@@ -154,7 +155,8 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
 // Memory can decay too: what goes into a run is what was committed.
 Status Engine::verify_source(const MemSource& source) const {
   const Segment& segment = *source.segment;
-  const uint64_t end = scan_records(segment, segment.base_lsn(), source.end_lsn, [](uint64_t, const RecordHeader&) {});
+  const uint64_t end =
+      scan_records(segment, segment.base_lsn(), source.end_lsn, [](uint64_t, const RecordHeader&) {});
   if (end == source.end_lsn) return {};
   return Status(StatusCode::corruption, "a record in memory does not verify", segment.file_name(),
                 kSegmentHeaderBytes + (end - segment.base_lsn()));
@@ -166,7 +168,7 @@ Status Engine::write_runs(std::vector<std::unique_ptr<SourceCursor>> sources, bo
   const std::vector<uint32_t> dropped = catalogue_.dropped_ids();
   VersionMerger merger(std::move(sources));
   std::unique_ptr<RunWriter> writer;
-  std::vector<uint64_t> begun;  // ids of files, finished or not
+  std::vector<uint64_t> begun;    // ids of files, finished or not
   const bool closing = closing_;  // the analysis does not know which locks a lambda has
   const auto finish = [&]() -> Status {
     Result<RunFileInfo> info = writer->finish(lsn_min, lsn_max);
@@ -237,7 +239,8 @@ Status Engine::merge_all() {
     }
   }
   RunOutput output;
-  if (Status status = write_runs(std::move(cursors), true, lsn_min, lsn_max, &output); !status.ok()) return status;
+  if (Status status = write_runs(std::move(cursors), true, lsn_min, lsn_max, &output); !status.ok())
+    return status;
   SortedRunInfo info = run_info(output.files);
   std::shared_ptr<const SortedRun> run;
   if (!info.pieces.empty()) {
@@ -269,7 +272,8 @@ Status Engine::merge_all() {
 
 uint64_t Engine::seal_active() {
   MutexLock lock(switch_mutex_);
-  if (const std::shared_ptr<const View> now = view(); now->active != nullptr && now->active->segment->used() != 0) {
+  if (const std::shared_ptr<const View> now = view();
+      now->active != nullptr && now->active->segment->used() != 0) {
     end_active();
     install_view([](View& next) {
       next.sealed.insert(next.sealed.begin(), next.active);

@@ -23,7 +23,8 @@ Status no_database(const std::string& path) {
 
 }  // namespace
 
-Result<std::shared_ptr<Engine>> Engine::open(Env& env, const std::string& path, const Options& options, OpenKind kind) {
+Result<std::shared_ptr<Engine>> Engine::open(Env& env, const std::string& path, const Options& options,
+                                             OpenKind kind) {
   if (Status status = check_options(options); !status.ok()) return status;
   if (options.read_only && kind == OpenKind::create) {
     return Status(StatusCode::invalid_argument, "a database cannot be created read-only");
@@ -42,7 +43,8 @@ Status Engine::start(const std::string& path, OpenKind kind) {
   read_only_ = options_.read_only;
   const bool may_create = !options_.read_only && kind != OpenKind::open;
   Result<std::unique_ptr<Directory>> directory = env_.files().open_directory(path, may_create);
-  if (!directory) return directory.status().is(StatusCode::not_found) ? no_database(path) : directory.status();
+  if (!directory)
+    return directory.status().is(StatusCode::not_found) ? no_database(path) : directory.status();
   directory_ = *std::move(directory);
   page_cache_id_ = page_cache_id(env_, *directory_);
   // Nothing is written into a directory that holds no database and is not to become one.
@@ -105,11 +107,13 @@ Status Engine::load_database() {
     view.runs = std::move(runs);
   });
   if (Status status = load_catalogue(); !status.ok()) return status;
-  if (!options_.read_only && (view()->sealed.size() >= kSegmentsKeptAtClose || merge_is_due())) schedule_flush();
+  if (!options_.read_only && (view()->sealed.size() >= kSegmentsKeptAtClose || merge_is_due()))
+    schedule_flush();
   return {};
 }
 
-// Writes what recovery found into the durable state before anything is removed, and removes what it does not name.
+// Writes what recovery found into the durable state before anything is removed, and removes what it does not
+// name.
 Status Engine::settle_files(const RecoveredLog& log) {
   Result<std::vector<FileInfo>> files = directory_->list();
   if (!files) return files.status();
@@ -134,7 +138,8 @@ Status Engine::settle_files(const RecoveredLog& log) {
   });
   if (!status.ok()) return status;
   for (const std::string& name : leftovers) {
-    if (Status removed = directory_->remove(name); !removed.ok() && !removed.is(StatusCode::not_found)) return removed;
+    if (Status removed = directory_->remove(name); !removed.ok() && !removed.is(StatusCode::not_found))
+      return removed;
   }
   return leftovers.empty() ? Status() : directory_->sync();
 }
@@ -147,13 +152,15 @@ Status Engine::note_unknown_files() {
   for (const FileInfo& file : *files) {
     uint64_t number = 0;
     if (parse_segment_file_name(file.name, &number) || known_file(state, file.name)) continue;
-    if (std::find(leftovers.begin(), leftovers.end(), file.name) == leftovers.end()) unknown_files_.push_back(file.name);
+    if (std::find(leftovers.begin(), leftovers.end(), file.name) == leftovers.end())
+      unknown_files_.push_back(file.name);
   }
   return {};
 }
 
 bool Engine::known_file(const DurableState& state, const std::string& name) const {
-  if (name == kLockFileName || name == kSuperFileName || name == manifest_file_name(store_->manifest_id())) return true;
+  if (name == kLockFileName || name == kSuperFileName || name == manifest_file_name(store_->manifest_id()))
+    return true;
   for (const SortedRunInfo& run : state.runs) {
     for (const RunPiece& piece : run.pieces) {
       if (name == run_file_name(piece.file.id)) return true;
@@ -181,18 +188,20 @@ Status Engine::load_catalogue() {
 }
 
 Status Engine::close() {
-  if (closed_.exchange(true, std::memory_order_seq_cst)) return Status(StatusCode::closed, "the database is closed");
+  if (closed_.exchange(true, std::memory_order_seq_cst))
+    return Status(StatusCode::closed, "the database is closed");
   if (!in_this_process()) return {};  // a forked child has no share in the files
   {
     // Whoever makes a segment or waits for memory ends before, or finds the database closed.
     MutexLock lock(switch_mutex_);
     memory_freed_.notify_all();
   }
-  epoch_synchronize();                // whoever did not see it has reserved, filled and completed
+  epoch_synchronize();  // whoever did not see it has reserved, filled and completed
   background_.stop();
-  log_.publish_complete();            // its writer may not have come to it yet
+  log_.publish_complete();  // its writer may not have come to it yet
   Status status;
-  if (store_ != nullptr && !options_.read_only && view_.load(std::memory_order_acquire) != nullptr) status = finish();
+  if (store_ != nullptr && !options_.read_only && view_.load(std::memory_order_acquire) != nullptr)
+    status = finish();
   release_view();
   lock_ = nullptr;
   return status;
@@ -215,7 +224,8 @@ void Engine::release_view() {
   (void)epoch_reclaim();
 }
 
-// Nobody writes any more. Everything becomes durable, a long log becomes a run, what is kept of it is cut at its end.
+// Nobody writes any more. Everything becomes durable, a long log becomes a run, what is kept of it is cut at
+// its end.
 Status Engine::finish() {
   if (log_.failed()) return log_.failure();
   const std::shared_ptr<const View> last = view();
@@ -239,7 +249,8 @@ Status Engine::keep_log_for_next_open() {
   const uint64_t end = log_.published();
   for (auto source = last->sealed.rbegin(); source != last->sealed.rend(); ++source) {
     const Segment& segment = *(*source)->segment;
-    kept.push_back({.number = segment.number(), .base_lsn = segment.base_lsn(), .end_lsn = (*source)->end_lsn});
+    kept.push_back(
+        {.number = segment.number(), .base_lsn = segment.base_lsn(), .end_lsn = (*source)->end_lsn});
   }
   if (last->active != nullptr) {
     Segment& segment = *last->active->segment;

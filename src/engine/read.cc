@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 
+#include <lightning/keyspace.h>
+#include <lightning/snapshot.h>
 #include "base/check.h"
 #include "engine/cursor_state.h"
 #include "engine/engine.h"
 #include "engine/snapshot_state.h"
 #include "format/internal_key.h"
-#include <lightning/keyspace.h>
-#include <lightning/snapshot.h>
 
 namespace lightning {
 
@@ -72,12 +72,13 @@ Found Engine::get(uint32_t keyspace, std::string_view key, const ReadOptions& op
     return find(*held, internal.view(), hash, options, value, status);
   }
   EpochGuard epoch;
-  if (*status = usable(keyspace); !status->ok()) [[unlikely]] return Found::error;
+  if (*status = usable(keyspace); !status->ok()) [[unlikely]]
+    return Found::error;
   return find(*view_.load(std::memory_order_acquire), internal.view(), hash, options, value, status);
 }
 
-Found Engine::find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options, Value* value,
-                   Status* status) const {
+Found Engine::find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
+                   Value* value, Status* status) const {
   ReadPoint point = ReadPoint::latest(log_);
   if (options.snapshot != nullptr || options.level != ReadLevel::latest) [[unlikely]] {
     point = ReadPoint::at(read_lsn(view, options));
@@ -87,7 +88,8 @@ Found Engine::find(const View& view, std::string_view key, uint64_t hash, const 
   if (found == Found::error) [[unlikely]] {
     *status = std::move(hit.status);
   } else if (found == Found::found && value != nullptr) {
-    if (*status = take_value(hit, value); !status->ok()) [[unlikely]] return Found::error;
+    if (*status = take_value(hit, value); !status->ok()) [[unlikely]]
+      return Found::error;
   }
   return found;
 }
@@ -155,7 +157,8 @@ Result<std::shared_ptr<const SnapshotState>> Engine::snapshot() {
   return std::shared_ptr<const SnapshotState>(std::make_shared<SnapshotState>(shared_from_this(), lsn));
 }
 
-Result<uint64_t> Engine::approximate_size(uint32_t keyspace, std::string_view from, std::string_view to) const {
+Result<uint64_t> Engine::approximate_size(uint32_t keyspace, std::string_view from,
+                                          std::string_view to) const {
   const InternalKey first(keyspace, from);
   const InternalKey last(keyspace, to);
   if (!first.ok() || !last.ok()) return Status(StatusCode::out_of_memory, "the keys of a size");

@@ -37,13 +37,15 @@ Status LogRecovery::load() {
     }
     const SegmentIdentity& identity = (*segment)->identity();
     if (identity.database_id != state_.database_id) {
-      return Status(StatusCode::corruption, "a log segment of another database", segment_file_name(info.number), 48);
+      return Status(StatusCode::corruption, "a log segment of another database",
+                    segment_file_name(info.number), 48);
     }
     if (identity.base_lsn != info.base_lsn) {
-      return Status(StatusCode::corruption, "a log segment of another place in the log", segment_file_name(info.number),
-                    24);
+      return Status(StatusCode::corruption, "a log segment of another place in the log",
+                    segment_file_name(info.number), 24);
     }
-    segments_.push_back({.segment = *std::move(segment), .info = info, .end = 0, .open = info.end_lsn == kOpenEnd});
+    segments_.push_back(
+        {.segment = *std::move(segment), .info = info, .end = 0, .open = info.end_lsn == kOpenEnd});
   }
   return {};
 }
@@ -64,8 +66,10 @@ Status LogRecovery::walk(RecoveredLog* log) {
     }
     if (Status status = refuse_if_promised(i, walked.end); !status.ok()) return status;
     log->cut = true;
-    // Later segments were never promised, whatever verifies in them. Those with a recorded end would have been.
-    for (size_t later = i + 1; later < segments_.size(); ++later) segments_[later].end = segments_[later].segment->base_lsn();
+    // Later segments were never promised, whatever verifies in them. Those with a recorded end would have
+    // been.
+    for (size_t later = i + 1; later < segments_.size(); ++later)
+      segments_[later].end = segments_[later].segment->base_lsn();
     return {};
   }
   return {};
@@ -83,11 +87,13 @@ Status LogRecovery::refuse_if_promised(size_t index, uint64_t cut) const {
   if (durable <= cut && published <= cut) return {};
   const Segment& segment = *segments_[index].segment;
   return Status(StatusCode::corruption,
-                durable > cut ? "a durable record of the log does not verify" : "a published record of the log does not verify",
+                durable > cut ? "a durable record of the log does not verify"
+                              : "a published record of the log does not verify",
                 segment.file_name(), kSegmentHeaderBytes + (cut - segment.base_lsn()));
 }
 
-// What is accepted may be in the page cache only, after a sync that failed: it is dirtied again, not only synced.
+// What is accepted may be in the page cache only, after a sync that failed: it is dirtied again, not only
+// synced.
 Status LogRecovery::mend(const Walked& walked) const {
   Segment& segment = *walked.segment;
   const uint64_t durable = std::max(state_.durable_lsn, segment.base_lsn());
@@ -109,7 +115,8 @@ Status LogRecovery::index(const Walked& walked, RecoveredLog* log) const {
       const uint64_t hash = hash_key(entry.key);
       if (status.ok()) status = points.lock(points.bucket_number(hash), 1);
       if (!status.ok()) return;
-      // The stored chain is the same again unless another build wrote it: it depends on the number of buckets.
+      // The stored chain is the same again unless another build wrote it: it depends on the number of
+      // buckets.
       const uint32_t head = points.head(hash);
       changed |= log_entry_chain(record + offset) != head;
       store<uint32_t>(record + offset - kEntryChainBytes, head);

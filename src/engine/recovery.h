@@ -1,11 +1,14 @@
-// Recovery: takes from the log's segments the longest prefix of records that verify, and makes the cut durable.
+// Recovery: takes from the log's segments the longest prefix of records that verify, and makes the cut
+// durable.
 //
 // Steps, correct when cut at any of them:
-//   1. load every segment that the durable state lists; one that is missing or not itself is corruption, by name;
-//   2. walk the records in LSN order. A segment with a recorded end must verify up to exactly there. The first bad record
-//      of one without, at X, is a torn tail: everything from X on, in later segments too, was never promised, unless
-//      something proves that it was: an intact header beyond X or the durable state says that more than X was durable, or,
-//      with the same page cache, a segment's mirror says that more was published. Then it is corruption at X;
+//   1. load every segment that the durable state lists; one that is missing or not itself is corruption, by
+//      name;
+//   2. walk the records in LSN order. A segment with a recorded end must verify up to exactly there. The
+//      first bad record of one without, at X, is a torn tail: everything from X on, in later segments too,
+//      was never promised, unless something proves that it was: an intact header beyond X or the durable
+//      state says that more than X was durable, or, with the same page cache, a segment's mirror says that
+//      more was published. Then it is corruption at X;
 //   3. write the accepted bytes that nothing proves durable again, zero the rest of the cut segment, sync;
 //   4. record the ends, and a new incarnation where something was cut, in the durable state;
 //   5. remove the segments behind the cut, and those that are obsolete;
@@ -27,8 +30,8 @@
 
 namespace lightning {
 
-/// Identifies the page cache behind a directory: equal as long as what a killed process wrote is there, synced or not. 0
-/// where the system cannot tell.
+/// Identifies the page cache behind a directory: equal as long as what a killed process wrote is there,
+/// synced or not. 0 where the system cannot tell.
 inline uint64_t page_cache_id(Env& env, Directory& directory) {
   const uint64_t mount = directory.mount_id();
   return mount == 0 ? 0 : mix_seed(env.boot_id(), mount);
@@ -39,9 +42,9 @@ struct RecoveredLog {
   uint64_t end_lsn = 0;                                  // of the accepted log
   uint64_t durable_lsn = 0;                              // what the accepted records state
   uint64_t records = 0;
-  bool state_changed = false;                            // the durable state must record the ends below
-  bool cut = false;                                      // bytes that looked like records were dropped
-  std::vector<LogSegmentInfo> segments;                  // what log_segments becomes
+  bool state_changed = false;            // the durable state must record the ends below
+  bool cut = false;                      // bytes that looked like records were dropped
+  std::vector<LogSegmentInfo> segments;  // what log_segments becomes
 };
 
 class LogRecovery {

@@ -1,5 +1,5 @@
-// Segments of the log as the engine sees them: switching to the next one, preparing it ahead, giving old ones up, and the
-// timer that bounds what a power cut can take.
+// Segments of the log as the engine sees them: switching to the next one, preparing it ahead, giving old ones
+// up, and the timer that bounds what a power cut can take.
 
 #include <algorithm>
 #include <new>
@@ -57,7 +57,8 @@ Status Engine::wait_for_memory(uint64_t wanted, uint64_t deadline) {
   Status status;
   for (;;) {
     const std::shared_ptr<const View> view = this->view();
-    const bool fits = memory_bytes(*view) + wanted <= options_.memory_limit && view->sealed.size() < kSealedMax;
+    const bool fits =
+        memory_bytes(*view) + wanted <= options_.memory_limit && view->sealed.size() < kSealedMax;
     // With nothing to wait for the write goes on: one active memtable is always allowed.
     if (fits || (view->sealed.empty() && view->active == nullptr)) break;
     if (view->sealed.empty() && view->active->segment->full()) break;
@@ -70,7 +71,8 @@ Status Engine::wait_for_memory(uint64_t wanted, uint64_t deadline) {
     if (status = refused(); !status.ok()) break;
     if (now >= deadline) {
       const Status cause = background_error();
-      status = cause.is(StatusCode::no_space) ? cause : Status(StatusCode::busy, "no memory before the deadline");
+      status =
+          cause.is(StatusCode::no_space) ? cause : Status(StatusCode::busy, "no memory before the deadline");
       break;
     }
     schedule_flush();
@@ -97,11 +99,13 @@ Result<std::shared_ptr<Segment>> Engine::make_segment(uint64_t capacity) {
   std::unique_ptr<File> recycled;
   if (recycled_ != nullptr && recycled_capacity_ == capacity) {
     const std::string from = segment_file_name(recycled_number_);
-    if (Status status = directory_->rename(from, segment_file_name(identity.number)); !status.ok()) return status;
+    if (Status status = directory_->rename(from, segment_file_name(identity.number)); !status.ok())
+      return status;
     recycled = std::move(recycled_);
   }
-  Result<std::shared_ptr<Segment>> segment = Segment::create(
-      *directory_, identity, mapped_ ? SegmentFileKind::mapped : SegmentFileKind::written, std::move(recycled));
+  Result<std::shared_ptr<Segment>> segment =
+      Segment::create(*directory_, identity, mapped_ ? SegmentFileKind::mapped : SegmentFileKind::written,
+                      std::move(recycled));
   const auto give_up = [&](const Status& status) {
     (void)directory_->remove(segment_file_name(identity.number));
     return status;
@@ -177,7 +181,8 @@ void Engine::end_active() {
   if (now->active == nullptr) return;
   const MemSource& active = *now->active;
   Outcome outcome;
-  if (active.segment->reserve(active.segment->record_bytes_max() + 1, &outcome.lsn) == Segment::Reserved::crossed) {
+  if (active.segment->reserve(active.segment->record_bytes_max() + 1, &outcome.lsn) ==
+      Segment::Reserved::crossed) {
     close_segment(active, outcome.lsn, &outcome);
   }
   // Whoever else crossed the end, or still fills a record, waits for nothing that is held here.
@@ -196,7 +201,8 @@ Status Engine::activate_or_keep(std::shared_ptr<const MemSource> source) {
   }
 }
 
-// Called by the writer that met the trigger: keeps a window of the mapping present, and the next segment ready.
+// Called by the writer that met the trigger: keeps a window of the mapping present, and the next segment
+// ready.
 void Engine::prepare_ahead() {
   const auto prepare = [this] {
     const std::shared_ptr<const View> now = view();
@@ -229,7 +235,8 @@ void Engine::retire_segment_files(const std::vector<std::shared_ptr<const MemSou
     Segment& segment = *source->segment;
     segment.drop_mapping();
     const bool keep = recycled_ == nullptr && segment.capacity() == capacity_of(options_.write_buffer_size) &&
-                      segment.kind() == SegmentFileKind::mapped && segment.file().recyclable() && refused().ok();
+                      segment.kind() == SegmentFileKind::mapped && segment.file().recyclable() &&
+                      refused().ok();
     if (keep) {
       recycled_ = segment.take_file();
       recycled_number_ = segment.number();
@@ -282,8 +289,8 @@ bool Engine::timer_step() {
   return true;
 }
 
-// States in the log itself, and once, that everything before is durable: narrows what damage could be taken for a torn
-// tail after a power cut.
+// States in the log itself, and once, that everything before is durable: narrows what damage could be taken
+// for a torn tail after a power cut.
 void Engine::append_empty_record() {
   uint64_t lsn = 0;
   uint32_t length = kRecordBytesMin;

@@ -1,7 +1,8 @@
-// Snapshots: the registered read LSNs of a database. What a registered reader sees is kept by flush and merge (I6).
+// Snapshots: the registered read LSNs of a database. What a registered reader sees is kept by flush and merge
+// (I6).
 //
-// A reader takes its LSN under the registry's lock, so that a flush which reads the list under the same lock either finds
-// it or has all its inputs below it.
+// A reader takes its LSN under the registry's lock, so that a flush which reads the list under the same lock
+// either finds it or has all its inputs below it.
 // Thread safety: internally synchronised.
 #pragma once
 

@@ -1,7 +1,8 @@
-// Internal key: a prefix-free keyspace id, then the user's key. One log, one memtable and one tree serve every keyspace.
+// Internal key: a prefix-free keyspace id, then the user's key. One log, one memtable and one tree serve
+// every keyspace.
 //
-// Format: id < 240 is one byte; a larger id is the byte 0xfb and four bytes big-endian. No encoded id is a prefix of
-// another, so keyspaces never mix, and all keys of one keyspace stand together in bytewise order.
+// Format: id < 240 is one byte; a larger id is the byte 0xfb and four bytes big-endian. No encoded id is a
+// prefix of another, so keyspaces never mix, and all keys of one keyspace stand together in bytewise order.
 // Thread safety: values.
 #pragma once
 
@@ -15,14 +16,16 @@
 namespace lightning {
 
 inline constexpr uint32_t kDefaultKeyspaceId = 0;
-inline constexpr uint32_t kCatalogueKeyspaceId = 1;   // name -> id, see engine/catalogue.h
+inline constexpr uint32_t kCatalogueKeyspaceId = 1;  // name -> id, see engine/catalogue.h
 inline constexpr uint32_t kFirstUserKeyspaceId = 2;
 inline constexpr uint32_t kOneByteKeyspaceIdMax = 239;
 inline constexpr unsigned char kLongKeyspaceIdTag = 0xfb;
 inline constexpr size_t kKeyspaceIdBytesMax = 5;
 inline constexpr size_t kInternalKeyBytesMax = 65'535 + kKeyspaceIdBytesMax;
 
-inline size_t keyspace_prefix_size(uint32_t id) { return id <= kOneByteKeyspaceIdMax ? 1 : kKeyspaceIdBytesMax; }
+inline size_t keyspace_prefix_size(uint32_t id) {
+  return id <= kOneByteKeyspaceIdMax ? 1 : kKeyspaceIdBytesMax;
+}
 
 inline char* put_keyspace_prefix(char* to, uint32_t id) {
   if (id <= kOneByteKeyspaceIdMax) {

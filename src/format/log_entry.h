@@ -1,13 +1,14 @@
 // Log entry: one put or removal inside a commit record, in segment memory and in the segment's file alike.
 //
-// Format, at an 8-byte aligned position p of the segment's data (offset8 = p / 8, the entry's name in every index):
+// Format, at an 8-byte aligned position p of the segment's data (offset8 = p / 8, the entry's name in every
+// index):
 //   p - 4   u32     offset8 of the head of the entry's chain before this entry came; kNoEntry = none
 //   p       u8      kind (EntryKind); the high bits are flags, 0 so far
 //   p + 1   varint  size of the internal key, 32 bits
 //           varint  size of the value, 32 bits (0 for a removal)
 //           bytes   internal key, value
-// A chain joins the entries of one bucket and tag of the point index, newest first, so mostly the versions of one key;
-// readers compare keys on the way. The entry's LSN is the segment's base LSN + p.
+// A chain joins the entries of one bucket and tag of the point index, newest first, so mostly the versions of
+// one key; readers compare keys on the way. The entry's LSN is the segment's base LSN + p.
 // Thread safety: an entry is immutable once an index names it.
 #pragma once
 

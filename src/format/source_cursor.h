@@ -1,9 +1,10 @@
-// SourceCursor: an ordered walk over one source (a memtable, a run) as of one read LSN; the merge cursor combines them.
+// SourceCursor: an ordered walk over one source (a memtable, a run) as of one read LSN; the merge cursor
+// combines them.
 //
-// It shows each key of the source once, with the newest version below the read LSN; keys without such a version are
-// skipped, removals are shown (kind()). Keys are internal keys.
-// Invariants: key() and value() stay valid until the next move. When valid() is false, status() says whether an end was
-// reached (ok) or an error met.
+// It shows each key of the source once, with the newest version below the read LSN; keys without such a
+// version are skipped, removals are shown (kind()). Keys are internal keys.
+// Invariants: key() and value() stay valid until the next move. When valid() is false, status() says whether
+// an end was reached (ok) or an error met.
 // Thread safety: one thread at a time. The source is kept alive by whoever made the cursor.
 #pragma once
 
@@ -29,7 +30,8 @@ class SourceCursor {
   /// Only while valid(). Either may follow the other.
   virtual void next() = 0;
   virtual void prev() = 0;
-  /// Appends every version of the present key, newest first, whatever the read LSN. Views stay valid until the next move.
+  /// Appends every version of the present key, newest first, whatever the read LSN. Views stay valid until
+  /// the next move.
   virtual void collect_versions(std::vector<Version>* versions) = 0;
 
   bool valid() const { return valid_; }

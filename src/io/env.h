@@ -1,15 +1,16 @@
 // Env: everything that the core asks of the outside world: files, background threads, time, memory pages.
 //
-// The core calls no clock, thread or file function itself. posix_env() is the real world; testing/ has a simulated one
-// that runs threads one at a time, loses what was not synced and fails any call on request. What bypasses Env cannot be
-// tested.
+// The core calls no clock, thread or file function itself. posix_env() is the real world; testing/ has a
+// simulated one that runs threads one at a time, loses what was not synced and fails any call on request.
+// What bypasses Env cannot be tested.
 //
 // Invariants
 //  N1  Every failure is a Status; a short transfer is continued inside, never reported as success.
 //  N2  A name is durable only after Directory::sync() of its directory, bytes only after File::sync().
-//  N3  After File::sync() failed nothing may be assumed of bytes written since the last success: the caller gives up the
-//      file for writing (the kernel may report success next time although the bytes are lost).
-// Thread safety: FileSystem, Executor, Clock, Directory: any threads. File: any threads (positioned calls). MappedRegion:
+//  N3  After File::sync() failed nothing may be assumed of bytes written since the last success: the caller
+//      gives up the file for writing (the kernel may report success next time although the bytes are lost).
+// Thread safety: FileSystem, Executor, Clock, Directory: any threads. File: any threads (positioned calls).
+// MappedRegion:
 // its bytes are the caller's to synchronise.
 // Ownership: objects are owned by whoever received them; a File or MappedRegion may outlive its Directory.
 #pragma once
@@ -26,8 +27,9 @@
 
 namespace lightning {
 
-/// A shared, writable or read-only mapping of a file. Guarded: a fault inside it (bad sector, lost file system, no
-/// space) is answered by a private page of zeros or of the bytes that were there, and noted in faulted().
+/// A shared, writable or read-only mapping of a file. Guarded: a fault inside it (bad sector, lost file
+/// system, no space) is answered by a private page of zeros or of the bytes that were there, and noted in
+/// faulted().
 class MappedRegion {
  public:
   virtual ~MappedRegion() = default;
@@ -61,7 +63,8 @@ class File {
   virtual Status write(uint64_t offset, std::string_view bytes) = 0;
   /// fdatasync: bytes, and the size when it changed.
   virtual Status sync() = 0;
-  /// Reserves [0, size) on disk and makes the file that long; `not_supported` where the file system only pretends.
+  /// Reserves [0, size) on disk and makes the file that long; `not_supported` where the file system only
+  /// pretends.
   virtual Status allocate(uint64_t size) = 0;
   virtual Status truncate(uint64_t size) = 0;
   virtual Result<uint64_t> size() = 0;
@@ -94,7 +97,8 @@ class DirectoryLock {
 
 enum class LockMode { shared, exclusive };
 
-/// A directory held open: names below are single components, relative to the directory itself wherever it moves.
+/// A directory held open: names below are single components, relative to the directory itself wherever it
+/// moves.
 class Directory {
  public:
   virtual ~Directory() = default;
@@ -110,8 +114,8 @@ class Directory {
   /// `busy` with the holder's process id when another opener, in this process or another, holds it.
   virtual Result<std::unique_ptr<DirectoryLock>> lock(const std::string& name, LockMode mode) = 0;
   virtual Result<uint64_t> free_bytes() = 0;
-  /// Identifies this mounting of the file system, until the machine boots; 0 where the system cannot tell. A file system
-  /// that was lost and mounted again has forgotten what was not synced, in the same boot.
+  /// Identifies this mounting of the file system, until the machine boots; 0 where the system cannot tell. A
+  /// file system that was lost and mounted again has forgotten what was not synced, in the same boot.
   virtual uint64_t mount_id() { return 0; }
   virtual const std::string& path() const = 0;
 };
@@ -120,20 +124,22 @@ class FileSystem {
  public:
   virtual ~FileSystem() = default;
 
-  /// Opens a directory; with `create` makes it (mode 0700) and its missing parents, synced into their parents.
+  /// Opens a directory; with `create` makes it (mode 0700) and its missing parents, synced into their
+  /// parents.
   virtual Result<std::unique_ptr<Directory>> open_directory(const std::string& path, bool create) = 0;
 };
 
-/// Quick tasks (microseconds to a few milliseconds: populating, sorting 4,096 records, marks) never wait behind slow ones
-/// (flush, merge).
+/// Quick tasks (microseconds to a few milliseconds: populating, sorting 4,096 records, marks) never wait
+/// behind slow ones (flush, merge).
 enum class Lane { quick, slow };
 
 class Executor {
  public:
   virtual ~Executor() = default;
 
-  /// Runs `task` once on a background thread, not before `delay_ns` have passed. Tasks cannot be taken back: their owner
-  /// counts them and waits. May fail only with out_of_memory or no thread to be had; the task is then not run.
+  /// Runs `task` once on a background thread, not before `delay_ns` have passed. Tasks cannot be taken back:
+  /// their owner counts them and waits. May fail only with out_of_memory or no thread to be had; the task is
+  /// then not run.
   virtual Status schedule(Lane lane, uint64_t delay_ns, std::function<void()> task) = 0;
 };
 
@@ -146,7 +152,8 @@ class Clock {
   virtual int64_t unix_micros() = 0;
 };
 
-/// Page-aligned anonymous memory, zero-filled, in huge pages where they can be had. Not inherited by a forked child.
+/// Page-aligned anonymous memory, zero-filled, in huge pages where they can be had. Not inherited by a forked
+/// child.
 class PageMemory {
  public:
   /// `out_of_memory` when the system refuses.
@@ -184,8 +191,8 @@ class Env {
   virtual Clock& clock() = 0;
   /// Unpredictable; for salts and identities.
   virtual uint64_t random() = 0;
-  /// Identifies this boot of the machine: equal as long as a killed process' page cache lives, unless the file system was
-  /// mounted again (Directory::mount_id()).
+  /// Identifies this boot of the machine: equal as long as a killed process' page cache lives, unless the
+  /// file system was mounted again (Directory::mount_id()).
   virtual uint64_t boot_id() = 0;
   /// A word that is 1 in this process and 0 in a forked child (MADV_WIPEONFORK).
   virtual const std::atomic<uint32_t>& process_word() = 0;

@@ -38,8 +38,8 @@ class PosixClock final : public Clock {
 
 class PosixEnv final : public Env {
  public:
-  // Before a thread of ours runs: registering for heavy barriers takes a process of one thread no time, a process of
-  // several 10 ms and more (the kernel then waits for every processor).
+  // Before a thread of ours runs: registering for heavy barriers takes a process of one thread no time, a
+  // process of several 10 ms and more (the kernel then waits for every processor).
   PosixEnv() { (void)heavy_barrier_available(); }
 
   FileSystem& files() override { return files_; }

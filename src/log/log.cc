@@ -21,7 +21,8 @@ void Log::start_at(uint64_t lsn, uint64_t durable) {
 }
 
 void Log::append_segment(std::shared_ptr<Segment> segment) {
-  if (segment->kind() == SegmentFileKind::written) has_written_segments_.store(true, std::memory_order_release);
+  if (segment->kind() == SegmentFileKind::written)
+    has_written_segments_.store(true, std::memory_order_release);
   MutexLock lock(mutex_);
   if (!segments_.empty() && segments_.back() == segment) return;  // a repeated try
   LIGHTNING_INVARIANT("I2", segments_.empty() || segments_.back()->end_lsn() <= segment->base_lsn());
@@ -86,7 +87,8 @@ void Log::publish_complete() {
 
 bool Log::complete_at(uint64_t lsn, uint64_t* end) {
   const std::shared_ptr<Segment> segment = segment_of(lsn);
-  if (segment == nullptr || !marked(segment->at(lsn), lsn, segment->salt(), std::memory_order_seq_cst)) return false;
+  if (segment == nullptr || !marked(segment->at(lsn), lsn, segment->salt(), std::memory_order_seq_cst))
+    return false;
   *end = lsn + record_length_of(segment->at(lsn));
   return true;
 }

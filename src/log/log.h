@@ -1,18 +1,21 @@
 // Log: positions of the whole log (published, written, durable), publication in order, and the shared flush.
 //
-// The log is a chain of segments. A writer reserves a range in the active one, fills it, completes it, and publishes;
-// readers see what lies below `published`.
+// The log is a chain of segments. A writer reserves a range in the active one, fills it, completes it, and
+// publishes; readers see what lies below `published`.
 //
 // Invariants
 //  I2  `published` never stands inside a record and never moves back.
 //  I4  durable <= written <= published <= tail.
-//  G1  A failed flush is final: it is never retried and never followed by success; writes are refused from then on.
-// Publication (measured against a plain frontier and against strict turns, see docs/adr): a writer whose record is next
-// moves `published` by compare-and-swap itself; only when somebody sleeps does it walk on over further complete records
-// and wake. Who is not next watches for about a microsecond, then counts itself as asleep, walks once, and sleeps while
-// the record at `published` is not complete. The exchange on `published` and the count of sleepers form a Dekker pair: the
-// owner of the next record either sees the sleeper or is seen by it.
-// Thread safety: internally synchronised. No call is made inside an epoch but publish_own_turn() and the loads.
+//  G1  A failed flush is final: it is never retried and never followed by success; writes are refused from
+//      then on.
+// Publication (measured against a plain frontier and against strict turns, see docs/adr): a writer whose
+// record is next moves `published` by compare-and-swap itself; only when somebody sleeps does it walk on over
+// further complete records and wake. Who is not next watches for about a microsecond, then counts itself as
+// asleep, walks once, and sleeps while the record at `published` is not complete. The exchange on `published`
+// and the count of sleepers form a Dekker pair: the owner of the next record either sees the sleeper or is
+// seen by it.
+// Thread safety: internally synchronised. No call is made inside an epoch but publish_own_turn() and the
+// loads.
 #pragma once
 
 #include <lightning/status.h>
@@ -42,7 +45,8 @@ class Log {
   uint64_t published() const { return published_.load(std::memory_order_acquire); }
   uint64_t durable() const { return durable_.load(std::memory_order_acquire); }
 
-  /// After complete(): publishes if the record is next; never waits. False: call publish() outside of any epoch.
+  /// After complete(): publishes if the record is next; never waits. False: call publish() outside of any
+  /// epoch.
   bool publish_if_next(uint64_t lsn, uint32_t length) {
     return sleepers_.load(std::memory_order_relaxed) == 0 && publish_own_turn(lsn, lsn + length) &&
            sleepers_.load(std::memory_order_seq_cst) == 0;

@@ -18,8 +18,13 @@ constexpr uint64_t kCapacity = 1 << 20;
 constexpr uint64_t kBase = 4096;
 
 SegmentIdentity identity(uint64_t number, uint64_t base_lsn) {
-  return {.number = number, .base_lsn = base_lsn, .capacity = kCapacity, .salt = 0x5a17 + number, .database_id = 7,
-          .incarnation = 9, .page_cache_id = 11};
+  return {.number = number,
+          .base_lsn = base_lsn,
+          .capacity = kCapacity,
+          .salt = 0x5a17 + number,
+          .database_id = 7,
+          .incarnation = 9,
+          .page_cache_id = 11};
 }
 
 class LogTest : public testing::TestWithParam<SegmentFileKind> {
@@ -41,7 +46,8 @@ void write_record(Segment& segment, uint64_t lsn, uint32_t length, uint64_t valu
   char* const record = segment.at(lsn);
   put_record_header(record, RecordKind::commit, length, lsn, durable, segment.salt());
   std::memset(record + kRecordHeaderBytes, 0, length - kRecordHeaderBytes);
-  put_log_entry(record + kFirstEntryOffset, EntryKind::put, "key", {reinterpret_cast<const char*>(&value), 8});
+  put_log_entry(record + kFirstEntryOffset, EntryKind::put, "key",
+                {reinterpret_cast<const char*>(&value), 8});
   seal_record_body(record, length, lsn, segment.salt());
   segment.complete(lsn, length);
 }
@@ -71,8 +77,9 @@ TEST_P(LogTest, WhatIsDurableIsReadBack) {
   auto loaded = Segment::open(*directory_, 1, false);
   ASSERT_TRUE(loaded.ok()) << loaded.status().to_string();
   uint64_t records = 0;
-  EXPECT_EQ(scan_records(**loaded, kBase, (*loaded)->end_lsn(), [&](uint64_t, const RecordHeader&) { ++records; }),
-            log.published());
+  EXPECT_EQ(
+      scan_records(**loaded, kBase, (*loaded)->end_lsn(), [&](uint64_t, const RecordHeader&) { ++records; }),
+      log.published());
   EXPECT_EQ(records, 100u);
   EXPECT_GE(durable_stated_from(**loaded, kBase), kBase + 90 * length);
   EXPECT_EQ(durable_stated_from(**loaded, log.published()), 0u);
@@ -93,7 +100,8 @@ TEST_P(LogTest, ExactlyOneReservationCrossesTheEnd) {
   EXPECT_GT(here, (kCapacity - 2 * kEndRecordBytesMin) / length - 2);
 }
 
-// Writers on their own ranges, completing in any order: publication is in order, complete, and nobody sleeps for ever.
+// Writers on their own ranges, completing in any order: publication is in order, complete, and nobody sleeps
+// for ever.
 TEST_P(LogTest, PublishesInOrderWithManyWriters) {
   Log log;
   log.start_at(kBase, kBase);
@@ -108,7 +116,8 @@ TEST_P(LogTest, PublishesInOrderWithManyWriters) {
       ASSERT_GE(now, before);
       ASSERT_EQ((now - kBase) % length, 0u);
       if (now > kBase) {
-        ASSERT_TRUE(marked(segment->at(now - length), now - length, segment->salt(), std::memory_order_acquire));
+        ASSERT_TRUE(
+            marked(segment->at(now - length), now - length, segment->salt(), std::memory_order_acquire));
       }
       before = now;
     }
@@ -162,11 +171,14 @@ TEST_P(LogTest, AFlushCoversEverySegmentThatItPasses) {
   EXPECT_EQ(log.durable(), lsn + length);
   auto loaded = Segment::open(*directory_, 1, false);
   ASSERT_TRUE(loaded.ok());
-  EXPECT_EQ(scan_records(**loaded, kBase, UINT64_MAX, [](uint64_t, const RecordHeader&) {}), first->end_lsn());
+  EXPECT_EQ(scan_records(**loaded, kBase, UINT64_MAX, [](uint64_t, const RecordHeader&) {}),
+            first->end_lsn());
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, LogTest, testing::Values(SegmentFileKind::mapped, SegmentFileKind::written),
-                         [](const auto& kind) { return kind.param == SegmentFileKind::mapped ? "mapped" : "written"; });
+                         [](const auto& kind) {
+                           return kind.param == SegmentFileKind::mapped ? "mapped" : "written";
+                         });
 
 }  // namespace
 }  // namespace lightning

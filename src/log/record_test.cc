@@ -15,7 +15,8 @@ constexpr uint64_t kSalt = 0x1234'5678'9abc'def0ull;
 constexpr uint64_t kLsn = 4096;
 
 // A commit record of the entries, at the start of a buffer of whole words.
-std::vector<uint64_t> make_record(const std::vector<LogEntry>& entries, uint32_t* length, uint64_t durable = 0) {
+std::vector<uint64_t> make_record(const std::vector<LogEntry>& entries, uint32_t* length,
+                                  uint64_t durable = 0) {
   uint64_t position = kFirstEntryOffset;
   uint64_t size = 0;
   std::vector<uint64_t> positions;
@@ -39,7 +40,8 @@ std::vector<uint64_t> make_record(const std::vector<LogEntry>& entries, uint32_t
 
 bool verifies(const std::vector<uint64_t>& words, uint64_t room, RecordHeader* header) {
   const char* record = reinterpret_cast<const char*>(words.data());
-  return parse_record_header(record, room, kLsn, kSalt, header) && verify_record_body(record, *header, kLsn, kSalt);
+  return parse_record_header(record, room, kLsn, kSalt, header) &&
+         verify_record_body(record, *header, kLsn, kSalt);
 }
 
 TEST(Record, RoundTripsEntriesOfEveryShape) {
@@ -49,7 +51,10 @@ TEST(Record, RoundTripsEntriesOfEveryShape) {
       {{EntryKind::put, "k", ""}},
       {{EntryKind::remove, "key", ""}},
       {{EntryKind::put, long_key, long_value}, {EntryKind::put, "a", "b"}},
-      {{EntryKind::put, "1", "x"}, {EntryKind::put, "22", "yy"}, {EntryKind::remove, "333", ""}, {EntryKind::put, "4444", "zzzz"}},
+      {{EntryKind::put, "1", "x"},
+       {EntryKind::put, "22", "yy"},
+       {EntryKind::remove, "333", ""},
+       {EntryKind::put, "4444", "zzzz"}},
   };
   for (const auto& batch : batches) {
     uint32_t length = 0;
@@ -59,14 +64,15 @@ TEST(Record, RoundTripsEntriesOfEveryShape) {
     EXPECT_EQ(header.length, length);
     EXPECT_EQ(header.durable, kLsn - 80);
     size_t at = 0;
-    for_each_entry(reinterpret_cast<const char*>(words.data()), length, [&](uint64_t offset, const LogEntry& entry) {
-      EXPECT_EQ(offset % kLogAlignment, 0u);
-      ASSERT_LT(at, batch.size());
-      EXPECT_EQ(entry.kind, batch[at].kind);
-      EXPECT_EQ(entry.key, batch[at].key);
-      EXPECT_EQ(entry.value, batch[at].value);
-      ++at;
-    });
+    for_each_entry(reinterpret_cast<const char*>(words.data()), length,
+                   [&](uint64_t offset, const LogEntry& entry) {
+                     EXPECT_EQ(offset % kLogAlignment, 0u);
+                     ASSERT_LT(at, batch.size());
+                     EXPECT_EQ(entry.kind, batch[at].kind);
+                     EXPECT_EQ(entry.key, batch[at].key);
+                     EXPECT_EQ(entry.value, batch[at].value);
+                     ++at;
+                   });
     EXPECT_EQ(at, batch.size());
   }
 }
@@ -94,13 +100,15 @@ TEST(Record, IsOnlyValidAtItsPlaceAndUnderItsSalt) {
   EXPECT_FALSE(parse_record_header(record, 0, kLsn, kSalt, &header));
 }
 
-// Well-formed checksums around hostile entries: a length that runs past the record, no entry at all, an empty key.
+// Well-formed checksums around hostile entries: a length that runs past the record, no entry at all, an empty
+// key.
 TEST(Record, EntriesThatDoNotFitAreRefused) {
   uint32_t length = 0;
   std::vector<uint64_t> words = make_record({{EntryKind::put, "key", "value"}}, &length);
   char* const record = reinterpret_cast<char*>(words.data());
   RecordHeader header;
-  for (const auto& [offset, byte] : std::vector<std::pair<int, int>>{{1, 100}, {1, 0}, {2, 120}, {2, 0x85}, {0, 9}, {0, 0}}) {
+  for (const auto& [offset, byte] :
+       std::vector<std::pair<int, int>>{{1, 100}, {1, 0}, {2, 120}, {2, 0x85}, {0, 9}, {0, 0}}) {
     const char before = record[kFirstEntryOffset + offset];
     record[kFirstEntryOffset + offset] = static_cast<char>(byte);
     seal_record_body(record, length, kLsn, kSalt);
@@ -125,7 +133,8 @@ TEST(SegmentFileName, RoundTripsAndRefusesOthers) {
     ASSERT_TRUE(parse_segment_file_name(segment_file_name(good), &number)) << good;
     EXPECT_EQ(number, good);
   }
-  for (const char* bad : {"0000000000.log", "1.log", "000000001x.log", "0000000001.run", ".log", "00000000001.log", ""}) {
+  for (const char* bad :
+       {"0000000000.log", "1.log", "000000001x.log", "0000000001.run", ".log", "00000000001.log", ""}) {
     EXPECT_FALSE(parse_segment_file_name(bad, &number)) << bad;
   }
 }

@@ -8,8 +8,8 @@
 
 namespace lightning {
 
-/// Calls `fn(lsn, header)` for each record of [from, to) that verifies, in order; returns where the first bad one begins, or
-/// `to` (at most the segment's end) if all do.
+/// Calls `fn(lsn, header)` for each record of [from, to) that verifies, in order; returns where the first bad
+/// one begins, or `to` (at most the segment's end) if all do.
 template <typename Fn>
 uint64_t scan_records(const Segment& segment, uint64_t from, uint64_t to, Fn&& fn) {
   const uint64_t loaded_end = segment.base_lsn() + segment.loaded_bytes();
@@ -17,7 +17,8 @@ uint64_t scan_records(const Segment& segment, uint64_t from, uint64_t to, Fn&& f
   uint64_t at = from;
   while (at < to) {
     RecordHeader header;
-    if (at >= loaded_end || !parse_record_header(segment.at(at), loaded_end - at, at, segment.salt(), &header) ||
+    if (at >= loaded_end ||
+        !parse_record_header(segment.at(at), loaded_end - at, at, segment.salt(), &header) ||
         !verify_record_body(segment.at(at), header, at, segment.salt())) {
       return at;
     }
@@ -32,7 +33,8 @@ template <typename Fn>
 void for_each_record(const Segment& segment, uint64_t to, Fn&& fn) {
   for (uint64_t at = segment.base_lsn(); at < to;) {
     const char* record = segment.at(at);
-    const RecordHeader header{.kind = record_kind_of(record), .length = record_length_of(record), .durable = 0};
+    const RecordHeader header{
+        .kind = record_kind_of(record), .length = record_length_of(record), .durable = 0};
     fn(at, header);
     at += header.length;
   }

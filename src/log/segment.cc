@@ -55,7 +55,8 @@ Result<std::shared_ptr<Segment>> Segment::create(Directory& directory, const Seg
     segment->file_ = *std::move(file);
   }
   const uint64_t file_bytes = kSegmentHeaderBytes + identity.capacity;
-  // Both kinds reserve where they can: a disk that is full shows when a segment is made, and never in the middle of one.
+  // Both kinds reserve where they can: a disk that is full shows when a segment is made, and never in the
+  // middle of one.
   const Status allocated = segment->file_->allocate(file_bytes);
   if (!allocated.ok() && !allocated.is(StatusCode::not_supported)) return allocated;
   if (wanted == SegmentFileKind::mapped && allocated.ok()) {
@@ -184,7 +185,8 @@ Status Segment::rewrite(uint64_t from_lsn, uint64_t to_lsn) {
   const std::string zeros(64 * 1024, '\0');
   for (uint64_t at = used_bytes; at < loaded_bytes();) {
     const uint64_t piece = std::min<uint64_t>(zeros.size(), loaded_bytes() - at);
-    if (Status status = file_->write(kSegmentHeaderBytes + at, {zeros.data(), piece}); !status.ok()) return status;
+    if (Status status = file_->write(kSegmentHeaderBytes + at, {zeros.data(), piece}); !status.ok())
+      return status;
     at += piece;
   }
   return file_->sync();

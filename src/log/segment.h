@@ -1,22 +1,27 @@
-// Segment: a stretch of the log, in memory (what readers read) and in a file (what survives), the same bytes at the same
-// positions.
+// Segment: a stretch of the log, in memory (what readers read) and in a file (what survives), the same bytes
+// at the same positions.
 //
-// Format of the file "0000000001.log": a header page of 4 KiB, then the data; position p of the data is file offset
-// 4096 + p and LSN base_lsn + p. The header:
-//   0  u64 magic   8 u32 format version   12 u32 zero    16 u64 number     24 u64 base LSN    32 u64 capacity of the data
+// Format of the file "0000000001.log": a header page of 4 KiB, then the data; position p of the data is file
+// offset 4096 + p and LSN base_lsn + p. The header:
+//   0  u64 magic   8 u32 format version   12 u32 zero    16 u64 number     24 u64 base LSN
+//   32 u64 capacity of the data
 //   40 u64 salt   48 u64 database id      56 u64 incarnation               64 u64 page cache  72 u64 zero
-//   80 u64 checksum of bytes 0 to 79      256 u64 mirror of `published`, outside the checksum: after a killed process (same
+//   80 u64 checksum of bytes 0 to 79
+//   256 u64 mirror of `published`, outside the checksum: after a killed process (same
 //   page cache, that is, boot and mounting of the file system) everything below it is there; 0 = nothing said
 // A file may be shorter than its capacity: a clean close cuts it at the log's end.
 //
-// Kinds of file: mapped (writers store finished records into a shared mapping) and written (one writer at a time pwrites
-// what is published, in order; for file systems that cannot reserve, or without the SIGBUS guard).
+// Kinds of file: mapped (writers store finished records into a shared mapping) and written (one writer at a
+// time pwrites what is published, in order; for file systems that cannot reserve, or without the SIGBUS
+// guard).
 //
 // Invariants
 //  L1  tail only grows; a reserved range is filled by the one who reserved it (I1).
 //  L2  Exactly one reservation crosses the end: it begins at or before end_limit() and does not fit.
-//  L3  Nothing is read from the mapping: the kernel may give back a page's former bytes after a failed write-back.
-// Thread safety: reserve() and complete() any threads, each for its own range; write_out() and sync() one at a time.
+//  L3  Nothing is read from the mapping: the kernel may give back a page's former bytes after a failed
+//      write-back.
+// Thread safety: reserve() and complete() any threads, each for its own range; write_out() and sync() one at
+// a time.
 #pragma once
 
 #include <lightning/status.h>
@@ -56,9 +61,9 @@ enum class SegmentFileKind { mapped, written };
 
 class Segment {
  public:
-  /// Makes the file, its blocks reserved where that can be, its header synced (the directory is the caller's to sync), and
-  /// the memory. `wanted` mapped falls back to written where the file system cannot reserve. `recycled`, if given, is a
-  /// file already under the right name whose blocks are used again.
+  /// Makes the file, its blocks reserved where that can be, its header synced (the directory is the caller's
+  /// to sync), and the memory. `wanted` mapped falls back to written where the file system cannot reserve.
+  /// `recycled`, if given, is a file already under the right name whose blocks are used again.
   static Result<std::shared_ptr<Segment>> create(Directory& directory, const SegmentIdentity& identity,
                                                  SegmentFileKind wanted, std::unique_ptr<File> recycled);
   /// Reads an existing one into memory, for recovery. `writable` opens the file for mending.
@@ -87,7 +92,8 @@ class Segment {
   /// For the writer to whom the whole segment was promised when it was made: [base_lsn(), + length) is taken.
   void reserve_first(uint64_t length) { tail_.store(length, std::memory_order_relaxed); }
   enum class Reserved { here, crossed, beyond };
-  /// Takes `length` bytes at `*lsn`. `crossed`: the caller owns [*lsn, end_lsn()) and must write the end record there.
+  /// Takes `length` bytes at `*lsn`. `crossed`: the caller owns [*lsn, end_lsn()) and must write the end
+  /// record there.
   Reserved reserve(uint64_t length, uint64_t* lsn);
   /// The longest record that this segment could ever take.
   uint64_t record_bytes_max() const { return capacity() - kEndRecordBytesMin; }
@@ -97,15 +103,16 @@ class Segment {
     const uint64_t tail = tail_.load(std::memory_order_relaxed);
     return tail < capacity() ? tail : capacity();
   }
-  /// Completes the record at `lsn`, whose first `bytes` but the mark stand in memory: copies it to the mapping and sets
-  /// both marks.
+  /// Completes the record at `lsn`, whose first `bytes` but the mark stand in memory: copies it to the
+  /// mapping and sets both marks.
   void complete(uint64_t lsn, uint32_t bytes);
   void mirror_published(uint64_t lsn);
 
   /// Position from which on somebody should prepare what comes next; who takes it has to.
   bool take_ahead_trigger(uint64_t lsn) {
     uint64_t trigger = ahead_trigger_.load(std::memory_order_relaxed);
-    if (lsn < trigger) [[likely]] return false;
+    if (lsn < trigger) [[likely]]
+      return false;
     return ahead_trigger_.compare_exchange_strong(trigger, UINT64_MAX, std::memory_order_relaxed);
   }
   void set_ahead_trigger(uint64_t lsn) { ahead_trigger_.store(lsn, std::memory_order_relaxed); }
@@ -118,13 +125,14 @@ class Segment {
   Status sync();
   /// The mapping met a fault: what was stored since may be lost.
   bool faulted() const { return mapping_ != nullptr && mapping_->faulted(); }
-  /// No store comes any more, no writer is in an epoch that could touch it, and everything is synced: gives the mapping
-  /// back.
+  /// No store comes any more, no writer is in an epoch that could touch it, and everything is synced: gives
+  /// the mapping back.
   void drop_mapping() EXCLUDES(populate_mutex_) {
     MutexLock lock(populate_mutex_);
     mapping_ = nullptr;
   }
-  /// Writes [from, to) (LSNs) from memory again and zeros behind `to`, synced: what recovery does to the cut segment.
+  /// Writes [from, to) (LSNs) from memory again and zeros behind `to`, synced: what recovery does to the cut
+  /// segment.
   Status rewrite(uint64_t from_lsn, uint64_t to_lsn);
   /// Cuts the file at `lsn`, synced.
   Status cut(uint64_t lsn);

@@ -7,7 +7,8 @@
 namespace lightning {
 
 namespace {
-// A record of this size is what the point index is made for: shorter ones make it overflow, longer ones waste some.
+// A record of this size is what the point index is made for: shorter ones make it overflow, longer ones waste
+// some.
 constexpr uint64_t kExpectedRecordBytes = 112;
 }  // namespace
 

@@ -1,9 +1,10 @@
-// MemTable: the index side of one log segment: its bytes are the segment's memory, its entries are found by key through
-// the point index and in order through the order index.
+// MemTable: the index side of one log segment: its bytes are the segment's memory, its entries are found by
+// key through the point index and in order through the order index.
 //
 // Invariants: an entry named by an index is complete and immutable; the order index holds every entry below
 // ordered_lsn(). A sealed memtable takes no more entries.
-// Thread safety: reads any threads; writing as PointIndex says; catch_up() any threads (internally synchronised).
+// Thread safety: reads any threads; writing as PointIndex says; catch_up() any threads (internally
+// synchronised).
 // Ownership: keeps the segment's memory alive through `memory`.
 #pragma once
 
@@ -35,7 +36,8 @@ class MemTable {
   LogEntry entry(uint32_t entry) const { return decode_log_entry(data_ + entry * kLogAlignment); }
   uint32_t chain(uint32_t entry) const { return log_entry_chain(data_ + entry * kLogAlignment); }
 
-  /// The newest version of `key` below `read_lsn` among `entry` and the rest of its chain; kNoEntry if there is none.
+  /// The newest version of `key` below `read_lsn` among `entry` and the rest of its chain; kNoEntry if there
+  /// is none.
   uint32_t visible(uint32_t entry, std::string_view key, uint64_t read_lsn) const {
     for (; entry != kNoEntry; entry = chain(entry)) {
       if (lsn_of(entry) < read_lsn && this->entry(entry).key == key) return entry;

@@ -49,7 +49,8 @@ void PointIndex::lock_word(std::atomic<uint32_t>& control) {
     if ((seen & kBucketLocked) == 0) {
       // Whoever slept cannot know of other sleepers, so it keeps the mark that wakes them.
       const uint32_t locked = seen | kBucketLocked | (spins > kSpinsBeforeParking ? kBucketAwaited : 0);
-      if (control.compare_exchange_weak(seen, locked, std::memory_order_acquire, std::memory_order_relaxed)) return;
+      if (control.compare_exchange_weak(seen, locked, std::memory_order_acquire, std::memory_order_relaxed))
+        return;
       continue;
     }
     if (spins < kSpinsBeforeParking) {
@@ -84,7 +85,8 @@ void PointIndex::unlock(uint64_t bucket_number) {
   std::atomic<uint32_t>& control = buckets_[bucket_number].control;
   const uint32_t before = control.fetch_and(~(kBucketLocked | kBucketAwaited), std::memory_order_release);
   LIGHTNING_INVARIANT("M3", before & kBucketLocked);
-  if ((before & kBucketAwaited) != 0) [[unlikely]] unpark_all(control);
+  if ((before & kBucketAwaited) != 0) [[unlikely]]
+    unpark_all(control);
 }
 
 void PointIndex::install(uint64_t hash, uint32_t entry) {

@@ -1,18 +1,23 @@
-// PointIndex: a memtable's hash index from key to the newest entry of its chain. Writers lock one bucket, readers none.
+// PointIndex: a memtable's hash index from key to the newest entry of its chain. Writers lock one bucket,
+// readers none.
 //
-// A bucket is one cache line: ten 16-bit tags, ten 32-bit entry names (format/log_entry.h: offset8), one control word. A
-// tag stands for the keys of a bucket that share sixteen hash bits; its slot holds the newest entry of their common chain.
-// Tags and bucket number come from different bits of the hash. A full bucket continues in an overflow bucket, for ever.
+// A bucket is one cache line: ten 16-bit tags, ten 32-bit entry names (format/log_entry.h: offset8), one
+// control word. A tag stands for the keys of a bucket that share sixteen hash bits; its slot holds the newest
+// entry of their common chain. Tags and bucket number come from different bits of the hash. A full bucket
+// continues in an overflow bucket, for ever.
 //
 // Invariants
-//  M1  A slot's tag is written once, after its entry name; tags are never zero where a slot is taken. Slots are never
-//      moved or freed, so that a reader needs no validation.
-//  M2  A slot's entry name only moves to an entry whose chain word names the former one (I3: order per key = order of LSN).
-//  M3  The lock bit of a primary bucket guards its overflow buckets too; it is held from reservation to insertion.
+//  M1  A slot's tag is written once, after its entry name; tags are never zero where a slot is taken. Slots
+//      are never moved or freed, so that a reader needs no validation.
+//  M2  A slot's entry name only moves to an entry whose chain word names the former one (I3: order per key =
+//      order of LSN).
+//  M3  The lock bit of a primary bucket guards its overflow buckets too; it is held from reservation to
+//      insertion.
 //  M4  What can fail (overflow memory) happens in lock(), never afterwards.
 // Thread safety: readers any threads; writers any threads, each between lock() and unlock() of its buckets.
 // Costs: a lookup one cache miss, mostly; 64 bytes per ten keys and tag.
-// Source: buckets of tags in one cache line as in M. Herlihy et al.'s and CLHT's layouts; chains of versions by tag are ours.
+// Source: buckets of tags in one cache line as in M. Herlihy et al.'s and CLHT's layouts; chains of versions
+// by tag are ours.
 #pragma once
 
 #include <lightning/status.h>
@@ -35,9 +40,9 @@ inline constexpr uint32_t kBucketAwaited = 2;
 inline constexpr int kOverflowShift = 2;
 
 struct alignas(64) Bucket {
-  std::atomic<uint64_t> tags[2];        // eight 16-bit tags, slot i in bits 16 * (i % 4) of word i / 4
-  std::atomic<uint32_t> tags_tail;      // slots 8 and 9
-  std::atomic<uint32_t> control;        // lock bits (primary only) and the overflow bucket's number, 0 = none
+  std::atomic<uint64_t> tags[2];    // eight 16-bit tags, slot i in bits 16 * (i % 4) of word i / 4
+  std::atomic<uint32_t> tags_tail;  // slots 8 and 9
+  std::atomic<uint32_t> control;    // lock bits (primary only) and the overflow bucket's number, 0 = none
   std::atomic<uint32_t> entries[kBucketSlots];
 };
 static_assert(sizeof(Bucket) == 64);
@@ -58,7 +63,8 @@ class PointIndex {
       const int slot = find_tag(*at, tag);
       if (slot >= 0) return at->entries[slot].load(std::memory_order_acquire);
       const uint32_t overflow = at->control.load(std::memory_order_acquire) >> kOverflowShift;
-      if (overflow == 0) [[likely]] return 0;
+      if (overflow == 0) [[likely]]
+        return 0;
       at = &overflow_bucket(overflow);
     }
   }

@@ -72,7 +72,8 @@ TEST(PointIndex, MakesRoomForAWholeBatchBeforeItIsNeeded) {
   auto index = make_index(1);
   const uint64_t bucket = index->bucket_number(0);
   ASSERT_TRUE(index->lock(bucket, 1000).ok());
-  for (uint32_t i = 1; i <= 1000; ++i) index->install(i, i);  // the upper half chooses the bucket: all in this one
+  for (uint32_t i = 1; i <= 1000; ++i)
+    index->install(i, i);  // the upper half chooses the bucket: all in this one
   index->unlock(bucket);
   for (uint32_t i = 1; i <= 1000; ++i) ASSERT_EQ(index->find(i), i);
 }

@@ -5,8 +5,8 @@ namespace lightning {
 namespace {
 
 // The memtable's answer to `key`; false when it does not know the key.
-bool find_in_memory(const MemSource& source, std::string_view key, uint32_t head, uint64_t read_lsn, Found* found,
-                    Hit* hit) {
+bool find_in_memory(const MemSource& source, std::string_view key, uint32_t head, uint64_t read_lsn,
+                    Found* found, Hit* hit) {
   const MemTable& table = *source.table;
   const uint32_t entry = table.visible(head, key, read_lsn);
   if (entry == kNoEntry) return false;
@@ -22,7 +22,8 @@ bool find_in_memory(const MemSource& source, std::string_view key, uint32_t head
 }
 
 // Turns what a run file found into the answer; false when it does not know the key.
-bool take_run_hit(RunFile::Found outcome, const std::shared_ptr<const RunFile>& file, Found* found, Hit* hit) {
+bool take_run_hit(RunFile::Found outcome, const std::shared_ptr<const RunFile>& file, Found* found,
+                  Hit* hit) {
   if (outcome == RunFile::Found::absent) return false;
   if (outcome == RunFile::Found::error) [[unlikely]] {
     *found = Found::error;
@@ -30,7 +31,8 @@ bool take_run_hit(RunFile::Found outcome, const std::shared_ptr<const RunFile>& 
     *found = Found::absent;
   } else {
     *found = Found::found;
-    if (hit->value.size() > kCopiedValueBytesMax && hit->owner == nullptr) [[unlikely]] hit->owner = file;
+    if (hit->value.size() > kCopiedValueBytesMax && hit->owner == nullptr) [[unlikely]]
+      hit->owner = file;
   }
   return true;
 }
@@ -75,7 +77,8 @@ void ask_memory(const MemSource& source, std::span<ManyKey> keys, uint64_t read_
   }
   for (ManyKey& one : keys) {
     if (one.done || one.locator == kNoEntry) continue;
-    one.done = find_in_memory(source, one.key, static_cast<uint32_t>(one.locator), read_lsn, &one.found, &one.hit);
+    one.done =
+        find_in_memory(source, one.key, static_cast<uint32_t>(one.locator), read_lsn, &one.found, &one.hit);
   }
 }
 

@@ -1,7 +1,8 @@
-// lookup: the only point-read path. Asks the sources of a View, newest first; the first that has the key answers.
+// lookup: the only point-read path. Asks the sources of a View, newest first; the first that has the key
+// answers.
 //
-// Costs: one probe per source, no ordered structure. A read of the latest state loads `published` only when a memtable
-// has an entry of the key: that line is the one that every put writes.
+// Costs: one probe per source, no ordered structure. A read of the latest state loads `published` only when a
+// memtable has an entry of the key: that line is the one that every put writes.
 // Thread safety: any threads. The View is protected by the caller, through an epoch or a count.
 #pragma once
 
@@ -54,8 +55,8 @@ struct ManyKey {
   uint64_t locator = 0;
 };
 
-/// The same for many keys as of one LSN, in stages that overlap their cache misses. False when some read failed: its
-/// hit.status says how.
+/// The same for many keys as of one LSN, in stages that overlap their cache misses. False when some read
+/// failed: its hit.status says how.
 bool lookup_many(const View& view, std::span<ManyKey> keys, uint64_t read_lsn);
 
 }  // namespace lightning

@@ -68,7 +68,8 @@ void MergeCursor::next() {
     if (sources_.size() == 1) {
       // The settled case: one source, and mostly no removal.
       current_->next();
-      if (current_->valid() && inside(current_->key()) && current_->kind() == EntryKind::put) [[likely]] return;
+      if (current_->valid() && inside(current_->key()) && current_->kind() == EntryKind::put) [[likely]]
+        return;
       if (!current_->valid() || !inside(current_->key())) return end();
     } else {
       step();

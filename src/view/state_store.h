@@ -8,8 +8,8 @@
 //   4. the pair of slots of the older generation is written in SUPER, which is synced.
 // Only then may the caller remove what the former state named and this one does not.
 //
-// An open for writing syncs the directory: a killed process may have given SUPER its name without that, and then no other
-// file may become durable first.
+// An open for writing syncs the directory: a killed process may have given SUPER its name without that, and
+// then no other file may become durable first.
 //
 // The first commit after an open, and one that finds the manifest long, write the manifest anew instead: a
 // file with the new state as its snapshot is written and synced, the directory synced, both pairs of SUPER
@@ -26,9 +26,9 @@
 //   - in a rewrite before SUPER: a manifest that nothing names is left behind; between the pairs: either
 //     manifest is whole, and the former one is not yet removed.
 // A failure ends all commits of this store: state() stays what it was, the disk may hold the next state, and
-// the caller removes neither what the former nor what the next state names. It is never `no_space`: not final are `no_space`
-// or a file that cannot be made, before anything but unnamed manifest bytes was written: the commit may then
-// be repeated, and what the next state would have named may be removed.
+// the caller removes neither what the former nor what the next state names. It is never `no_space`: not final
+// are `no_space` or a file that cannot be made, before anything but unnamed manifest bytes was written: the
+// commit may then be repeated, and what the next state would have named may be removed.
 //
 // Creation: SUPER.new, empty, is made and its name synced; then the manifest; then SUPER.new is filled, all
 // is synced, and it is renamed to SUPER. So a directory without SUPER is one that never was a database when

@@ -1,13 +1,14 @@
-// View: the immutable set of sources that reads go through: the active memtable, the sealed ones, the sorted runs.
+// View: the immutable set of sources that reads go through: the active memtable, the sealed ones, the sorted
+// runs.
 //
 // Invariants
-//  I5  What a View names exists, is complete and does not change (the active memtable grows; a read LSN bounds what of it
-//      counts).
-//  I8  A newer source holds, for each key, only newer versions than an older one. Order, newest first: active, sealed,
-//      runs.
+//  I5  What a View names exists, is complete and does not change (the active memtable grows; a read LSN
+//      bounds what of it counts).
+//  I8  A newer source holds, for each key, only newer versions than an older one. Order, newest first:
+//      active, sealed, runs.
 // Thread safety: immutable, any threads.
-// Ownership: counted. The engine publishes one by an atomic pointer; a reader inside an epoch may use it without a count
-// and may take one with shared_from_this().
+// Ownership: counted. The engine publishes one by an atomic pointer; a reader inside an epoch may use it
+// without a count and may take one with shared_from_this().
 #pragma once
 
 #include <cstdint>
@@ -62,10 +63,10 @@ class SortedRun {
 
 class View : public std::enable_shared_from_this<View> {
  public:
-  std::shared_ptr<const MemSource> active;                   // null: read-only, or no segment could be made
-  std::vector<std::shared_ptr<const MemSource>> sealed;      // newest first
-  std::vector<std::shared_ptr<const SortedRun>> runs;        // newest first
-  uint64_t sequence = 0;                                     // grows with each View of an engine
+  std::shared_ptr<const MemSource> active;               // null: read-only, or no segment could be made
+  std::vector<std::shared_ptr<const MemSource>> sealed;  // newest first
+  std::vector<std::shared_ptr<const SortedRun>> runs;    // newest first
+  uint64_t sequence = 0;                                 // grows with each View of an engine
 
   /// One cursor a source, newest first, as of `read_lsn`; memtables brought up to it before.
   Result<std::vector<std::unique_ptr<SourceCursor>>> cursors(uint64_t read_lsn) const;
