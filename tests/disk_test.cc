@@ -231,8 +231,9 @@ TEST_P(Shutdown, OfTheFileSystemUnderWritersEndsInErrorsAndLosesNothing) {
   const std::string directory = xfs.path() + "/db";
   Options options = small_buffers();
   options.sigbus_guard = GetParam();
-  // Writes of class `power` that were acknowledged before the shutdown began. Those beside it do not count: XFS itself then
-  // answers success to an fdatasync now and then (1 run of 100 of plain writes and syncs) whose bytes are gone.
+  // Writes of class `power` that were acknowledged before the shutdown began. Those beside it do not count:
+  // XFS itself then answers success to an fdatasync now and then (1 run of 100 of plain writes and syncs)
+  // whose bytes are gone.
   std::array<uint64_t, kWriters> durable = {};
   {
     Result<Database> database = Database::open(directory, options);
