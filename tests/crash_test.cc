@@ -92,7 +92,7 @@ class RandomWorkloads : public testing::TestWithParam<uint64_t> {};
 TEST_P(RandomWorkloads, SurviveCrashes) {
   const uint64_t only = from_environment("LIGHTNING_CRASH_SEED", 0);
   uint64_t images = 0;
-  for (uint64_t i = 0; i < (only != 0 ? 1 : 4 * effort()); ++i) {
+  for (uint64_t i = 0; i < (only != 0 ? 1 : 2 * effort()); ++i) {
     const uint64_t seed = only != 0 ? only : GetParam() * 1000 + i;
     Random random(seed);
     std::vector<CrashStep> steps(5 + random.below(40));

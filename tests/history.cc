@@ -214,6 +214,7 @@ void History::write_batch() {
     }
   }
   check(batch.count() == count, "WriteBatch::count");
+  if (count == 0) return check(database_.write(batch), "write of an empty batch");
   check(database_.write(batch, random_write_options()), "write of a batch");
   model_.write(writes);
 }
