@@ -239,7 +239,13 @@ TEST_F(Input, AForkedChildsCallsAnswerClosed) {
   Cursor cursor = database->cursor();
   cursor.seek_first();
   ASSERT_TRUE(cursor.valid());
-  const auto before = contents(directory);
+  // The parent's log goes on by itself: it states what is durable when it is idle.
+  const auto beside_log = [&] {
+    auto files = contents(directory);
+    std::erase_if(files, [](const auto& file) { return file.first.ends_with(".log"); });
+    return files;
+  };
+  const auto before = beside_log();
   EXPECT_EQ(run_in_child([&] {
               const std::array<Status, 8> said = {
                   database->put("a", "b"),   database->remove("a"),     database->get("last").status(),
@@ -256,7 +262,8 @@ TEST_F(Input, AForkedChildsCallsAnswerClosed) {
               return 0;
             }),
             0);
-  EXPECT_EQ(contents(directory), before);
+  EXPECT_EQ(beside_log(), before);
+  EXPECT_TRUE(database->get("a").absent());
   EXPECT_TRUE(database->put("a", "b").ok());
   EXPECT_EQ(database->get("last").value(), "value");
   EXPECT_TRUE(database->close().ok());

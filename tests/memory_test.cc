@@ -120,11 +120,11 @@ TEST(Memory, StaysFlatOverOverwrites) {
   Options options = quick();
   options.write_buffer_size = 8 * MiB;
   options.memory_limit = 64 * MiB;
+  const uint64_t resident = resident_bytes();
   Result<Database> database = Database::open(scratch.path("db"), options);
   ASSERT_TRUE(database);
   Random random(1);
   const std::string value(100, 'v');
-  uint64_t resident = 0;
   uint64_t disk = 0;
   for (uint64_t part = 0; part < kParts; ++part) {
     for (uint64_t i = 0; i < overwrites() / kParts; ++i) {
@@ -136,12 +136,10 @@ TEST(Memory, StaysFlatOverOverwrites) {
     const Result<Stats> stats = database->stats();
     ASSERT_TRUE(stats);
     EXPECT_LE(stats->memory_bytes, options.memory_limit);
-    if (part < 2) {
-      resident = std::max(resident, resident_bytes());
-      disk = std::max(disk, disk_bytes(scratch.path("db")));
-    }
+    if (part < 2) disk = std::max(disk, disk_bytes(scratch.path("db")));
   }
-  EXPECT_LE(resident_bytes(), resident + 16 * MiB);
+  // How many buffers are in use depends on the pace of flushes; how many may be does not.
+  EXPECT_LE(resident_bytes(), resident + options.memory_limit + 8 * MiB);
   EXPECT_LE(disk_bytes(scratch.path("db")), disk + 16 * MiB);
   ASSERT_TRUE(database->compact().ok());
   ASSERT_TRUE(database->close().ok());

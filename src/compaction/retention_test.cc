@@ -63,7 +63,8 @@ TEST(Retention, NoReaderSeesADifference) {
     for (uint64_t i = 0, count = 1 + random() % 10; i < count; ++i) {
       lsn -= 1 + random() % 8;
       const bool removal = random() % 3 == 0;
-      versions.push_back({lsn, removal ? EntryKind::remove : EntryKind::put, removal ? "" : values[i]});
+      const std::string_view value = removal ? std::string_view() : values[i];
+      versions.push_back({lsn, removal ? EntryKind::remove : EntryKind::put, value});
     }
     std::vector<uint64_t> readers;
     for (uint64_t i = 0, count = random() % 4; i < count; ++i) readers.push_back(10 + random() % 95);
