@@ -14,7 +14,7 @@ class SimRegion final : public MappedRegion {
  public:
   SimRegion(SimFileSystem& system, SimInode& inode, SimWindow& window, uint64_t offset, uint64_t size,
             bool writable)
-      : MappedRegion(window.at(offset), size),
+      : MappedRegion(window.at(offset), size, &window.detached),
         system_(system),
         inode_(inode),
         window_(window),
@@ -41,7 +41,6 @@ class SimRegion final : public MappedRegion {
     return Status();
   }
   void drop(uint64_t, uint64_t) override {}
-  bool faulted() const override { return window_.detached; }
 
  private:
   SimFileSystem& system_;

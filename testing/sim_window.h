@@ -7,6 +7,7 @@
 // Ownership: the inode's. Thread safety: externally synchronised.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -36,7 +37,8 @@ class SimWindow {
 
   uint32_t mappings = 0;  // regions that use it
   bool writable = false;  // one of them was mapped for writing
-  bool detached = false;  // a fault was answered by private pages: stores no longer reach the file
+  std::atomic<bool> detached =
+      false;  // a fault was answered by private pages: stores no longer reach the file
 
  private:
   SimWindow(uint64_t offset, uint64_t size, char* data) : offset_(offset), size_(size), data_(data) {}

@@ -92,7 +92,7 @@ void History::get_many() {
   std::vector<Value> values(keys.size());
   check(keyspace.get_many(keys, values, point.options), "get_many");
   for (size_t i = 0; i < keys.size(); ++i) {
-    check_value(Lookup(values[i].present(), values[i]), name, keys[i], point, true);
+    check_value(values[i].present() ? Lookup(&values[i]) : Lookup(Status()), name, keys[i], point, true);
   }
   if (!keys.empty()) {
     check(keyspace.get_many(keys, {values.data(), values.size() - 1}).is(StatusCode::invalid_argument),

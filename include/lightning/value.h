@@ -28,7 +28,9 @@ class LIGHTNING_EXPORT Value {
   }
   Value(const Value&) = delete;
   Value& operator=(const Value&) = delete;
-  ~Value();
+  ~Value() {
+    if (buffer_ != nullptr) release_buffer();
+  }
 
   /// Did the read that filled it find the key? False for a fresh one.
   bool present() const { return present_; }
@@ -61,6 +63,7 @@ class LIGHTNING_EXPORT Value {
  private:
   void swap(Value& other) noexcept;
   Status grow(size_t size);
+  void release_buffer();
 
   const char* data_ = nullptr;
   size_t size_ = 0;
@@ -83,10 +86,13 @@ class [[nodiscard]] Lookup {
   Value take() { return std::move(own_); }
 
   // For the engine.
-  Lookup(Status status, bool found) : status_(std::move(status)), found_(found) {}
-  Lookup(bool found, const Value& reused) : found_(found), reused_(&reused) {}
-  Lookup(Status status, bool found, Value value)
-      : status_(std::move(status)), found_(found), own_(std::move(value)) {}
+  /// Of an error, or of ok for an absent key.
+  Lookup(Status status) : status_(std::move(status)) {}  // NOLINT: implicit by design
+  /// The key is there; its value is in `reused`, or not asked for.
+  explicit Lookup(const Value* reused) : found_(true), reused_(reused) {}
+  /// The same read, whose value it owns.
+  Lookup(Lookup found, Value value)
+      : status_(std::move(found.status_)), found_(found.found_), own_(std::move(value)) {}
 
  private:
   Status status_;

@@ -35,34 +35,19 @@ Status Keyspace::remove(std::string_view key, const WriteOptions& options) {
 Lookup Keyspace::get(std::string_view key, const ReadOptions& options) const {
   Value value;
   Lookup found = get(key, value, options);
-  return Lookup(found.status(), static_cast<bool>(found), std::move(value));
+  return Lookup(std::move(found), std::move(value));
 }
 
 Lookup Keyspace::get(std::string_view key, Value& reused, const ReadOptions& options) const {
   if (engine_ == nullptr) [[unlikely]]
-    return Lookup(closed_handle(), false);
-  Status status;
-  Found found = Found::error;
-  const Status thrown = guarded([&]() -> Status {
-    found = engine_->get(id_, key, options, &reused, &status);
-    return {};
-  });
-  if (!thrown.ok()) [[unlikely]]
-    return Lookup(thrown, false);
-  if (found == Found::found) return Lookup(true, reused);
-  return Lookup(std::move(status), false);
+    return closed_handle();
+  return guarded([&] { return engine_->get(id_, key, options, &reused); });
 }
 
 Lookup Keyspace::contains(std::string_view key, const ReadOptions& options) const {
   if (engine_ == nullptr) [[unlikely]]
-    return Lookup(closed_handle(), false);
-  Status status;
-  bool found = false;
-  Status thrown = guarded([&]() -> Status {
-    found = engine_->get(id_, key, options, nullptr, &status) == Found::found;
-    return {};
-  });
-  return Lookup(std::move(thrown.ok() ? status : thrown), found);
+    return closed_handle();
+  return guarded([&] { return engine_->get(id_, key, options, nullptr); });
 }
 
 Status Keyspace::get_many(std::span<const std::string_view> keys, std::span<Value> values,

@@ -8,7 +8,7 @@ namespace {
 constexpr size_t kFirstCapacity = 128;
 }  // namespace
 
-Value::~Value() { std::free(buffer_); }
+void Value::release_buffer() { std::free(buffer_); }
 
 void Value::swap(Value& other) noexcept {
   std::swap(data_, other.data_);

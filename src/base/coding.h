@@ -6,12 +6,18 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
 namespace lightning {
 
 static_assert(std::endian::native == std::endian::little, "formats are little-endian and copied as they are");
+
+/// Sixteen bytes that are moved in one go.
+struct Sixteen {
+  uint64_t words[2];
+};
 
 template <typename T>
 inline T load(const void* from) {
@@ -23,6 +29,38 @@ inline T load(const void* from) {
 template <typename T>
 inline void store(void* to, T value) {
   std::memcpy(to, &value, sizeof(T));
+}
+
+/// memcpy() without a call where the string is as long as most keys are.
+[[gnu::always_inline]] inline void copy_bytes(char* to, const char* from, size_t size) {
+  if (size >= 16 && size <= 32) {
+    const auto last = load<Sixteen>(from + size - 16);
+    store(to, load<Sixteen>(from));
+    store(to + size - 16, last);
+  } else if (size >= 8 && size < 16) {
+    const auto last = load<uint64_t>(from + size - 8);
+    store(to, load<uint64_t>(from));
+    store(to + size - 8, last);
+  } else if (size != 0) {
+    std::memcpy(to, from, size);
+  }
+}
+
+/// memcmp() == 0 without a call where the strings are short.
+[[gnu::always_inline]] inline bool equal_bytes(const char* a, const char* b, size_t size) {
+  if (size >= 8) {
+    if (size > 16) return std::memcmp(a, b, size) == 0;
+    return load<uint64_t>(a) == load<uint64_t>(b) &&
+           load<uint64_t>(a + size - 8) == load<uint64_t>(b + size - 8);
+  }
+  if (size >= 4) {
+    return load<uint32_t>(a) == load<uint32_t>(b) &&
+           load<uint32_t>(a + size - 4) == load<uint32_t>(b + size - 4);
+  }
+  for (size_t at = 0; at < size; ++at) {
+    if (a[at] != b[at]) return false;
+  }
+  return true;
 }
 
 inline constexpr int kVarint32BytesMax = 5;

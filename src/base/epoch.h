@@ -38,7 +38,7 @@ EpochSlot* register_thread();
 
 class EpochGuard {
  public:
-  EpochGuard() {
+  [[gnu::always_inline]] EpochGuard() {
     slot_ = epoch_detail::t_slot;
     if (slot_ == nullptr) [[unlikely]]
       slot_ = epoch_detail::register_thread();
@@ -51,8 +51,13 @@ class EpochGuard {
       std::atomic_signal_fence(std::memory_order_seq_cst);  // partner: heavy_barrier() in epoch_reclaim()
     }
   }
-  ~EpochGuard() {
+  [[gnu::always_inline]] ~EpochGuard() {
+    if (slot_ != nullptr) leave();
+  }
+  /// Before its time; once.
+  [[gnu::always_inline]] void leave() {
     if (--slot_->depth == 0) slot_->epoch.store(0, std::memory_order_release);
+    slot_ = nullptr;
   }
   EpochGuard(const EpochGuard&) = delete;
   EpochGuard& operator=(const EpochGuard&) = delete;

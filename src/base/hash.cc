@@ -13,7 +13,9 @@ constexpr size_t kVectorBytesMin = 240;
 const bool kHaveAvx2 = checksum_avx2_available();
 }  // namespace
 
-uint64_t hash_key(std::string_view key) { return XXH3_64bits(key.data(), key.size()); }
+uint64_t hash_bytes(std::string_view bytes, uint64_t seed) {
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
 
 uint64_t checksum(const void* data, size_t size, uint64_t seed) {
   if (size > kVectorBytesMin && kHaveAvx2) return checksum_avx2(data, size, seed);

@@ -1,8 +1,8 @@
 // The two hashes of Lightning DB, both XXH3-64 (Y. Collet, xxHash).
 //
-// hash_key() spreads keys over point indexes; its value is stored in run files (a format constant: seed 0).
-// checksum() guards bytes on disk and is always seeded with where the bytes belong, so that right bytes at a
-// wrong place do not verify. Long inputs take an AVX2 path where the processor has it; the value is the same.
+// hash_bytes() spreads keys over point indexes (format/internal_key.h). checksum() guards bytes on
+// disk and is always seeded with where the bytes belong, so that right bytes at a wrong place do not verify.
+// Long inputs take an AVX2 path where the processor has it; the value is the same.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace lightning {
 
-uint64_t hash_key(std::string_view key);
+uint64_t hash_bytes(std::string_view bytes, uint64_t seed);
 uint64_t checksum(const void* data, size_t size, uint64_t seed);
 
 /// Combines two seeds into one, order matters (a splitmix64 step, S. Vigna).

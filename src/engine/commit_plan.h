@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/hash.h"
 #include "format/batch_codec.h"
+#include "format/internal_key.h"
 #include "log/record.h"
 #include "memtable/point_index.h"
 

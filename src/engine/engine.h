@@ -62,9 +62,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status write(std::string_view encoded, size_t operations, const WriteOptions& options);
 
   // Reading (read.cc).
-  /// Fills `value` when it is found and not null. On error, `*status` says why.
-  Found get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value,
-            Status* status) const;
+  /// Fills `value`, if it is not null, with what it finds.
+  Lookup get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value) const;
   Status get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
                   const ReadOptions& options) const;
   /// Never null; a cursor that could not be made has a status that says so.
@@ -203,8 +202,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void append_empty_record();
 
   Status refused() const;
-  Found find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options, Value* value,
-             Status* status) const;
+  Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
+              Value* value) const;
   Status unusable() const;
   Status not_dropped(uint32_t keyspace) const;
   bool in_this_process() const { return process_word_.load(std::memory_order_relaxed) == 1; }

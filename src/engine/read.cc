@@ -19,8 +19,8 @@ constexpr size_t kManyKeys = 64;  // keys that go through the stages of lookup_m
 
 Status wrong_snapshot() { return Status(StatusCode::invalid_argument, "a snapshot of another database"); }
 
-Status take_value(Hit& hit, Value* value) {
-  if (hit.owner != nullptr) {
+inline Status take_value(Hit& hit, Value* value) {
+  if (hit.owner != nullptr) [[unlikely]] {
     value->refer(hit.value, std::move(hit.owner));
     return {};
   }
@@ -48,50 +48,44 @@ bool Engine::is_mine(const Snapshot& snapshot) const {
   return snapshot.valid() && snapshot.state()->engine() == this;
 }
 
-Found Engine::get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value,
-                  Status* status) const {
-  if (value != nullptr) value->clear();
-  if (key.size() > kKeyBytesMax) [[unlikely]] {
-    *status = Status(StatusCode::invalid_argument, "a key is at most 65,535 bytes long");
-    return Found::error;
-  }
-  const InternalKey internal(keyspace, key);
-  if (!internal.ok()) {
-    *status = Status(StatusCode::out_of_memory, "the key of a read");
-    return Found::error;
-  }
-  const uint64_t hash = hash_key(internal.view());
-  if (options.snapshot != nullptr && !is_mine(*options.snapshot)) [[unlikely]] {
-    *status = wrong_snapshot();
-    return Found::error;
-  }
-  if (!mapped_) [[unlikely]] {
-    // Runs are read by system calls, which may wait.
-    const std::shared_ptr<const View> held = view();
-    if (*status = usable(keyspace); !status->ok()) return Found::error;
-    return find(*held, internal.view(), hash, options, value, status);
-  }
-  EpochGuard epoch;
-  if (*status = usable(keyspace); !status->ok()) [[unlikely]]
-    return Found::error;
-  return find(*view_.load(std::memory_order_acquire), internal.view(), hash, options, value, status);
-}
-
-Found Engine::find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
-                   Value* value, Status* status) const {
+Lookup Engine::find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
+                    Value* value) const {
   ReadPoint point = ReadPoint::latest(log_);
   if (options.snapshot != nullptr || options.level != ReadLevel::latest) [[unlikely]] {
     point = ReadPoint::at(read_lsn(view, options));
   }
   Hit hit;
   const Found found = lookup(view, key, hash, point, &hit);
-  if (found == Found::error) [[unlikely]] {
-    *status = std::move(hit.status);
-  } else if (found == Found::found && value != nullptr) {
-    if (*status = take_value(hit, value); !status->ok()) [[unlikely]]
-      return Found::error;
+  if (found != Found::found) [[unlikely]]
+    return Lookup(std::move(hit.status));
+  if (value != nullptr) {
+    if (Status status = take_value(hit, value); !status.ok()) [[unlikely]]
+      return status;
   }
-  return found;
+  return Lookup(value);
+}
+
+Lookup Engine::get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value) const {
+  if (value != nullptr) value->clear();
+  if (key.size() > kKeyBytesMax) [[unlikely]]
+    return Status(StatusCode::invalid_argument, "a key is at most 65,535 bytes long");
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) [[unlikely]]
+    return Status(StatusCode::out_of_memory, "the key of a read");
+  if (options.snapshot != nullptr && !is_mine(*options.snapshot)) [[unlikely]]
+    return wrong_snapshot();
+  const uint64_t hash = hash_key(keyspace, key);
+  EpochGuard epoch;
+  if (Status status = usable(keyspace); !status.ok()) [[unlikely]]
+    return status;
+  const View* const view = view_.load(std::memory_order_acquire);
+  std::shared_ptr<const View> held;
+  if (!mapped_) [[unlikely]] {
+    // Runs are read by system calls, which may wait, and nobody waits in an epoch.
+    held = view->shared_from_this();
+    epoch.leave();
+  }
+  return find(*view, internal.view(), hash, options, value);
 }
 
 Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
@@ -125,7 +119,7 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
       to = std::copy(key.begin(), key.end(), to);
       many[i] = ManyKey{};
       many[i].key = {begin, static_cast<size_t>(to - begin)};
-      many[i].hash = hash_key(many[i].key);
+      many[i].hash = hash_key(keyspace, key);
       values[first + i].clear();
     }
     if (Status status = usable(keyspace); !status.ok()) return status;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "format/internal_key.h"
 #include "log/scan.h"
 
 namespace lightning {

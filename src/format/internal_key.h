@@ -13,6 +13,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/coding.h"
+#include "base/hash.h"
+
 namespace lightning {
 
 inline constexpr uint32_t kDefaultKeyspaceId = 0;
@@ -53,10 +56,22 @@ inline size_t parse_keyspace_prefix(std::string_view internal_key, uint32_t* id)
   return kKeyspaceIdBytesMax;
 }
 
+/// The hash of a key for every point index; run files store parts of it, so it is a format constant. The
+/// user's key is hashed where the user has it: reading a copy back at once would wait for the stores.
+inline uint64_t hash_key(uint32_t keyspace_id, std::string_view user_key) {
+  return hash_bytes(user_key, keyspace_id);
+}
+/// The same of an internal key.
+inline uint64_t hash_key(std::string_view internal_key) {
+  uint32_t id = 0;
+  const size_t prefix = parse_keyspace_prefix(internal_key, &id);
+  return hash_key(id, internal_key.substr(prefix));
+}
+
 /// An internal key built for one call: on the stack unless it is long. Check ok() where memory may run out.
 class InternalKey {
  public:
-  InternalKey(uint32_t keyspace_id, std::string_view user_key) {
+  [[gnu::always_inline]] InternalKey(uint32_t keyspace_id, std::string_view user_key) {
     size_ = keyspace_prefix_size(keyspace_id) + user_key.size();
     char* to = inline_;
     if (size_ > sizeof(inline_)) {
@@ -66,7 +81,7 @@ class InternalKey {
     }
     data_ = to;
     to = put_keyspace_prefix(to, keyspace_id);
-    if (!user_key.empty()) std::memcpy(to, user_key.data(), user_key.size());
+    copy_bytes(to, user_key.data(), user_key.size());
   }
   InternalKey(const InternalKey&) = delete;
   InternalKey& operator=(const InternalKey&) = delete;

@@ -44,12 +44,15 @@ class MappedRegion {
   /// Takes the pages of [offset, offset + size) out of this process; the file keeps them.
   virtual void drop(uint64_t offset, uint64_t size) = 0;
   /// A fault was answered by a private page: what was stored there since may not reach the file.
-  virtual bool faulted() const = 0;
+  bool faulted() const { return faulted_->load(std::memory_order_acquire); }
 
  protected:
-  MappedRegion(char* data, uint64_t size) : data_(data), size_(size) {}
+  /// `faulted` outlives the region; every read asks it, so it is no virtual call.
+  MappedRegion(char* data, uint64_t size, const std::atomic<bool>* faulted)
+      : data_(data), size_(size), faulted_(faulted) {}
   char* data_;
   uint64_t size_;
+  const std::atomic<bool>* faulted_;  // partner: whoever answers faults
 };
 
 enum class MapMode { read, write };

@@ -43,7 +43,7 @@ class GuardedRange {
   GuardedRange(const GuardedRange&) = delete;
   GuardedRange& operator=(const GuardedRange&) = delete;
 
-  bool faulted() const { return faulted_.load(std::memory_order_acquire); }
+  const std::atomic<bool>* faulted() const { return &faulted_; }
 
   /// For the handler: puts a private page where `address` lies. False when the kernel refuses even that.
   bool answer_fault(uintptr_t address);
@@ -59,7 +59,7 @@ class GuardedRange {
   const int descriptor_;
   const uint64_t file_offset_;
   const bool writable_;
-  std::atomic<bool> faulted_{false};  // partner: faulted()
+  std::atomic<bool> faulted_{false};  // partner: MappedRegion::faulted()
   // One bit a page: replaced. Written under the handler's lock only.
   std::unique_ptr<std::atomic<uint64_t>[]> replaced_;
   void* slot_ = nullptr;

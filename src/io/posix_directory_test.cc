@@ -141,7 +141,7 @@ TEST_F(PosixDirectory, WithoutDescriptorsItSaysSo) {
   rlimit before;
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   const rlimit none = {0, before.rlim_max};
-  // The sanitizer that looks at an object's type needs a descriptor when it meets the type for the first time.
+  // The sanitizer that looks at an object's type needs a descriptor when it first meets the type.
   ASSERT_TRUE(directory_->open("before", OpenMode::create).ok());
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
   const Status status = directory_->open("a", OpenMode::create).status();

@@ -70,7 +70,7 @@ class PosixEnv final : public Env {
     char text[64];
     const ssize_t count =
         file.valid() ? retry_interrupted([&] { return read(file.get(), text, sizeof(text)); }) : -1;
-    return count > 0 ? hash_key(std::string_view(text, static_cast<size_t>(count))) : random();
+    return count > 0 ? hash_bytes(std::string_view(text, static_cast<size_t>(count)), 0) : random();
   }
 
   PosixClock clock_;

@@ -20,7 +20,7 @@ class PosixMappedRegion final : public MappedRegion {
  public:
   PosixMappedRegion(char* data, uint64_t size, std::shared_ptr<const FileHandle> file, std::string name,
                     uint64_t offset, MapMode mode)
-      : MappedRegion(data, size),
+      : MappedRegion(data, size, nullptr),
         file_(std::move(file)),
         name_(std::move(name)),
         offset_(offset),
@@ -36,6 +36,7 @@ class PosixMappedRegion final : public MappedRegion {
         data_, align_up(size_, page_bytes()), file_->get(), offset_, mode_ == MapMode::write);
     if (!range) return range.status();
     guard_ = std::move(*range);
+    faulted_ = guard_->faulted();
     return Status();
   }
 
@@ -63,8 +64,6 @@ class PosixMappedRegion final : public MappedRegion {
     if (end > offset && !faulted() && !in_forked_child())
       madvise(data_ + offset, end - offset, MADV_DONTNEED);
   }
-
-  bool faulted() const override { return guard_->faulted(); }
 
  private:
   // The system says EFAULT for every fault that is not a bad memory page; reading the file tells a full disk

@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "base/coding.h"
-#include "base/hash.h"
+#include "format/internal_key.h"
 #include "format/log_entry.h"
 #include "memtable/memtable.h"
 

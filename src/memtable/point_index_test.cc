@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/hash.h"
+#include "format/internal_key.h"
 
 namespace lightning {
 namespace {

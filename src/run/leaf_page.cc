@@ -4,6 +4,13 @@
 
 namespace lightning {
 
+LeafPage::Sizes LeafPage::long_sizes(const char* at) const {
+  Sizes sizes{};
+  sizes.end = get_varint(at, data_ + size_, &sizes.of_key);
+  if (sizes.end != nullptr) sizes.end = get_varint(sizes.end, data_ + size_, &sizes.of_value);
+  return sizes;
+}
+
 uint32_t LeafPage::heads_below(uint64_t head_limit) const {
   uint32_t base = 0;
   uint32_t size = count_;

@@ -35,37 +35,18 @@ struct LeafVersion {
   ValueRef ref() const { return load<ValueRef>(bytes.data()); }
 };
 
-/// memcmp() == 0 without a call where the strings are short.
-inline bool equal_bytes(const char* a, const char* b, size_t size) {
-  if (size > 32) return std::memcmp(a, b, size) == 0;
-  if (size >= 8) {
-    for (size_t at = 0; at + 8 < size; at += 8) {
-      if (load<uint64_t>(a + at) != load<uint64_t>(b + at)) return false;
-    }
-    return load<uint64_t>(a + size - 8) == load<uint64_t>(b + size - 8);
-  }
-  if (size >= 4) {
-    return load<uint32_t>(a) == load<uint32_t>(b) &&
-           load<uint32_t>(a + size - 4) == load<uint32_t>(b + size - 4);
-  }
-  for (size_t at = 0; at < size; ++at) {
-    if (a[at] != b[at]) return false;
-  }
-  return true;
-}
-
 class LeafPage {
  public:
   /// False when the page's header contradicts its size.
   bool parse(const char* data, uint64_t size) {
-    const auto header = load<PageHeader>(data);
-    const uint64_t heads = align_up(sizeof(PageHeader) + uint64_t{header.prefix_size}, kEntryAlignment);
-    if (heads + header.count * 6ull > size || header.count == 0) return false;
+    count_ = load<uint16_t>(data + offsetof(PageHeader, count));
+    prefix_size_ = load<uint32_t>(data + offsetof(PageHeader, prefix_size));
+    // Even the smallest entry fills up what the heads lose to their alignment.
+    const uint64_t taken = sizeof(PageHeader) + uint64_t{prefix_size_} + count_ * 6ull;
+    if (taken + kEntryAlignment > size || count_ == 0) return false;
     data_ = data;
     size_ = static_cast<uint32_t>(size);
-    count_ = header.count;
-    prefix_size_ = header.prefix_size;
-    heads_ = static_cast<uint32_t>(heads);
+    heads_ = static_cast<uint32_t>(align_up(sizeof(PageHeader) + uint64_t{prefix_size_}, kEntryAlignment));
     return true;
   }
 
@@ -73,7 +54,7 @@ class LeafPage {
   uint32_t count() const { return count_; }
   std::string_view prefix() const { return {data_ + sizeof(PageHeader), prefix_size_}; }
   /// Is it the entry of `key`?
-  bool matches(const LeafEntry& entry, std::string_view key) const {
+  [[gnu::always_inline]] bool matches(const LeafEntry& entry, std::string_view key) const {
     return key.size() == prefix_size_ + entry.suffix.size() &&
            equal_bytes(key.data() + prefix_size_, entry.suffix.data(), entry.suffix.size()) &&
            equal_bytes(key.data(), data_ + sizeof(PageHeader), prefix_size_);
@@ -84,22 +65,20 @@ class LeafPage {
     if (offset + 3 > size_) [[unlikely]]
       return false;
     const auto* at = reinterpret_cast<const unsigned char*>(data_ + offset);
-    const char* key = data_ + offset + 3;
-    uint32_t key_size = at[1];
-    entry->flags = at[0];
-    entry->value_size = at[2];
-    if ((key_size | entry->value_size) >= 0x80) [[unlikely]] {
-      key = get_varint(data_ + offset + 1, data_ + size_, &key_size);
-      if (key == nullptr) return false;
-      key = get_varint(key, data_ + size_, &entry->value_size);
-      if (key == nullptr) return false;
+    const uint8_t flags = at[0];
+    Sizes sizes{data_ + offset + 3, at[1], at[2]};
+    if ((sizes.of_key | sizes.of_value) >= 0x80) [[unlikely]] {
+      sizes = long_sizes(data_ + offset + 1);
+      if (sizes.end == nullptr) return false;
     }
-    const uint64_t body_size = (entry->flags & kEntryOutside) != 0 ? sizeof(ValueRef) : entry->value_size;
-    if (key_size + body_size > static_cast<uint64_t>(data_ + size_ - key)) [[unlikely]]
+    const uint64_t body_size = (flags & kEntryOutside) != 0 ? sizeof(ValueRef) : sizes.of_value;
+    if (sizes.of_key + body_size > static_cast<uint64_t>(data_ + size_ - sizes.end)) [[unlikely]]
       return false;
-    entry->suffix = {key, key_size};
-    entry->body = {key + key_size, body_size};
-    return entry->flags < kEntryFlagsEnd && known_entry_kind(entry->flags & kEntryKindMask);
+    entry->flags = flags;
+    entry->value_size = sizes.of_value;
+    entry->suffix = {sizes.end, sizes.of_key};
+    entry->body = {sizes.end + sizes.of_key, body_size};
+    return flags < kEntryFlagsEnd && known_entry_kind(flags & kEntryKindMask);
   }
 
   uint64_t slot_offset(uint32_t slot) const {
@@ -116,6 +95,14 @@ class LeafPage {
   void prefetch_heads() const { __builtin_prefetch(data_ + heads_); }
 
  private:
+  struct Sizes {
+    const char* end;  // behind them; null when they do not parse
+    uint32_t of_key;
+    uint32_t of_value;
+  };
+
+  /// Sizes that take more than a byte each.
+  Sizes long_sizes(const char* at) const;
   uint32_t head(uint32_t slot) const { return load<uint32_t>(data_ + heads_ + slot * 4ull); }
   /// The first slot whose head is >= `head`.
   uint32_t heads_below(uint64_t head) const;

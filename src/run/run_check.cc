@@ -2,7 +2,7 @@
 
 #include <new>
 
-#include "base/hash.h"
+#include "format/internal_key.h"
 #include "run/fences.h"
 #include "run/leaf_page.h"
 #include "run/run_file.h"

@@ -168,8 +168,42 @@ inline RunFile::Found RunFile::read_at(uint64_t locator, std::string_view key, u
   return read_entry(entry, page, read_lsn, hit);
 }
 
+// What nearly every locator leads to: a page that was verified before, the key, and one version beside it.
+// False, and nothing said, where anything is otherwise.
+inline bool RunFile::read_plain(uint64_t locator, std::string_view key, Hit* hit) const {
+  const char* page = pages_->verified_leaf(locator_page(locator, locator_offset_bits_));
+  LeafPage leaf;
+  LeafEntry entry;
+  if (page == nullptr || !leaf.parse(page, pages_->leaf_bytes()) ||
+      !leaf.entry_at(locator_offset(locator, locator_offset_bits_), &entry) || !leaf.matches(entry, key) ||
+      (entry.flags & ~kEntryKindMask) != 0) [[unlikely]] {
+    return false;
+  }
+  hit->kind = entry.kind();
+  hit->lsn = kSettledLsn;
+  hit->value = entry.body;
+  return !pages_->faulted();
+}
+
 RunFile::Found RunFile::find(std::string_view key, uint64_t hash, uint64_t read_lsn, Hit* hit) const {
-  if (hit->owner != nullptr) hit->owner.reset();
+  if (hit->owner != nullptr) [[unlikely]]
+    hit->owner.reset();
+  const uint64_t buckets = footer_->index_buckets;
+  const char* bucket = buckets != 0 ? pages_->verified_bucket(first_bucket(hash, buckets)) : nullptr;
+  if (bucket != nullptr) [[likely]] {
+    const uint16_t print = fingerprint(hash);
+    if (const uint32_t locator = BucketMatches(bucket, print).next(); locator != 0) {
+      if (read_plain(locator, key, hit)) [[likely]]
+        return Found::found;
+    } else if (!bucket_overflowed(bucket, print)) {
+      return absent(hit);
+    }
+  }
+  return find_anywhere(key, hash, read_lsn, hit);
+}
+
+RunFile::Found RunFile::find_anywhere(std::string_view key, uint64_t hash, uint64_t read_lsn,
+                                      Hit* hit) const {
   const uint64_t buckets = footer_->index_buckets;
   if (buckets == 0) return find_in_order(key, read_lsn, hit);
   const uint16_t print = fingerprint(hash);

@@ -92,6 +92,9 @@ class RunFile {
                                                  uint64_t read_lsn, Hit* hit) const;
   [[gnu::always_inline]] inline Found read_at(uint64_t locator, std::string_view key, uint64_t read_lsn,
                                               Hit* hit, bool* same_key) const;
+  [[gnu::always_inline]] inline bool read_plain(uint64_t locator, std::string_view key, Hit* hit) const;
+  [[gnu::noinline]] Found find_anywhere(std::string_view key, uint64_t hash, uint64_t read_lsn,
+                                        Hit* hit) const;
   Found absent(Hit* hit) const;
   Found find_in_order(std::string_view key, uint64_t read_lsn, Hit* hit) const;
   /// The leaf that holds `key` if the file does; where seeks begin.

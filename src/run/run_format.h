@@ -24,10 +24,10 @@
 //     each in turn its value or ValueRef. LSN 0 is settled. The entry's value size counts all this
 // A key has one entry, so one slot and one locator.
 //
-// Point index: a key lives in one of two buckets that its hash names; the first one's `overflow` has a bit
-// for each class of fingerprints of which some went to their second bucket. A locator has 26 bits: page
-// number and offset / 4 of the entry in 16 + 10 bits where leaves have 4 KiB, page number / 4 and offset / 4
-// in 14 + 12 bits where they have 16 KiB. 0 is empty.
+// Point index: a key lives in one of two buckets that its hash (format/internal_key.h) names; the first one's
+// `overflow` has a bit for each class of fingerprints of which some went to their second bucket. A locator
+// has 26 bits: page number and offset / 4 of the entry in 16 + 10 bits where leaves have 4 KiB, page number
+// / 4 and offset / 4 in 14 + 12 bits where they have 16 KiB. 0 is empty.
 //
 // Fences: FencesHeader, then
 //   u64 block_heads[blocks]    of the first fence of each block of 64 leaves, behind the file's common prefix

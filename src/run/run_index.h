@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/lanes.h"
 #include "run/run_format.h"
 #include "run/run_output.h"
 
@@ -22,16 +23,13 @@ namespace lightning {
 class BucketMatches {
  public:
   BucketMatches(const char* bucket, uint16_t fingerprint)
-      : bucket_(bucket),
-        found_(equal_lanes(bucket, fingerprint) | equal_lanes(bucket + 8, fingerprint) >> 1 |
-               equal_lanes(bucket + 16, fingerprint) >> 2) {}
+      : bucket_(bucket), found_(equal_among_twelve(bucket, fingerprint)) {}
 
   /// The next locator, 0 when there is none.
   uint32_t next() {
     while (found_ != 0) {
-      const auto bit = static_cast<uint32_t>(__builtin_ctzll(found_));
+      const auto slot = static_cast<uint32_t>(__builtin_ctz(found_));
       found_ &= found_ - 1;
-      const uint32_t slot = (15 - bit % 16) * 4 + bit / 16;
       if (const uint32_t locator = bucket_locator(bucket_, slot); locator != 0) return locator;
     }
     return 0;
@@ -44,17 +42,10 @@ class BucketMatches {
   }
 
  private:
-  /// Bit 15 of each of four fingerprints that is equal.
-  static uint64_t equal_lanes(const char* fingerprints, uint16_t fingerprint) {
-    constexpr uint64_t kOnes = 0x0001000100010001ull;
-    constexpr uint64_t kLows = 0x7fff7fff7fff7fffull;
-    const uint64_t difference = load<uint64_t>(fingerprints) ^ (fingerprint * kOnes);
-    return ~(((difference & kLows) + kLows) | difference | kLows);
-  }
-
   const char* bucket_;
-  uint64_t found_;  // slot i: bit 15 - i / 4 of lane i % 4
+  uint32_t found_;  // bit i: slot i, not looked at yet
 };
+static_assert(kRunBucketSlots == 12);
 // The last locator ends with its bucket, as does the word that it is read from.
 static_assert(offsetof(RunBucket, locators) + 11 * kLocatorBits / 8 + 4 == offsetof(RunBucket, overflow));
 

@@ -9,6 +9,7 @@ Result<std::unique_ptr<RunPages>> RunPages::create(std::unique_ptr<File> file, s
   std::unique_ptr<RunPages> pages(new RunPages(std::move(file), std::move(name), footer));
   // A leaf that starts below has its whole size before leaves_end.
   pages->leaf_units_end_ = (footer.leaves_end - footer.leaf_bytes) / kUnitBytes + 1;
+  pages->leaf_bytes_ = footer.leaf_bytes;
   pages->index_start_ = footer.index_offset / kUnitBytes;
   if (!mapped) return pages;
   Result<std::unique_ptr<MappedRegion>> region = pages->file_->map(0, footer.file_bytes, MapMode::read);

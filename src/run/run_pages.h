@@ -36,25 +36,32 @@ class RunPages {
   bool mapped() const { return map_ != nullptr; }
   uint64_t mapped_bytes() const { return map_ != nullptr ? footer_.file_bytes : 0; }
   uint64_t memory_bytes() const { return bit_words() * 8; }
-  bool faulted() const { return region_ != nullptr && region_->faulted(); }
+  [[gnu::always_inline]] bool faulted() const { return region_ != nullptr && region_->faulted(); }
 
+  /// A leaf of the usual size in the mapping that was verified before; null for others, which leaf() answers.
+  const char* verified_leaf(uint64_t page_number) const {
+    if (!verified(page_number) || page_number >= leaf_units_end_) [[unlikely]]
+      return nullptr;
+    const char* data = map_ + page_number * kUnitBytes;
+    return load<PageKind>(data + offsetof(PageHeader, kind)) == PageKind::leaf ? data : nullptr;
+  }
   /// A whole leaf or jumbo page.
   bool leaf(uint64_t page_number, Page* page, Owner* owner, Status* status) const {
-    if (verified(page_number) && page_number < leaf_units_end_) [[likely]] {
-      const char* data = map_ + page_number * kUnitBytes;
-      if (load<PageKind>(data + offsetof(PageHeader, kind)) == PageKind::leaf) [[likely]] {
-        *page = {data, footer_.leaf_bytes, page_number};
-        return true;
-      }
+    if (const char* data = verified_leaf(page_number); data != nullptr) [[likely]] {
+      *page = {data, leaf_bytes_, page_number};
+      return true;
     }
     return load_leaf(page_number, page, owner, status);
   }
+  /// A bucket in a page of the mapping that was verified before, else null.
+  const char* verified_bucket(uint64_t number) const {
+    const uint64_t page_number = bucket_page(number);
+    return verified(page_number) ? map_ + page_number * kUnitBytes + bucket_offset(number) : nullptr;
+  }
   /// A bucket of the point index, in the mapping or copied to `copy`; null on an error.
   const char* bucket(uint64_t number, RunBucket* copy, Status* status) const {
-    const uint64_t page_number = bucket_page(number);
-    if (verified(page_number)) [[likely]]
-      return map_ + page_number * kUnitBytes + bucket_offset(number);
-    return load_bucket(number, copy, status);
+    const char* bucket = verified_bucket(number);
+    return bucket != nullptr ? bucket : load_bucket(number, copy, status);
   }
   void prefetch_bucket(uint64_t number) const {
     prefetch(bucket_page(number) * kUnitBytes + bucket_offset(number));
@@ -76,6 +83,7 @@ class RunPages {
   static uint64_t offset_of(const Page& page, const char* byte) {
     return page.number * kUnitBytes + static_cast<uint64_t>(byte - page.data);
   }
+  uint64_t leaf_bytes() const { return leaf_bytes_; }
   Status corruption(std::string_view what, uint64_t offset) const {
     return Status(StatusCode::corruption, what, name_, offset);
   }
@@ -112,6 +120,7 @@ class RunPages {
   uint64_t bits_end_ = 0;        // pages that have a bit
   uint64_t index_start_ = 0;     // its first page
   uint64_t leaf_units_end_ = 0;  // no leaf starts at or beyond
+  uint64_t leaf_bytes_ = 0;      // of one that is no jumbo page
 };
 
 }  // namespace lightning

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/hash.h"
+#include "format/internal_key.h"
 #include "io/env.h"
 #include "run/run_file.h"
 #include "run/run_writer.h"
@@ -22,25 +22,24 @@ namespace lightning {
 /// them.
 struct MemoryFiles {
   std::map<std::string, std::shared_ptr<std::vector<char>>> files;
-  bool faulted = false;  // what mappings answer
+  std::atomic<bool> faulted = false;  // what mappings answer
 };
 
 class MemoryRegion final : public MappedRegion {
  public:
-  MemoryRegion(std::shared_ptr<std::vector<char>> bytes, uint64_t offset, uint64_t size, const bool* faulted)
-      : MappedRegion(bytes->data() + offset, size), bytes_(std::move(bytes)), faulted_(faulted) {}
+  MemoryRegion(std::shared_ptr<std::vector<char>> bytes, uint64_t offset, uint64_t size,
+               const std::atomic<bool>* faulted)
+      : MappedRegion(bytes->data() + offset, size, faulted), bytes_(std::move(bytes)) {}
   Status populate(uint64_t, uint64_t) override { return Status(); }
   void drop(uint64_t, uint64_t) override {}
-  bool faulted() const override { return *faulted_; }
 
  private:
   std::shared_ptr<std::vector<char>> bytes_;
-  const bool* faulted_;
 };
 
 class MemoryFile final : public File {
  public:
-  MemoryFile(std::shared_ptr<std::vector<char>> bytes, const bool* faulted)
+  MemoryFile(std::shared_ptr<std::vector<char>> bytes, const std::atomic<bool>* faulted)
       : bytes_(std::move(bytes)), faulted_(faulted) {}
 
   Result<uint64_t> read(uint64_t offset, void* to, uint64_t size) override {
@@ -70,7 +69,7 @@ class MemoryFile final : public File {
 
  private:
   std::shared_ptr<std::vector<char>> bytes_;
-  const bool* faulted_;
+  const std::atomic<bool>* faulted_;
 };
 
 class MemoryDirectory final : public Directory {

@@ -4,60 +4,52 @@ namespace lightning {
 
 namespace {
 
-// The memtable's answer to `key`; false when it does not know the key.
+// What the memtable has of `key`; false when it does not know the key.
 bool find_in_memory(const MemSource& source, std::string_view key, uint32_t head, uint64_t read_lsn,
-                    Found* found, Hit* hit) {
+                    Hit* hit) {
   const MemTable& table = *source.table;
   const uint32_t entry = table.visible(head, key, read_lsn);
   if (entry == kNoEntry) return false;
   const LogEntry version = table.entry(entry);
-  if (version.kind == EntryKind::remove) {
-    *found = Found::absent;
-    return true;
-  }
-  *found = Found::found;
+  hit->kind = version.kind;
   hit->value = version.value;
   if (version.value.size() > kCopiedValueBytesMax) hit->owner = table.memory();
   return true;
 }
 
-// Turns what a run file found into the answer; false when it does not know the key.
-bool take_run_hit(RunFile::Found outcome, const std::shared_ptr<const RunFile>& file, Found* found,
-                  Hit* hit) {
-  if (outcome == RunFile::Found::absent) return false;
-  if (outcome == RunFile::Found::error) [[unlikely]] {
-    *found = Found::error;
-  } else if (hit->kind == EntryKind::remove) {
-    *found = Found::absent;
-  } else {
-    *found = Found::found;
-    if (hit->value.size() > kCopiedValueBytesMax && hit->owner == nullptr) [[unlikely]]
-      hit->owner = file;
-  }
-  return true;
+// The answer of a source that knows the key.
+Found answer_of(const Hit& hit) { return hit.kind == EntryKind::remove ? Found::absent : Found::found; }
+
+// The answer of a run file that knows the key or failed.
+Found take_run_hit(RunFile::Found outcome, const std::shared_ptr<const RunFile>& file, Hit* hit) {
+  if (outcome == RunFile::Found::error) [[unlikely]]
+    return Found::error;
+  if (hit->value.size() > kCopiedValueBytesMax && hit->owner == nullptr) [[unlikely]]
+    hit->owner = file;
+  return answer_of(*hit);
 }
 
 }  // namespace
 
-Found lookup(const View& view, std::string_view key, uint64_t hash, const ReadPoint& point, Hit* hit) {
-  Found found = Found::absent;
+Found lookup(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit) {
   const auto ask_memory = [&](const MemSource& source) {
     const uint32_t head = source.table->point_index().find(hash);
-    return head != kNoEntry && find_in_memory(source, key, head, point.lsn(), &found, hit);
+    return head != kNoEntry && find_in_memory(source, key, head, point.lsn(), hit);
   };
   if (view.runs.size() > 1 || view.active != nullptr) {
     for (const auto& run : view.runs) {
       if (run->files().size() == 1) run->files()[0]->prefetch(hash);
     }
   }
-  if (view.active != nullptr && ask_memory(*view.active)) return found;
+  if (view.active != nullptr && ask_memory(*view.active)) return answer_of(*hit);
   for (const auto& source : view.sealed) {
-    if (ask_memory(*source)) return found;
+    if (ask_memory(*source)) return answer_of(*hit);
   }
   for (const auto& run : view.runs) {
     const std::shared_ptr<const RunFile>* file = run->file_of(key);
     if (file == nullptr) continue;
-    if (take_run_hit((*file)->find(key, hash, point.run_lsn(), hit), *file, &found, hit)) return found;
+    const RunFile::Found outcome = (*file)->find(key, hash, point.run_lsn(), hit);
+    if (outcome != RunFile::Found::absent) return take_run_hit(outcome, *file, hit);
   }
   return Found::absent;
 }
@@ -77,8 +69,8 @@ void ask_memory(const MemSource& source, std::span<ManyKey> keys, uint64_t read_
   }
   for (ManyKey& one : keys) {
     if (one.done || one.locator == kNoEntry) continue;
-    one.done =
-        find_in_memory(source, one.key, static_cast<uint32_t>(one.locator), read_lsn, &one.found, &one.hit);
+    one.done = find_in_memory(source, one.key, static_cast<uint32_t>(one.locator), read_lsn, &one.hit);
+    if (one.done) one.found = answer_of(one.hit);
   }
 }
 
@@ -96,7 +88,8 @@ void ask_run(const SortedRun& run, std::span<ManyKey> keys, uint64_t read_lsn) {
     if (one.done || one.locator == RunFile::kNotHere) continue;
     const auto* file = run.file_of(one.key);
     const RunFile::Found outcome = (*file)->find_at(one.locator, one.key, one.hash, read_lsn, &one.hit);
-    one.done = take_run_hit(outcome, *file, &one.found, &one.hit);
+    one.done = outcome != RunFile::Found::absent;
+    if (one.done) one.found = take_run_hit(outcome, *file, &one.hit);
   }
 }
 

@@ -41,7 +41,7 @@ enum class Found { absent, found, error };
 using Hit = RunFile::Hit;
 
 /// Finds `key` (an internal key; hash = hash_key(key)). A removal is absent.
-Found lookup(const View& view, std::string_view key, uint64_t hash, const ReadPoint& point, Hit* hit);
+Found lookup(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit);
 
 /// One key of lookup_many().
 struct ManyKey {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "format/internal_key.h"
 #include "memtable/memtable_test_util.h"
 
 namespace lightning {
