@@ -45,6 +45,11 @@ if(LIGHTNING_SANITIZE)
   add_link_options(-fsanitize=${LIGHTNING_SANITIZE})
 endif()
 
+if(LIGHTNING_COVERAGE)
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
+  add_link_options(-fprofile-instr-generate)
+endif()
+
 # LIGHTNING_ROOMS: names, lowest first; LIGHTNING_ROOM_<name>: the number of each.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/rooms.txt")
 set(LIGHTNING_ROOMS "")

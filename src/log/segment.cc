@@ -11,8 +11,6 @@ namespace lightning {
 
 namespace {
 
-constexpr uint64_t kHeaderChecked = 80;
-constexpr uint64_t kHeaderSeed = 0x7365676d656e7431ull;
 constexpr uint64_t kBlockBytes = 4096;
 // A file read in recovery is never larger than the largest commit allows.
 constexpr uint64_t kCapacityMax = kRecordLengthMax + kEndRecordBytesMin + kBlockBytes;
@@ -81,13 +79,15 @@ Status Segment::write_header() {
   store<uint64_t>(page + 48, identity_.database_id);
   store<uint64_t>(page + 56, identity_.incarnation);
   store<uint64_t>(page + 64, identity_.page_cache_id);
-  store<uint64_t>(page + kHeaderChecked, checksum(page, kHeaderChecked, kHeaderSeed));
+  store<uint64_t>(page + kSegmentHeaderChecked, checksum(page, kSegmentHeaderChecked, kSegmentHeaderSeed));
   return file_->write(0, {page, sizeof(page)});
 }
 
 bool Segment::parse_header(const char* page, SegmentIdentity* identity) {
   if (load<uint64_t>(page) != kSegmentMagic) return false;
-  if (load<uint64_t>(page + kHeaderChecked) != checksum(page, kHeaderChecked, kHeaderSeed)) return false;
+  if (load<uint64_t>(page + kSegmentHeaderChecked) !=
+      checksum(page, kSegmentHeaderChecked, kSegmentHeaderSeed))
+    return false;
   *identity = {.number = load<uint64_t>(page + 16),
                .base_lsn = load<uint64_t>(page + 24),
                .capacity = load<uint64_t>(page + 32),

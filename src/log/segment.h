@@ -6,7 +6,7 @@
 //   0  u64 magic   8 u32 format version   12 u32 zero    16 u64 number     24 u64 base LSN
 //   32 u64 capacity of the data
 //   40 u64 salt   48 u64 database id      56 u64 incarnation               64 u64 page cache  72 u64 zero
-//   80 u64 checksum of bytes 0 to 79
+//   80 u64 checksum of bytes 0 to 79, seeded with kSegmentHeaderSeed
 //   256 u64 mirror of `published`, outside the checksum: after a killed process (same
 //   page cache, that is, boot and mounting of the file system) everything below it is there; 0 = nothing said
 // A file may be shorter than its capacity: a clean close cuts it at the log's end.
@@ -37,6 +37,8 @@
 namespace lightning {
 
 inline constexpr uint64_t kSegmentHeaderBytes = 4096;
+inline constexpr uint64_t kSegmentHeaderChecked = 80;
+inline constexpr uint64_t kSegmentHeaderSeed = 0x7365676d656e7431ull;
 inline constexpr uint64_t kSegmentMirrorOffset = 256;
 inline constexpr uint64_t kSegmentMagic = 0x31474f4c42444c00ull;  // "\0LDBLOG1"
 inline constexpr uint32_t kSegmentFormatVersion = 1;

@@ -10,7 +10,6 @@ namespace lightning {
 namespace {
 
 constexpr uint32_t kManifestVersion = 1;
-constexpr uint64_t kHeaderSeed = kManifestMagic;
 
 Status corrupt(std::string_view what, uint64_t id, uint64_t offset) {
   return Status(StatusCode::corruption, what, manifest_file_name(id), offset);
@@ -35,7 +34,7 @@ Result<std::string> read_exactly(File& file, uint64_t id, uint64_t offset, uint6
 
 Status check_header(std::string_view bytes, uint64_t database_id, uint64_t id) {
   const char* const header = bytes.data();
-  if (load<uint64_t>(header + 32) != checksum(header, 32, kHeaderSeed) ||
+  if (load<uint64_t>(header + 32) != checksum(header, 32, kManifestHeaderSeed) ||
       load<uint64_t>(header) != kManifestMagic) {
     return corrupt("the manifest's header", id, 0);
   }
@@ -78,7 +77,7 @@ std::string encode_manifest(uint64_t database_id, uint64_t id, std::string_view 
   store<uint32_t>(header + 8, kManifestVersion);
   store<uint64_t>(header + 16, database_id);
   store<uint64_t>(header + 24, id);
-  *end = {.length = kManifestHeaderBytes, .hash = checksum(header, 32, kHeaderSeed)};
+  *end = {.length = kManifestHeaderBytes, .hash = checksum(header, 32, kManifestHeaderSeed)};
   store<uint64_t>(header + 32, end->hash);
   return bytes + encode_manifest_record(snapshot, end);
 }

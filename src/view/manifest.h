@@ -5,7 +5,7 @@
 //
 // Format of the file "0000000007.manifest":
 //    0  u64 magic   8  u32 format version   12  u32 zero   16  u64 database id   24  u64 id
-//   32  u64 checksum of the bytes 0 to 31
+//   32  u64 checksum of the bytes 0 to 31, seeded with kManifestHeaderSeed
 //   40  records: u64 checksum of what follows in the record, seeded with the checksum before it (of the
 //       previous record or the header); u32 length of the edit; the edit (state_image.h)
 // The checksums are a chain: the last one is the hash of all bytes so far, and right bytes at another place,
@@ -27,6 +27,7 @@
 namespace lightning {
 
 inline constexpr uint64_t kManifestMagic = 0x31464d4c42444c00ull;  // "\0LDBLMF1"
+inline constexpr uint64_t kManifestHeaderSeed = kManifestMagic;
 inline constexpr uint64_t kManifestHeaderBytes = 40;
 inline constexpr uint64_t kManifestRecordHeaderBytes = 12;
 inline constexpr uint64_t kManifestBytesMax = uint64_t{1} << 30;

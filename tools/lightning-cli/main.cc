@@ -2,11 +2,10 @@
 //
 // Exit codes: exit_code.h. Errors are one line on standard error. A verb that only reads changes no byte and
 // makes no file.
-#include <CLI/CLI.hpp>
-
 #include <cstdio>
 #include <exception>
 
+#include "tools/lightning-cli/command_line.h"
 #include "tools/lightning-cli/exit_code.h"
 #include "tools/lightning-cli/verb.h"
 
@@ -37,24 +36,6 @@ void complain(std::string_view what) {
 ExitCode report(const Status& status) {
   if (!status.ok()) complain(status.to_string());
   return exit_code(status);
-}
-
-Result<Options> database_options(const Arguments& arguments) {
-  Options options;
-  for (const std::string& assignment : arguments.options) {
-    const size_t equals = assignment.find('=');
-    if (equals == std::string::npos) {
-      return Status(StatusCode::invalid_argument, "--option " + assignment + ": NAME=VALUE is meant");
-    }
-    const Status status =
-        set_option(options, assignment.substr(0, equals), std::string_view(assignment).substr(equals + 1));
-    if (!status.ok()) return status;
-  }
-  if (!arguments.durability.empty()) {
-    const Status status = set_option(options, "durability", arguments.durability);
-    if (!status.ok()) return status;
-  }
-  return options;
 }
 
 Status open(Access access, Session& session) {
@@ -97,19 +78,13 @@ ExitCode print(const std::string& text) {
 }
 
 ExitCode run_line(const Verb& verb, int argc, char** argv) {
-  CLI::App app(std::string(verb.help), "lightning-cli " + std::string(verb.name));
-  Arguments arguments;
-  add_arguments(app, verb.accepts, arguments);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    return print(app.help());
-  } catch (const CLI::ParseError& error) {
-    complain(std::string(verb.name) + ": " + error.what() + " (lightning-cli " + std::string(verb.name) +
-             " --help)");
+  const Result<CommandLine> line = parse_command_line(verb, argc, argv);
+  if (!line) {
+    const std::string name(verb.name);
+    complain(name + ": " + std::string(line.status().message()) + " (lightning-cli " + name + " --help)");
     return kExitUsage;
   }
-  return report(run(verb, arguments));
+  return line->help.empty() ? report(run(verb, line->arguments)) : print(line->help);
 }
 
 ExitCode run_arguments(int argc, char** argv) {

@@ -1,0 +1,99 @@
+// The replay of a corpus, with any compiler: its inputs, the target's seeds, and mutations of both.
+//
+//   replay_NAME CORPUS [MUTATIONS]   runs all; MUTATIONS of each input, half of them mended
+//   replay_NAME --seeds FOLDER       writes the seeds
+//   replay_NAME --input FILE         runs one
+//
+// Of each seed it also holds that mending leaves it alone and that it is accepted: else a format has changed
+// and the target no longer reaches what it is for.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+
+#include "fuzz/mutate.h"
+#include "fuzz/target.h"
+
+namespace lightning::fuzz {
+namespace {
+
+using Inputs = std::map<std::string, std::string>;
+
+std::string read_file(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  expect(file.is_open(), "cannot read " + path.string());
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+Inputs corpus(const std::filesystem::path& folder) {
+  Inputs inputs;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    inputs[entry.path().filename().string()] = read_file(entry.path());
+  }
+  return inputs;
+}
+
+Inputs seeds() {
+  Inputs inputs;
+  kTarget.seeds([&](std::string_view name, std::string_view input) { inputs[std::string(name)] = input; });
+  return inputs;
+}
+
+void write_seeds(const std::filesystem::path& folder) {
+  for (const auto& [name, input] : seeds()) {
+    std::ofstream(folder / name, std::ios::binary | std::ios::trunc) << input;
+  }
+}
+
+void check_seed(const std::string& name, const std::string& seed) {
+  std::string mended = seed;
+  if (kTarget.mend != nullptr) kTarget.mend(&mended);
+  expect(mended == seed, "mending changes the seed " + name);
+  expect(kTarget.run(seed), "the seed " + name + " is not accepted");
+}
+
+void replay(const std::filesystem::path& folder, uint64_t mutations) {
+  Inputs inputs = corpus(folder);
+  expect(!inputs.empty(), "there is no corpus in " + folder.string());
+  uint64_t runs = 0, accepted = 0;
+  for (const auto& [name, seed] : seeds()) {
+    check_seed(name, seed);
+    inputs["seed " + name] = seed;
+  }
+  for (const auto& [name, input] : inputs) {
+    std::printf("%s\n", name.c_str());  // the last line names what failed
+    std::fflush(stdout);
+    accepted += kTarget.run(input) ? 1 : 0;
+    ++runs;
+    for (uint64_t number = 0; number < mutations; ++number) {
+      Random random(number);
+      std::string mutation = input;
+      mutate(random, &mutation);
+      if (kTarget.mend != nullptr && number % 2 == 1) kTarget.mend(&mutation);
+      accepted += kTarget.run(mutation) ? 1 : 0;
+      ++runs;
+    }
+  }
+  std::printf("%llu runs, %llu accepted\n", static_cast<unsigned long long>(runs),
+              static_cast<unsigned long long>(accepted));
+}
+
+}  // namespace
+}  // namespace lightning::fuzz
+
+int main(int argc, char** argv) {
+  using namespace lightning::fuzz;
+  const std::string first = argc > 1 ? argv[1] : "";
+  if (first == "--seeds" && argc == 3) {
+    write_seeds(argv[2]);
+  } else if (first == "--input" && argc == 3) {
+    std::printf("%s\n", kTarget.run(read_file(argv[2])) ? "accepted" : "refused");
+  } else if (!first.empty() && argc <= 3) {
+    replay(first, argc == 3 ? std::strtoull(argv[2], nullptr, 10) : 0);
+  } else {
+    std::fprintf(stderr, "usage: %s CORPUS [MUTATIONS] | --seeds FOLDER | --input FILE\n", argv[0]);
+    return 2;
+  }
+  return 0;
+}
