@@ -1,8 +1,9 @@
 // The replay of a corpus, with any compiler: its inputs, the target's seeds, and mutations of both.
 //
-//   replay_NAME CORPUS [MUTATIONS]   runs all; MUTATIONS of each input, half of them mended
-//   replay_NAME --seeds FOLDER       writes the seeds
-//   replay_NAME --input FILE         runs one
+//   replay_NAME CORPUS [MUTATIONS [KEEP]]  runs all; MUTATIONS of each input, half of them mended; each input is
+//                                          first written to the file KEEP, which after a crash has the culprit
+//   replay_NAME --seeds FOLDER             writes the seeds
+//   replay_NAME --input FILE               runs one
 //
 // Of each seed it also holds that mending leaves it alone and that it is accepted: else a format has changed
 // and the target no longer reaches what it is for.
@@ -40,10 +41,12 @@ Inputs seeds() {
   return inputs;
 }
 
+void write_file(const std::filesystem::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
 void write_seeds(const std::filesystem::path& folder) {
-  for (const auto& [name, input] : seeds()) {
-    std::ofstream(folder / name, std::ios::binary | std::ios::trunc) << input;
-  }
+  for (const auto& [name, input] : seeds()) write_file(folder / name, input);
 }
 
 void check_seed(const std::string& name, const std::string& seed) {
@@ -53,30 +56,52 @@ void check_seed(const std::string& name, const std::string& seed) {
   expect(kTarget.run(seed), "the seed " + name + " is not accepted");
 }
 
-void replay(const std::filesystem::path& folder, uint64_t mutations) {
-  Inputs inputs = corpus(folder);
-  expect(!inputs.empty(), "there is no corpus in " + folder.string());
-  uint64_t runs = 0, accepted = 0;
-  for (const auto& [name, seed] : seeds()) {
-    check_seed(name, seed);
-    inputs["seed " + name] = seed;
+class Replay {
+ public:
+  explicit Replay(std::string keep) : keep_(std::move(keep)) {}
+
+  void run(const std::string& input) {
+    if (!keep_.empty()) write_file(keep_, input);
+    accepted_ += kTarget.run(input) ? 1 : 0;
+    ++runs_;
   }
-  for (const auto& [name, input] : inputs) {
-    std::printf("%s\n", name.c_str());  // the last line names what failed
-    std::fflush(stdout);
-    accepted += kTarget.run(input) ? 1 : 0;
-    ++runs;
+
+  void run_mutations(const std::string& input, uint64_t mutations) {
     for (uint64_t number = 0; number < mutations; ++number) {
       Random random(number);
       std::string mutation = input;
       mutate(random, &mutation);
       if (kTarget.mend != nullptr && number % 2 == 1) kTarget.mend(&mutation);
-      accepted += kTarget.run(mutation) ? 1 : 0;
-      ++runs;
+      run(mutation);
     }
   }
-  std::printf("%llu runs, %llu accepted\n", static_cast<unsigned long long>(runs),
-              static_cast<unsigned long long>(accepted));
+
+  void print() const {
+    std::printf("%llu runs, %llu accepted\n", static_cast<unsigned long long>(runs_),
+                static_cast<unsigned long long>(accepted_));
+  }
+
+ private:
+  const std::string keep_;
+  uint64_t runs_ = 0;
+  uint64_t accepted_ = 0;
+};
+
+void replay(const std::filesystem::path& folder, uint64_t mutations, const std::string& keep) {
+  Inputs inputs = corpus(folder);
+  expect(!inputs.empty(), "there is no corpus in " + folder.string());
+  for (const auto& [name, seed] : seeds()) {
+    check_seed(name, seed);
+    inputs["seed " + name] = seed;
+  }
+  Replay replay(keep);
+  for (const auto& [name, input] : inputs) {
+    std::printf("%s\n", name.c_str());  // the last line names what failed
+    std::fflush(stdout);
+    replay.run(input);
+    replay.run_mutations(input, mutations);
+  }
+  replay.print();
 }
 
 }  // namespace
@@ -89,10 +114,10 @@ int main(int argc, char** argv) {
     write_seeds(argv[2]);
   } else if (first == "--input" && argc == 3) {
     std::printf("%s\n", kTarget.run(read_file(argv[2])) ? "accepted" : "refused");
-  } else if (!first.empty() && argc <= 3) {
-    replay(first, argc == 3 ? std::strtoull(argv[2], nullptr, 10) : 0);
+  } else if (!first.empty() && argc <= 4) {
+    replay(first, argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 0, argc > 3 ? argv[3] : "");
   } else {
-    std::fprintf(stderr, "usage: %s CORPUS [MUTATIONS] | --seeds FOLDER | --input FILE\n", argv[0]);
+    std::fprintf(stderr, "usage: %s CORPUS [MUTATIONS [KEEP]] | --seeds FOLDER | --input FILE\n", argv[0]);
     return 2;
   }
   return 0;

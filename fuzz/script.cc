@@ -4,6 +4,7 @@
 // that it takes. Every answer must be that of the model or an error that a fault explains; what is found after
 // the end of a process must be a state that its promises allow.
 #include <array>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -65,7 +66,7 @@ class Script {
   }
 
   void run() {
-    env_.emplace(sim_);
+    env_ = std::make_unique<SimEnv>(sim_);
     open();
     for (size_t i = 0; i < kOperationsMax && !bytes_.done(); ++i) operation();
     env_->faults().clear();
@@ -364,7 +365,7 @@ class Script {
       if (lost_pages) moment.evict_lost_pages();
     }
     faulty_ = faults_active_ = false;
-    env_.emplace(sim_, std::move(moment));
+    env_ = std::make_unique<SimEnv>(sim_, std::move(moment));
     open_in_state(power ? 0 : acknowledged);
   }
 
@@ -397,7 +398,7 @@ class Script {
   Bytes bytes_;
   SimOptions sim_;
   Options options_;
-  std::optional<SimEnv> env_;
+  std::unique_ptr<SimEnv> env_;
   Database database_;
   std::vector<Model> states_;
   size_t acknowledged_ = 0;  // the last state that was

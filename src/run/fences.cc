@@ -120,6 +120,25 @@ bool Fences::load(std::unique_ptr<char[]> section, uint64_t size, uint64_t leave
   return true;
 }
 
+bool Fences::heads_agree() const {
+  const auto share = [](std::string_view a, std::string_view b, uint64_t prefix_size) {
+    return prefix_size <= kFencePrefixMax && common_prefix(a, b) >= prefix_size;
+  };
+  bool cut;
+  if (!share(fence(0, &cut), largest_, prefix_size_)) return false;
+  for (uint32_t leaf = 0; leaf < leaves_; ++leaf) {
+    const uint32_t block = leaf / kFenceBlock;
+    const uint64_t block_prefix = load_at<uint8_t>(block_prefixes_, block);
+    const std::string_view bytes = fence(leaf, &cut);
+    if (load_at<uint64_t>(heads_, leaf) != head_behind(bytes, block_prefix)) return false;
+    if (leaf % kFenceBlock != 0) continue;
+    if (load_at<uint64_t>(block_heads_, block) != head_behind(bytes, prefix_size_)) return false;
+    const uint32_t following = leaf + kFenceBlock;
+    if (!share(bytes, following < leaves_ ? fence(following, &cut) : largest_, block_prefix)) return false;
+  }
+  return true;
+}
+
 std::string_view Fences::fence(uint32_t leaf, bool* cut) const {
   const auto from = load_at<uint32_t>(key_offsets_, leaf);
   const uint32_t to = load_at<uint32_t>(key_offsets_, leaf + 1) & ~kFenceCut;

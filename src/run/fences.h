@@ -53,6 +53,10 @@ class Fences {
   /// Takes a section whose checksum was verified; false when it is malformed all the same.
   bool load(std::unique_ptr<char[]> section, uint64_t size, uint64_t leaves_end);
 
+  /// Do heads and prefixes say what the fences say? For verify(): nothing but a checksum holds them to it
+  /// before.
+  bool heads_agree() const;
+
   uint32_t leaves() const { return leaves_; }
   uint64_t page(uint32_t leaf) const { return load_at<uint16_t>(pages_, leaf); }
   std::string_view smallest() const { return smallest_; }

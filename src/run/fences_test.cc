@@ -56,6 +56,7 @@ void expect_right_leaves(const std::set<std::string>& key_set, Random& random) {
   Fences fences;
   ASSERT_TRUE(load(fences, encode(first_keys, last_keys)));
   ASSERT_EQ(fences.leaves(), first_keys.size());
+  ASSERT_TRUE(fences.heads_agree());
   const KeysInMemory leaf_keys(first_keys);
   for (const std::string& key : keys) {
     std::string near = key.substr(0, random.below(key.size() + 1)) + static_cast<char>(random.next());
@@ -65,6 +66,27 @@ void expect_right_leaves(const std::set<std::string>& key_set, Random& random) {
       // Right is the leaf of the last key <= asked, or, between two leaves, either.
       ASSERT_TRUE(leaf == 0 || last_keys[leaf - 1] < asked);
       ASSERT_TRUE(leaf + 1 == first_keys.size() || first_keys[leaf + 1] > asked);
+    }
+  }
+}
+
+// What is said twice: each bit of heads and prefixes.
+TEST(Fences, HeadsThatDisagreeAreNoticed) {
+  std::vector<std::string> keys;
+  for (int i = 100; i < 230; ++i) keys.push_back("some/prefix/" + std::to_string(i) + "/and/more");
+  const std::string section = encode(keys, keys);
+  const size_t heads = sizeof(FencesHeader),
+               heads_end = heads + (fence_blocks(keys.size()) + keys.size()) * 8;
+  const size_t prefixes = heads_end + (keys.size() + 1) * 4 + keys.size() * 2;
+  for (size_t at = offsetof(FencesHeader, prefix_size); at < prefixes + fence_blocks(keys.size()); ++at) {
+    const bool is_head = at >= heads && at < heads_end;
+    if (!is_head && at < prefixes && at != offsetof(FencesHeader, prefix_size)) continue;
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string damaged = section;
+      damaged[at] = static_cast<char>(damaged[at] ^ 1 << bit);
+      Fences fences;
+      ASSERT_TRUE(load(fences, damaged)) << at;
+      EXPECT_FALSE(fences.heads_agree()) << "byte " << at << ", bit " << bit;
     }
   }
 }

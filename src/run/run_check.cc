@@ -17,6 +17,7 @@ class RunCheck : public LeafKeys {
 
   Status check() {
     pages_.distrust();
+    if (!fences_.heads_agree()) return damaged("heads of the fences", footer_.fences_offset);
     for (uint32_t number = 0; number < fences_.leaves(); ++number) {
       if (Status s = check_leaf(number); !s.ok()) return s;
     }

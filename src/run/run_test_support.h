@@ -50,7 +50,7 @@ class MemoryFile final : public File {
   }
   Status write(uint64_t offset, std::string_view bytes) override {
     if (bytes_->size() < offset + bytes.size()) bytes_->resize(offset + bytes.size());
-    std::memcpy(bytes_->data() + offset, bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(bytes_->data() + offset, bytes.data(), bytes.size());
     return Status();
   }
   Status sync() override { return Status(); }
