@@ -41,7 +41,6 @@ Status Catalogue::load(std::string_view key, std::string_view value) {
   if (key.size() >= 2 && key[0] == 'n') {
     uint32_t id = 0;
     if (get_varint(value.data(), value.data() + value.size(), &id) != value.data() + value.size()) return bad;
-    if (id < kFirstUserKeyspaceId) return bad;
     add(key.substr(1), id);
     return {};
   }
@@ -51,6 +50,18 @@ Status Catalogue::load(std::string_view key, std::string_view value) {
     return {};
   }
   return bad;
+}
+
+Status Catalogue::check(uint32_t next_id) const {
+  std::vector<uint32_t> ids = dropped_ids();
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [name, id] : ids_) ids.push_back(id);
+  }
+  std::sort(ids.begin(), ids.end());
+  const bool unique = std::adjacent_find(ids.begin(), ids.end()) == ids.end();
+  if (ids.empty() || (unique && ids.front() >= kFirstUserKeyspaceId && ids.back() < next_id)) return {};
+  return Status(StatusCode::corruption, "the catalogue of keyspaces contradicts itself");
 }
 
 std::string Catalogue::dropped_key(uint32_t id) {

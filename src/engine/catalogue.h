@@ -46,6 +46,8 @@ class Catalogue {
   void drop(std::string_view name, uint32_t id);
   /// Takes in one entry of the stored catalogue; `corruption` when it is none.
   Status load(std::string_view key, std::string_view value);
+  /// All were taken in: `corruption` where an id occurs twice, is reserved, or not below `next_id`.
+  Status check(uint32_t next_id) const;
 
   static std::string name_key(std::string_view name) { return "n" + std::string(name); }
   static std::string dropped_key(uint32_t id);

@@ -184,7 +184,8 @@ Status Engine::load_catalogue() {
   for (cursor->seek_first(); cursor->valid(); cursor->next()) {
     if (Status status = catalogue_.load(cursor->key(), cursor->value()); !status.ok()) return status;
   }
-  return cursor->status();
+  if (!cursor->status().ok()) return cursor->status();
+  return catalogue_.check(store_->state().next_keyspace_id);
 }
 
 Status Engine::close() {
