@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "base/coding.h"
-#include "base/hash.h"
+#include "fuzz/mend_segment.h"
 #include "fuzz/pages.h"
 #include "fuzz/target.h"
 #include "log/scan.h"
@@ -92,33 +92,6 @@ bool run(std::string_view input) {
   return records > 0;
 }
 
-/// Marks and checksums of the records that the lengths of `data` lead to.
-void mend_records(char* data, uint64_t size, uint64_t base, uint64_t salt) {
-  for (uint64_t at = 0; size - at >= kRecordBytesMin;) {
-    char* const record = data + at;
-    const RecordKind kind = record_kind_of(record);
-    const uint32_t length = record_length_of(record);
-    if (length < kRecordBytesMin || length > size - at || record_bytes(kind, length) > length) return;
-    const uint64_t durable = base + at - uint64_t{load<uint32_t>(record + 12)} * kLogAlignment;
-    put_record_header(record, kind, length, base + at, durable, salt);
-    seal_record_body(record, record_bytes(kind, length), base + at, salt);
-    store_mark(record, base + at, salt, std::memory_order_relaxed);
-    at += length;
-  }
-}
-
-void mend(std::string* input) {
-  const std::string file = unpack(*input);
-  if (file.size() < kSegmentHeaderBytes) return;
-  std::vector<uint64_t> aligned(file.size() / 8 + 1);
-  char* const bytes = reinterpret_cast<char*>(aligned.data());
-  file.copy(bytes, file.size());
-  store<uint64_t>(bytes + kSegmentHeaderChecked, checksum(bytes, kSegmentHeaderChecked, kSegmentHeaderSeed));
-  mend_records(bytes + kSegmentHeaderBytes, file.size() - kSegmentHeaderBytes, load<uint64_t>(bytes + 24),
-               load<uint64_t>(bytes + 40));
-  *input = pack({bytes, file.size()});
-}
-
 /// Commits the entries as one record, as a writer would.
 void commit(Segment& segment, const std::vector<LogEntry>& entries, uint64_t durable) {
   uint64_t length = kRecordBytesMin, at = kFirstEntryOffset;
@@ -170,6 +143,6 @@ void seeds(const SeedSink& sink) {
 
 }  // namespace
 
-const Target kTarget = {.run = run, .mend = mend, .seeds = seeds};
+const Target kTarget = {.run = run, .mend = mend_segment, .seeds = seeds};
 
 }  // namespace lightning::fuzz

@@ -1,9 +1,9 @@
 // The replay of a corpus, with any compiler: its inputs, the target's seeds, and mutations of both.
 //
-//   replay_NAME CORPUS [MUTATIONS [KEEP]]  runs all; MUTATIONS of each input, half of them mended; each input is
-//                                          first written to the file KEEP, which after a crash has the culprit
-//   replay_NAME --seeds FOLDER             writes the seeds
-//   replay_NAME --input FILE               runs one
+//   replay_NAME CORPUS [MUTATIONS [KEEP]]   runs all, and MUTATIONS of each input, half of them mended; each
+//                                           is first written to the file KEEP: the culprit
+//   replay_NAME --seeds FOLDER              writes the seeds
+//   replay_NAME --input FILE                runs one
 //
 // Of each seed it also holds that mending leaves it alone and that it is accepted: else a format has changed
 // and the target no longer reaches what it is for.
