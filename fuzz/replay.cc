@@ -2,7 +2,6 @@
 //
 //   replay_NAME CORPUS [MUTATIONS [KEEP]]   runs all, and MUTATIONS of each input, half of them mended; each
 //                                           is first written to the file KEEP: the culprit
-//   replay_NAME --seeds FOLDER              writes the seeds
 //   replay_NAME --input FILE                runs one
 //
 // Of each seed it also holds that mending leaves it alone and that it is accepted: else a format has changed
@@ -14,6 +13,7 @@
 #include <map>
 
 #include "fuzz/mutate.h"
+#include "fuzz/seeds.h"
 #include "fuzz/target.h"
 
 namespace lightning::fuzz {
@@ -39,14 +39,6 @@ Inputs seeds() {
   Inputs inputs;
   kTarget.seeds([&](std::string_view name, std::string_view input) { inputs[std::string(name)] = input; });
   return inputs;
-}
-
-void write_file(const std::filesystem::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-}
-
-void write_seeds(const std::filesystem::path& folder) {
-  for (const auto& [name, input] : seeds()) write_file(folder / name, input);
 }
 
 void check_seed(const std::string& name, const std::string& seed) {
@@ -110,14 +102,12 @@ void replay(const std::filesystem::path& folder, uint64_t mutations, const std::
 int main(int argc, char** argv) {
   using namespace lightning::fuzz;
   const std::string first = argc > 1 ? argv[1] : "";
-  if (first == "--seeds" && argc == 3) {
-    write_seeds(argv[2]);
-  } else if (first == "--input" && argc == 3) {
+  if (first == "--input" && argc == 3) {
     std::printf("%s\n", kTarget.run(read_file(argv[2])) ? "accepted" : "refused");
   } else if (!first.empty() && argc <= 4) {
     replay(first, argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 0, argc > 3 ? argv[3] : "");
   } else {
-    std::fprintf(stderr, "usage: %s CORPUS [MUTATIONS [KEEP]] | --seeds FOLDER | --input FILE\n", argv[0]);
+    std::fprintf(stderr, "usage: %s CORPUS [MUTATIONS [KEEP]] | --input FILE\n", argv[0]);
     return 2;
   }
   return 0;
