@@ -97,7 +97,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
   uint64_t view_sequence() const { return view_sequence_.load(std::memory_order_acquire); }
   std::shared_ptr<const View> view() const;
-  Snapshots& snapshots() { return snapshots_; }
+  /// Of an LSN that was registered once for the caller. A forked child's copy of the registry may be locked for
+  /// ever.
+  void remove_reader(uint64_t lsn) {
+    if (in_this_process()) snapshots_.remove(lsn);
+  }
   uint64_t read_lsn(const View& view, const ReadOptions& options) const;
   bool is_mine(const Snapshot& snapshot) const;
   Counters& counters() const { return counters_; }

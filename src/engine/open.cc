@@ -29,8 +29,16 @@ Result<std::shared_ptr<Engine>> Engine::open(Env& env, const std::string& path, 
   if (options.read_only && kind == OpenKind::create) {
     return Status(StatusCode::invalid_argument, "a database cannot be created read-only");
   }
-  auto engine = std::make_shared<Engine>(env, options);
-  Status status = engine->start(path, kind);
+  // A forked child leaves the engine to its parent: other threads were changing it when the child was made.
+  const std::shared_ptr<Engine> engine(new Engine(env, options), [](Engine* last) {
+    if (last->in_this_process()) delete last;
+  });
+  Status status;
+  try {
+    status = engine->start(path, kind);
+  } catch (const std::bad_alloc&) {
+    status = Status(StatusCode::out_of_memory, "opening a database");
+  }
   if (!status.ok()) {
     engine->abandon();
     return status;

@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include "io/process_word.h"
 #include "memtable/memtable_cursor.h"
 
 namespace lightning {
@@ -18,7 +19,7 @@ Result<std::shared_ptr<MemTable>> MemTable::create(const char* data, uint64_t ba
   if (!points) return points.status();
   Result<std::unique_ptr<OrderIndex>> order = OrderIndex::create(data);
   if (!order) return order.status();
-  std::shared_ptr<MemTable> table(new MemTable);
+  std::shared_ptr<MemTable> table(new MemTable, DeleteUnlessForked());
   table->data_ = data;
   table->base_lsn_ = base_lsn;
   table->memory_ = std::move(memory);
