@@ -145,6 +145,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status wait_for(Durability durability, uint64_t end_lsn);
   Status check_keyspaces(const CommitPlan& plan) const;
 
+  /// Sealed memtables that may wait for their flush, whatever the memory limit.
+  static constexpr size_t kSealedMax = 64;
+  /// What the next View is made in; with enough of it, installing cannot fail.
+  struct ViewRoom {
+    std::shared_ptr<View> next;
+    std::unique_ptr<std::shared_ptr<const View>> former;
+  };
+
   // Segments (segments.cc).
   /// Makes a segment active after the one called `full_number` (0: there is none); ok when somebody else did
   /// it.
@@ -152,8 +160,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Of the spare if there is one, else of a segment made for it.
   Result<std::shared_ptr<const MemSource>> make_source(uint64_t capacity) REQUIRES(switch_mutex_);
   Result<std::shared_ptr<Segment>> make_segment(uint64_t capacity) REQUIRES(switch_mutex_);
-  void activate(std::shared_ptr<const MemSource> source) REQUIRES(switch_mutex_);
-  Status activate_or_keep(std::shared_ptr<const MemSource> source) REQUIRES(switch_mutex_);
+  /// Takes what the activation of `source` needs; without memory `source` is kept as the spare.
+  Status prepare_activation(const MemSource& source, ViewRoom* room) REQUIRES(switch_mutex_);
+  Status activate(std::shared_ptr<const MemSource> source, ViewRoom room) REQUIRES(switch_mutex_);
   /// Ends the active segment, if any, and waits until all of it is published.
   void end_active() REQUIRES(switch_mutex_);
   Status wait_for_memory(uint64_t wanted, uint64_t deadline) REQUIRES(switch_mutex_);
@@ -165,7 +174,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
       EXCLUDES(switch_mutex_);
 
   // Views (engine.cc).
-  void install_view(const std::function<void(View&)>& change) EXCLUDES(view_mutex_);
+  ViewRoom room_for_view(size_t more_sealed, size_t more_runs) const;
+  void install_view(const std::function<void(View&)>& change, ViewRoom room) EXCLUDES(view_mutex_);
+  void install_view(const std::function<void(View&)>& change) { install_view(change, room_for_view(0, 0)); }
   void reclaim_later();
   uint64_t memory_bytes(const View& view) const;
   Status count_disk_bytes(Stats* stats) const;

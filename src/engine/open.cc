@@ -1,6 +1,7 @@
 // Opening, creating and closing a database.
 
 #include <algorithm>
+#include <new>
 
 #include "base/check.h"
 #include "engine/cursor_state.h"
@@ -208,8 +209,12 @@ Status Engine::close() {
   background_.stop();
   log_.publish_complete();  // its writer may not have come to it yet
   Status status;
-  if (store_ != nullptr && !options_.read_only && view_.load(std::memory_order_acquire) != nullptr)
-    status = finish();
+  try {
+    if (store_ != nullptr && !options_.read_only && view_.load(std::memory_order_acquire) != nullptr)
+      status = finish();
+  } catch (const std::bad_alloc&) {
+    status = Status(StatusCode::out_of_memory, "closing a database");
+  }
   release_view();
   lock_ = nullptr;
   return status;
@@ -221,15 +226,17 @@ void Engine::abandon() {
   background_.stop();
 }
 
-// Gives memory and files back before the last handle does.
-void Engine::release_view() {
+// Gives memory and files back before the last handle does, if it gets the memory for that.
+void Engine::release_view() try {
   MutexLock lock(view_mutex_);
   if (current_ == nullptr) return;
-  auto former = std::make_unique<std::shared_ptr<const View>>(std::move(current_));
-  current_ = std::make_shared<View>();
+  auto empty = std::make_shared<const View>();
+  auto former = std::make_unique<std::shared_ptr<const View>>(current_);
+  current_ = std::move(empty);
   view_.store(current_.get(), std::memory_order_seq_cst);
   epoch_retire(former.release());
   (void)epoch_reclaim();
+} catch (const std::bad_alloc&) {
 }
 
 // Nobody writes any more. Everything becomes durable, a long log becomes a run, what is kept of it is cut at

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <new>
 #include <unordered_set>
 #include <utility>
 
@@ -250,6 +251,16 @@ Status StateStore::commit_locked(const std::function<void(DurableState&)>& edit)
   if (access_ == StoreAccess::read)
     return Status(StatusCode::invalid_argument, "the database is open for reading");
   if (!failed_.ok()) return failed_;
+  try {
+    return make_durable(edit);
+  } catch (const std::bad_alloc&) {
+    // Before SUPER was touched, and from then on nobody asks for memory: what a manifest holds beyond what SUPER says
+    // counts for nothing.
+    return Status(StatusCode::out_of_memory, "a change of the database's state");
+  }
+}
+
+Status StateStore::make_durable(const std::function<void(DurableState&)>& edit) {
   DurableState next = state_;
   edit(next);
   next.removal_floor = state_.removal_floor;
@@ -289,6 +300,7 @@ Status StateStore::rewrite(DurableState next) {
   ManifestEnd end;
   const std::string manifest = encode_manifest(next.database_id, id, edit_between(Image(), image), &end);
   SuperRecord super = super_of(next, super_.generation + 1, id, end);
+  const std::string former = manifest_file_name(super_.manifest_id);
 
   if (Status status = (*file)->write(0, manifest); !status.ok()) {
     if (!status.is(StatusCode::no_space)) return fail(std::move(status));
@@ -301,7 +313,7 @@ Status StateStore::rewrite(DurableState next) {
   ++super.generation;
   if (Status status = write_super(*super_file_, super); !status.ok()) return fail(std::move(status));
   // A former manifest that stays is an orphan of the next open.
-  if (damage_.empty()) (void)directory_.remove(manifest_file_name(super_.manifest_id)).ok();
+  if (damage_.empty()) (void)directory_.remove(former).ok();
   manifest_file_ = *std::move(file);
   snapshot_bytes_ = manifest.size();
   super_ = super;

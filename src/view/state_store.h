@@ -106,6 +106,7 @@ class StateStore {
  private:
   StateStore(Directory& directory, StoreAccess access) : directory_(directory), access_(access) {}
   Status commit_locked(const std::function<void(DurableState&)>& edit) REQUIRES(mutex_);
+  Status make_durable(const std::function<void(DurableState&)>& edit) REQUIRES(mutex_);
   Status append(DurableState next) REQUIRES(mutex_);
   Status rewrite(DurableState next) REQUIRES(mutex_);
   Result<std::unique_ptr<File>> make_manifest(uint64_t* id) REQUIRES(mutex_);
