@@ -6,8 +6,7 @@
 // LIGHTNING_CRASH_SEED=s     the random workload of this seed alone
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
+#include "testing/counts.h"
 #include "testing/sim_env.h"
 #include "tests/crash_workload.h"
 #include "tests/order_rules.h"
@@ -15,18 +14,13 @@
 namespace lightning {
 namespace {
 
-uint64_t from_environment(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
 #if defined(NDEBUG)
 constexpr uint64_t kDefaultEffort = 2;
 #else
 constexpr uint64_t kDefaultEffort = 1;  // slow builds: sanitizers
 #endif
 
-uint64_t effort() { return from_environment("LIGHTNING_CRASH_EFFORT", kDefaultEffort); }
+uint64_t effort() { return uint_from_environment("LIGHTNING_CRASH_EFFORT", kDefaultEffort); }
 
 /// Moments of `steps`, thinned out to about `moments_max`, each checked with `images_max` images.
 struct CrashPlan {
@@ -90,7 +84,7 @@ INSTANTIATE_TEST_SUITE_P(First, ShortSequences, testing::Range<uint8_t>(0, kSmal
 class RandomWorkloads : public testing::TestWithParam<uint64_t> {};
 
 TEST_P(RandomWorkloads, SurviveCrashes) {
-  const uint64_t only = from_environment("LIGHTNING_CRASH_SEED", 0);
+  const uint64_t only = uint_from_environment("LIGHTNING_CRASH_SEED", 0);
   uint64_t images = 0;
   for (uint64_t i = 0; i < (only != 0 ? 1 : 2 * effort()); ++i) {
     const uint64_t seed = only != 0 ? only : GetParam() * 1000 + i;
@@ -108,69 +102,6 @@ TEST_P(RandomWorkloads, SurviveCrashes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shards, RandomWorkloads, testing::Range<uint64_t>(1, 5));
-
-struct FaultKind {
-  const char* name;
-  Fault fault;
-};
-
-std::ostream& operator<<(std::ostream& out, const FaultKind& kind) { return out << kind.name; }
-
-class SingleFaults : public testing::TestWithParam<FaultKind> {};
-
-// The k-th call fails, for every k: every answer until the end is an error or right, and after the end of the
-// process, or a power cut, everything acknowledged is there.
-TEST_P(SingleFaults, LoseNothingThatWasAcknowledged) {
-  constexpr CrashStep kSteps[] = {CrashStep::put_power,   CrashStep::keyspace,     CrashStep::batch,
-                                  CrashStep::put_process, CrashStep::burst,        CrashStep::flush,
-                                  CrashStep::batch,       CrashStep::compact,      CrashStep::put_power,
-                                  CrashStep::idle,        CrashStep::put_oversize, CrashStep::reopen,
-                                  CrashStep::burst,       CrashStep::put_power,    CrashStep::sync};
-  for (const bool mapped : {true, false}) {
-    const SimOptions sim{.seed = 5, .supports_allocate = mapped};
-    uint64_t met = 1;
-    for (uint64_t k = 0; met != 0; ++k) {
-      AllowedStates allowed;
-      SimDisk moment;
-      std::string call;
-      {
-        SimEnv env(sim);
-        env.watch([&](const SimStep& step) {
-          if (env.faults().injected() == 0) call = std::string(step.what).append(" ").append(step.name);
-        });
-        Fault fault = GetParam().fault;
-        fault.after = k;
-        env.faults().add(fault);
-        CrashWorkload workload(env, 5, false);
-        ASSERT_EQ(workload.run({std::begin(kSteps), std::end(kSteps)}), "") << "k = " << k << ": " << call;
-        met = env.faults().injected();
-        allowed = workload.allowed();
-        moment = env.kill();
-      }
-      CrashCheck check{.sim = sim, .nested_every = 0};
-      for_each_crash_image(moment, {.limit = 4, .seed = k}, [&](CrashImage image) {
-        if (HasFailure()) return;
-        // What a failed sync left clean in the cache is read as the disk has it, sooner or later.
-        if (!image.killed_only) image.disk.evict_lost_pages();
-        ASSERT_EQ(check_crash(check, std::move(image), allowed), "") << "k = " << k << ": " << call;
-      });
-      if (HasFailure()) return;
-    }
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Kinds, SingleFaults,
-    testing::Values(
-        FaultKind{"io_error", {.code = StatusCode::io_error}},
-        FaultKind{"io_error_after_half", {.code = StatusCode::io_error, .effect = FaultEffect::half}},
-        FaultKind{"io_error_but_done", {.code = StatusCode::io_error, .effect = FaultEffect::done}},
-        FaultKind{"no_space", {.code = StatusCode::no_space}},
-        FaultKind{"no_space_for_long", {.times = 30, .code = StatusCode::no_space}},
-        FaultKind{"sync_fails_and_pages_turn_clean",
-                  {.call = SimCall::sync, .effect = FaultEffect::pages_clean}},
-        FaultKind{"everything_fails_from_then_on", {.times = kForever}}),
-    [](const auto& kind) { return std::string(kind.param.name); });
 
 }  // namespace
 }  // namespace lightning

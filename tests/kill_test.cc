@@ -21,6 +21,7 @@
 #include <lightning/database.h>
 
 #include "io/scratch_directory.h"
+#include "testing/counts.h"
 #include "tests/kill_script.h"
 
 namespace lightning {
@@ -32,11 +33,6 @@ constexpr uint64_t kDefaultKills = 200;
 constexpr uint64_t kDefaultKills = 40;  // slow builds: sanitizers
 #endif
 constexpr uint64_t kKillsOfDatabase = 20;  // then a fresh one
-
-uint64_t from_environment(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 /// What one run of the writer acknowledged.
 struct Acknowledged {
@@ -175,8 +171,8 @@ class Expected {
 };
 
 TEST(Kill, LosesNothingThatWasAcknowledged) {
-  const uint64_t kills = from_environment("LIGHTNING_KILLS", kDefaultKills);
-  const uint64_t first_seed = from_environment("LIGHTNING_KILL_SEED", 1);
+  const uint64_t kills = uint_from_environment("LIGHTNING_KILLS", kDefaultKills);
+  const uint64_t first_seed = uint_from_environment("LIGHTNING_KILL_SEED", 1);
   std::unique_ptr<ScratchDirectory> scratch;
   std::unique_ptr<Expected> expected;
   uint64_t operations = 0;
@@ -211,7 +207,8 @@ TEST(Kill, LosesNothingThatWasAcknowledged) {
     if (HasFailure()) return;
   }
   EXPECT_GT(operations, kills * 10);
-  RecordProperty("operations", static_cast<int>(operations));
+  count("kills", kills);
+  count("operations", operations);
 }
 
 }  // namespace
