@@ -19,9 +19,9 @@ namespace lightning {
 namespace {
 
 #if defined(NDEBUG)
-constexpr uint64_t kDefaultStride = 1;
+constexpr uint64_t kDefaultStride = 29;
 #else
-constexpr uint64_t kDefaultStride = 101;  // slow builds: sanitizers
+constexpr uint64_t kDefaultStride = 211;  // slow builds: sanitizers
 #endif
 
 std::vector<CrashStep> life() {

@@ -17,9 +17,9 @@ namespace lightning {
 namespace {
 
 #if defined(NDEBUG)
-constexpr uint64_t kDefaultStride = 1;
+constexpr uint64_t kDefaultStride = 23;
 #else
-constexpr uint64_t kDefaultStride = 23;  // slow builds: sanitizers
+constexpr uint64_t kDefaultStride = 211;  // slow builds: sanitizers
 #endif
 constexpr uint64_t kImages = 4;  // of a power cut at the end of each life
 

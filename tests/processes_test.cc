@@ -36,10 +36,10 @@ namespace lightning {
 namespace {
 
 #if defined(NDEBUG)
-constexpr uint64_t kDefaultRaces = 200;
+constexpr uint64_t kDefaultRaces = 60;
 constexpr uint64_t kDefaultForks = 300;
 #else
-constexpr uint64_t kDefaultRaces = 40;  // slow builds: sanitizers
+constexpr uint64_t kDefaultRaces = 20;  // slow builds: sanitizers
 constexpr uint64_t kDefaultForks = 30;
 #endif
 constexpr int kChildSecondsMax = 60;  // a child that takes longer hangs

@@ -253,7 +253,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   uint64_t recycled_number_ GUARDED_BY(switch_mutex_) = 0;
   uint64_t recycled_capacity_ GUARDED_BY(switch_mutex_) = 0;
   uint64_t last_capacity_ GUARDED_BY(switch_mutex_) = 0;
-  bool log_started_ GUARDED_BY(switch_mutex_) = false;  // a segment was active since the open
+  uint64_t next_segment_number_ GUARDED_BY(switch_mutex_) = 0;  // when it is above that of the durable state
+  bool log_started_ GUARDED_BY(switch_mutex_) = false;          // a segment was active since the open
 
   Mutex flush_mutex_;  // one flush or merge at a time; before switch_mutex_, store and view_mutex_
   bool closing_ GUARDED_BY(flush_mutex_) = false;  // the flush that close() itself makes

@@ -89,25 +89,29 @@ Result<std::shared_ptr<Segment>> Engine::make_segment(uint64_t capacity) {
   // Whether the disk names the segment of a failed commit is not known: its file stays as it is.
   if (Status status = store_->failure(); !status.ok()) return status;
   const DurableState state = store_->state();
-  SegmentIdentity identity{.number = state.next_segment_number,
-                           .base_lsn = state.next_base_lsn,
-                           .capacity = capacity,
-                           .salt = env_.random(),
-                           .database_id = state.database_id,
-                           .incarnation = state.incarnation,
-                           .page_cache_id = page_cache_id_};
+  // No number is tried twice: the file of a failed attempt may be there still.
+  next_segment_number_ = std::max(next_segment_number_, state.next_segment_number);
+  const SegmentIdentity identity{.number = next_segment_number_++,
+                                 .base_lsn = state.next_base_lsn,
+                                 .capacity = capacity,
+                                 .salt = env_.random(),
+                                 .database_id = state.database_id,
+                                 .incarnation = state.incarnation,
+                                 .page_cache_id = page_cache_id_};
   const std::string name = segment_file_name(identity.number);
-  std::unique_ptr<File> recycled;
-  if (recycled_ != nullptr && recycled_capacity_ == capacity) {
-    if (Status status = directory_->rename(segment_file_name(recycled_number_), name); !status.ok())
-      return status;
-    recycled = std::move(recycled_);
-  }
-  // The number is used again: its file must not stay.
   const auto give_up = [&](const Status& status) {
     (void)directory_->remove(name);
     return status;
   };
+  std::unique_ptr<File> recycled;
+  if (recycled_ != nullptr && recycled_capacity_ == capacity) {
+    recycled = std::move(recycled_);
+    const std::string former = segment_file_name(recycled_number_);
+    if (Status status = directory_->rename(former, name); !status.ok()) {
+      (void)directory_->remove(former);  // under which name it is now is not known
+      return give_up(status);
+    }
+  }
   Result<std::shared_ptr<Segment>> segment(Status(StatusCode::out_of_memory, "a segment of the log"));
   try {
     segment =
