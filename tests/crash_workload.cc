@@ -12,10 +12,18 @@ namespace lightning {
 namespace {
 
 constexpr char kDirectory[] = "db";
-constexpr size_t kLongBytes = 100;        // of a bound that no string keeps without an allocation
-constexpr uint64_t kTimeoutMs = 1000;     // of a write that waits for space or memory
-constexpr uint64_t kNestedImagesMax = 6;  // of one moment of a recovery
-constexpr uint64_t kOrderEvery = 8;       // so many images, the order of one recovery is checked
+constexpr size_t kLongBytes = 100;     // of a bound that no string keeps without an allocation
+constexpr uint64_t kTimeoutMs = 1000;  // of a write that waits for space or memory
+
+/// How crashes during recoveries are thinned out, by their depth.
+struct NestedPlan {
+  uint64_t moments_max;  // of one recovery
+  uint64_t images_max;   // of each
+  uint64_t deeper_every;
+};
+constexpr std::array<NestedPlan, 3> kNestedPlans = {{{UINT64_MAX, 6, 30}, {3, 3, 3}, {3, 3, 0}}};
+
+constexpr uint64_t kOrderEvery = 8;  // so many images, the order of one recovery is checked
 
 constexpr std::array kStepNames = {"put_power", "put_process", "remove",  "batch",  "keyspace",
                                    "sync",      "flush",       "compact", "reopen", "put_oversize",
@@ -395,7 +403,8 @@ std::string check_crash(CrashCheck& check, CrashImage image, const AllowedStates
   AllowedStates left = {allowed_states.power_cut, allowed};  // after a kill, power may still be cut
   SimEnv env(check.sim, std::move(image.disk));
   if (check.images % kOrderEvery == 0) add_order_rules(env.order());
-  const bool nested = check.nested_every != 0 && check.images % check.nested_every == 0;
+  const bool nested =
+      check.nested_every != 0 && check.depth < kNestedPlans.size() && check.images % check.nested_every == 0;
   std::vector<CrashMoment> moments;
   if (nested) {
     env.watch([&](const SimStep& step) {
@@ -408,17 +417,28 @@ std::string check_crash(CrashCheck& check, CrashImage image, const AllowedStates
   env.watch(nullptr);
   if (said.empty() && !env.order().violations().empty()) said = "order: " + env.order().violations().front();
   if (!said.empty()) return image.what + ": " + said;
-  CrashCheck inner{.sim = check.sim, .nested_every = 0};
-  said = check_moments(inner, moments, kNestedImagesMax);
-  check.images += inner.images;
+  const NestedPlan& plan = kNestedPlans[std::min(check.depth, kNestedPlans.size() - 1)];
+  CrashCheck inner{
+      .sim = check.sim, .grain = check.grain, .nested_every = plan.deeper_every, .depth = check.depth + 1};
+  thin_out(moments, plan.moments_max, check.sim.seed + check.images);
+  said = check_moments(inner, moments, plan.images_max);
+  check.nested += inner.images + inner.nested;
   return said.empty() ? said : image.what + ", then " + said;
+}
+
+void thin_out(std::vector<CrashMoment>& moments, uint64_t moments_max, uint64_t seed) {
+  if (moments.size() <= moments_max) return;
+  Random random(seed);
+  const double share = static_cast<double>(moments_max) / static_cast<double>(moments.size());
+  std::erase_if(moments, [&](const CrashMoment&) { return !random.chance(share); });
 }
 
 std::string check_moments(CrashCheck& check, std::vector<CrashMoment>& moments, uint64_t limit) {
   std::string said;
   uint64_t number = 0;
   for (CrashMoment& moment : moments) {
-    for_each_crash_image(moment.disk, {.limit = limit, .seed = check.sim.seed + number++},
+    for_each_crash_image(moment.disk,
+                         {.limit = limit, .seed = check.sim.seed + number++, .grain = check.grain},
                          [&](CrashImage image) {
                            if (said.empty()) said = check_crash(check, std::move(image), moment.allowed);
                          });

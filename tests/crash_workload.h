@@ -132,9 +132,13 @@ inline constexpr char kCrashKeyspace[] = "second";
 
 struct CrashCheck {
   SimOptions sim;
-  uint64_t nested_every =
-      0;                // every so many images, crashes during their recovery are checked too; 0 = never
+  CrashGrain grain = {};
+  /// Every so many images, crashes during their recovery are checked too, and, of few, crashes during the recovery from
+  /// these, to depth three; 0 = never.
+  uint64_t nested_every = 0;
+  uint64_t depth = 0;   // of the images that are checked: crashes of recoveries before
   uint64_t images = 0;  // counts
+  uint64_t nested = 0;  // those of recoveries
 };
 
 /// Opens the database, compares, writes, closes, opens again and compares. Empty, or what was wrong. `narrow` is told
@@ -144,6 +148,9 @@ std::string check_opening(Env& env, const std::string& directory, const std::vec
 
 /// check_opening() of the database of a crash image.
 std::string check_crash(CrashCheck& check, CrashImage image, const AllowedStates& allowed);
+
+/// Leaves about `moments_max` of the moments, by chance.
+void thin_out(std::vector<CrashMoment>& moments, uint64_t moments_max, uint64_t seed);
 
 /// Checks images of the moments, at most `limit` of each.
 std::string check_moments(CrashCheck& check, std::vector<CrashMoment>& moments, uint64_t limit);
