@@ -4,6 +4,7 @@
 //
 // LIGHTNING_CRASH_EFFORT=n   n times as many random workloads, moments, and images of each moment
 // LIGHTNING_CRASH_SEED=s     the random workload of this seed alone
+// LIGHTNING_CRASH_FOURTH=n   every n-th sequence of four steps; 1 = all
 #include <gtest/gtest.h>
 
 #include "base/hash.h"
@@ -17,10 +18,10 @@ namespace {
 
 #if defined(NDEBUG)
 constexpr uint64_t kDefaultEffort = 2;
-constexpr uint64_t kFourthEvery = 1;  // so many sequences of four steps
+constexpr uint64_t kDefaultFourthEvery = 23;
 #else
 constexpr uint64_t kDefaultEffort = 1;  // slow builds: sanitizers
-constexpr uint64_t kFourthEvery = 101;
+constexpr uint64_t kDefaultFourthEvery = 101;
 #endif
 
 uint64_t effort() { return uint_from_environment("LIGHTNING_CRASH_EFFORT", kDefaultEffort); }
@@ -64,9 +65,10 @@ void check_workload(const std::vector<CrashStep>& steps, const CrashPlan& plan) 
 
 class ShortSequences : public testing::TestWithParam<uint8_t> {};
 
-// All sequences of up to three of ten steps, by their first one, and all of four in a fast build.
+// All sequences of up to three of ten steps, by their first one, and of those of four every so many.
 TEST_P(ShortSequences, SurviveEveryCrash) {
   const auto step = [](uint8_t chosen) { return static_cast<CrashStep>(chosen); };
+  const uint64_t fourth_every = uint_from_environment("LIGHTNING_CRASH_FOURTH", kDefaultFourthEvery);
   uint64_t number = GetParam();
   check_workload({step(GetParam())}, {.images_max = 32 * effort(), .nested_every = 10});
   for (uint8_t second = 0; second < kSmallCrashSteps; ++second) {
@@ -79,7 +81,7 @@ TEST_P(ShortSequences, SurviveEveryCrash) {
           {step(GetParam()), step(second), step(third)},
           {.mapped = (second + third) % 3 != 0, .moments_max = 4 * effort(), .images_max = 4 * effort()});
       for (uint8_t fourth = 0; fourth < kSmallCrashSteps; ++fourth) {
-        if (number++ % kFourthEvery != 0) continue;
+        if (number++ % fourth_every != 0) continue;
         check_workload({step(GetParam()), step(second), step(third), step(fourth)},
                        {.mapped = (second + third + fourth) % 3 != 0,
                         .moments_max = 4 * effort(),

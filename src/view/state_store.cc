@@ -133,6 +133,18 @@ Status write_file(Directory& directory, const std::string& name, OpenMode mode, 
   return (*file)->sync();
 }
 
+/// Two names for a while: of a rename a power cut may leave neither, as of a database that lost its SUPER.
+Status name_super(Directory& directory) {
+  Status status = directory.link(kUnfinishedSuperName, directory, kSuperFileName);
+  if (status.is(StatusCode::not_supported)) {
+    status = directory.rename(kUnfinishedSuperName, kSuperFileName);
+  } else {
+    if (status.ok()) status = directory.sync();
+    if (status.ok()) status = directory.remove(kUnfinishedSuperName);
+  }
+  return status.ok() ? directory.sync() : status;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<StateStore>> StateStore::create(Directory& directory, const DurableState& initial) {
@@ -159,8 +171,7 @@ Result<std::unique_ptr<StateStore>> StateStore::create(Directory& directory, con
   Status status = write_file(directory, manifest_file_name(manifest_id), OpenMode::create, manifest);
   if (status.ok()) status = write_file(directory, kUnfinishedSuperName, OpenMode::read_write, super);
   if (status.ok()) status = directory.sync();
-  if (status.ok()) status = directory.rename(kUnfinishedSuperName, kSuperFileName);
-  if (status.ok()) status = directory.sync();
+  if (status.ok()) status = name_super(directory);
   if (!status.ok()) return status;
   return open(directory, StoreAccess::read_write);
 }
@@ -239,6 +250,7 @@ std::vector<std::string> StateStore::orphans(const std::vector<FileInfo>& files)
     for (const RunPiece& piece : run.pieces) named.insert(run_file_name(piece.file.id));
   }
   for (const FileInfo& file : files) {
+    if (file.name == kUnfinishedSuperName) found.push_back(file.name);
     const NumberedName name = parse_numbered_name(file.name);
     const bool ours = name.kind == kManifestKind || name.kind == kRunKind;
     if (!ours || name.number < state_.removal_floor || name.number >= first_file_id_) continue;
