@@ -1,8 +1,8 @@
-// AllocationTruce: the stretches of a test that tests itself: where memory is refused by script (tests/allocation_test.cc),
-// the simulator and the oracle still get theirs.
+// AllocationTruce: the stretches of a test that tests itself: where memory is refused by script
+// (tests/allocation_test.cc), the simulator and the oracle still get theirs.
 //
-// A thread begins at risk. AllocationTruce ends the risk while it lives, AllocationRisk brings it back inside a truce,
-// for a call of the database; they nest.
+// A thread begins at risk. AllocationTruce ends the risk while it lives, AllocationRisk brings it back
+// inside a truce, for a call of the database; they nest.
 // Thread safety: of the calling thread alone.
 #pragma once
 

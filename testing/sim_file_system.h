@@ -21,7 +21,8 @@
 
 namespace lightning {
 
-/// How a call goes: its status, and which part of it happens. It lives as long as the call, which gets its memory.
+/// How a call goes: its status, and which part of it happens. It lives as long as the call, which gets its
+/// memory.
 struct SimOutcome {
   Status status = {};
   FaultEffect effect = FaultEffect::done;

@@ -1,6 +1,6 @@
-// AllocationScript: which allocations of the program are refused: operator new and, of the library, malloc() and mmap()
-// (the linker's --wrap in CMakeLists.txt). Those under an AllocationTruce (testing/allocation_truce.h) are neither
-// counted nor refused.
+// AllocationScript: which allocations of the program are refused: operator new and, of the library,
+// malloc() and mmap() (the linker's --wrap in CMakeLists.txt). Those under an AllocationTruce
+// (testing/allocation_truce.h) are neither counted nor refused.
 //
 // Thread safety: for the threads of one simulation, of which one runs at a time.
 #pragma once

@@ -1,7 +1,7 @@
-// What refused memory may do: a whole life of a database in which the k-th allocation of the engine is refused, for every
-// k: each call answers success or out_of_memory (or unknown_outcome where the write is visible), nothing ends the
-// process, what is visible is what the API says, and the database goes on, closes and opens. The leak checker of the
-// asan preset looks at the end.
+// What refused memory may do: a whole life of a database in which the k-th allocation of the engine is
+// refused, for every k: each call answers success or out_of_memory (or unknown_outcome where the write is
+// visible), nothing ends the process, what is visible is what the API says, and the database goes on,
+// closes and opens. The leak checker of the asan preset looks at the end.
 //
 // LIGHTNING_ALLOCATION_STRIDE=n  every n-th k
 // LIGHTNING_ALLOCATION_SEED=s    another life, and the k at which the strides begin

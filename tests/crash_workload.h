@@ -1,5 +1,5 @@
-// CrashWorkload: a small life of a database that knows, at each moment, which states a crash may leave and which
-// errors its calls may answer; and the check of what is opened afterwards.
+// CrashWorkload: a small life of a database that knows, at each moment, which states a crash may leave and
+// which errors its calls may answer; and the check of what is opened afterwards.
 //
 // The oracle numbers the states that the database passes through, one for each commit, creation or drop of a
 // keyspace. At a moment, a power cut may leave any state from the last one acknowledged as durable to the
@@ -58,8 +58,8 @@ struct CrashMoment {
 
 class CrashWorkload {
  public:
-  /// Of the database "db" in a simulation. `keep_moments`: every moment at which the disk differs from the one before
-  /// is kept.
+  /// Of the database "db" in a simulation. `keep_moments`: every moment at which the disk differs from the
+  /// one before is kept.
   CrashWorkload(SimEnv& env, uint64_t seed, bool keep_moments);
   /// Of a database anywhere; it idles only in a simulation.
   CrashWorkload(Env& env, std::string directory, uint64_t seed);
@@ -70,8 +70,8 @@ class CrashWorkload {
   /// Runs the steps to the end, whatever fails: an error must leave the visible state as the API says. Empty,
   /// or what was wrong.
   std::string run(const std::vector<CrashStep>& steps);
-  /// The errors that calls may answer from here on, `closed` after a failed opening not among them. Before: any, and
-  /// failed() tells.
+  /// The errors that calls may answer from here on, `closed` after a failed opening not among them. Before:
+  /// any, and failed() tells.
   void permit(std::vector<StatusCode> errors) { permitted_ = std::move(errors); }
   /// More steps of the same life.
   std::string go_on(const std::vector<CrashStep>& steps);
@@ -133,16 +133,16 @@ inline constexpr char kCrashKeyspace[] = "second";
 struct CrashCheck {
   SimOptions sim;
   CrashGrain grain = {};
-  /// Every so many images, crashes during their recovery are checked too, and, of few, crashes during the recovery from
-  /// these, to depth three; 0 = never.
+  /// Every so many images, crashes during their recovery are checked too, and, of few, crashes during the
+  /// recovery from these, to depth three; 0 = never.
   uint64_t nested_every = 0;
   uint64_t depth = 0;   // of the images that are checked: crashes of recoveries before
   uint64_t images = 0;  // counts
   uint64_t nested = 0;  // those of recoveries
 };
 
-/// Opens the database, compares, writes, closes, opens again and compares. Empty, or what was wrong. `narrow` is told
-/// the states that may be found from then on.
+/// Opens the database, compares, writes, closes, opens again and compares. Empty, or what was wrong.
+/// `narrow` is told the states that may be found from then on.
 std::string check_opening(Env& env, const std::string& directory, const std::vector<uint64_t>& allowed,
                           const std::function<void(const std::vector<uint64_t>&)>& narrow);
 

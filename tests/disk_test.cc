@@ -1,5 +1,5 @@
-// What disks do: they fill up, are mounted read-only, vanish under a writer, and lose what was not synced. Needs root
-// for the mounts, and skips itself with a message where they cannot be had.
+// What disks do: they fill up, are mounted read-only, vanish under a writer, and lose what was not synced.
+// Needs root for the mounts, and skips itself with a message where they cannot be had.
 //
 // LIGHTNING_POWER_CUTS=n      of each file system
 // LIGHTNING_POWER_CUT_SEED=s
@@ -290,8 +290,8 @@ constexpr uint64_t kCutsOfFileSystem = 10;  // then a fresh one
 
 class PowerCuts : public testing::TestWithParam<const char*> {};
 
-// A process writes from several threads, the file system forgets what was not synced: what was acknowledged as safe
-// from that is there, of the rest a prefix of what each thread wrote.
+// A process writes from several threads, the file system forgets what was not synced: what was acknowledged
+// as safe from that is there, of the rest a prefix of what each thread wrote.
 TEST_P(PowerCuts, LoseNothingThatWasAcknowledgedAsSafe) {
   const uint64_t cuts = uint_from_environment("LIGHTNING_POWER_CUTS", kDefaultPowerCuts);
   const uint64_t first_seed = uint_from_environment("LIGHTNING_POWER_CUT_SEED", 1);
@@ -313,8 +313,8 @@ TEST_P(PowerCuts, LoseNothingThatWasAcknowledgedAsSafe) {
     KillWriter writer(directory, seed, std::array{1u, 2u, 4u}[random.below(3)]);
     writer.listen(20'000, true);
     writer.listen(static_cast<int>(random.below(250)), false);
-    // What is acknowledged beside the shutdown does not count: XFS then answers success to a sync now and then whose
-    // bytes are gone.
+    // What is acknowledged beside the shutdown does not count: XFS then answers success to a sync now and
+    // then whose bytes are gone.
     const KillCounts least = writer.said().safe_from_power_cut(seed);
     ASSERT_TRUE(disk->shut_down());
     bool ended_by_itself = false;  // by an error, as it should

@@ -1,7 +1,7 @@
-// What the failure of a call of the Env may do: a whole life of a database in which the k-th call fails, for every k:
-// each call of the database answers success or an error that the fault explains, what is visible is what the API says,
-// and when the faults have ended the database opens, holds a state that it may hold, and works. So do the images of a
-// power cut at the end.
+// What the failure of a call of the Env may do: a whole life of a database in which the k-th call fails,
+// for every k: each call of the database answers success or an error that the fault explains, what is
+// visible is what the API says, and when the faults have ended the database opens, holds a state that it
+// may hold, and works. So do the images of a power cut at the end.
 //
 // LIGHTNING_FAULT_STRIDE=n  every n-th k
 // LIGHTNING_FAULT_SEED=s    another life, and the k at which the strides begin
@@ -116,7 +116,8 @@ INSTANTIATE_TEST_SUITE_P(
                   {.call = SimCall::sync, .effect = FaultEffect::pages_clean}},
         FaultKind{"sync_finds_no_space_and_pages_turn_clean",
                   {.call = SimCall::sync, .code = kFull, .effect = FaultEffect::pages_clean}},
-        // Kinds of calls that fail by themselves: no descriptors, no permission, no threads, no address space.
+        // Kinds of calls that fail by themselves: no descriptors, no permission, no threads, no address
+        // space.
         FaultKind{"open", {.call = SimCall::open}}, FaultKind{"create", {.call = SimCall::create}},
         FaultKind{"create_finds_no_space", {.call = SimCall::create, .code = kFull}},
         FaultKind{"remove", {.call = SimCall::remove}}, FaultKind{"rename", {.call = SimCall::rename}},

@@ -54,8 +54,8 @@ class KillExpected {
  public:
   KillExpected();
 
-  /// Each thread is somewhere from `least` operations of this run to one beyond `most`; this then becomes what is
-  /// expected. Empty, or what was wrong.
+  /// Each thread is somewhere from `least` operations of this run to one beyond `most`; this then becomes
+  /// what is expected. Empty, or what was wrong.
   std::string compare(uint64_t seed, const KillCounts& least, const KillCounts& most, Database& database);
 
  private:

@@ -2,7 +2,8 @@
 //   other_process open DIR         for writing
 //   other_process read DIR         read-only; scans everything
 //   other_process read-hold DIR    the same, then keeps it open until standard input ends
-//   other_process race DIR N       opens for writing until it was let in N times, each time counting in the database
+// other_process race DIR N       opens for writing until it was let in N times, each time counting in the
+// database
 #include <lightning/database.h>
 
 #include <cstdio>

@@ -1,5 +1,5 @@
-// More than one process: two that race to open a directory, and children forked from one that has it open. And a
-// clock that jumps by a century under a database.
+// More than one process: two that race to open a directory, and children forked from one that has it open.
+// And a clock that jumps by a century under a database.
 //
 // LIGHTNING_RACES=n  openings that each of the two processes is to win
 // LIGHTNING_FORKS=n  children of a process whose other threads write
@@ -63,8 +63,8 @@ std::string end_racer(FILE* racer) {
   return text;
 }
 
-// From the first opening on, which makes the database. Each winner counts one further in the database itself, so
-// that two winners at a time would lose a count.
+// From the first opening on, which makes the database. Each winner counts one further in the database
+// itself, so that two winners at a time would lose a count.
 TEST(Processes, OfTwoThatRaceToOpenOneWins) {
   const uint64_t races = uint_from_environment("LIGHTNING_RACES", kDefaultRaces);
   constexpr uint64_t kRacesOfDirectory = 20;
@@ -114,8 +114,8 @@ Handles handles_of(const std::string& directory) {
   return handles;
 }
 
-/// What a child does: asks for everything, then destroys everything. 0, or the number of the call whose answer was
-/// wrong.
+/// What a child does: asks for everything, then destroys everything. 0, or the number of the call whose
+/// answer was wrong.
 int use_and_destroy(Handles handles) {
   Database& database = handles.database;
   WriteBatch batch;
@@ -167,8 +167,8 @@ TEST(Fork, LeavesWhatIsBehindTheHandlesToTheParent) {
   EXPECT_TRUE(handles.database.close().ok());
 }
 
-// Writers, flushes, merges and new keyspaces are under way in other threads when the child is made: whatever they had
-// half changed, the child destroys its handles and exits as any program does.
+// Writers, flushes, merges and new keyspaces are under way in other threads when the child is made:
+// whatever they had half changed, the child destroys its handles and exits as any program does.
 TEST(Fork, AtRandomMomentsHarmsNeitherChildNorParent) {
   constexpr uint32_t kWriters = 3;
   const uint64_t forks = uint_from_environment("LIGHTNING_FORKS", kDefaultForks);

@@ -1,6 +1,7 @@
-// What the real Env makes of system calls that fail: a life of a database on a file system in memory in which the k-th
-// call of a kind fails, for every k, with each error that it may plausibly answer, or transfers half. Each call of the
-// database answers success or an error that this explains; afterwards the database opens and holds what it may hold.
+// What the real Env makes of system calls that fail: a life of a database on a file system in memory in
+// which the k-th call of a kind fails, for every k, with each error that it may plausibly answer, or
+// transfers half. Each call of the database answers success or an error that this explains; afterwards the
+// database opens and holds what it may hold.
 //
 // LIGHTNING_SYSTEM_CALL_STRIDE=n  every n-th k
 // LIGHTNING_SYSTEM_CALL_SEED=s    another life, and the k at which the strides begin

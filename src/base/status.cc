@@ -14,7 +14,8 @@ struct Status::Detail {
   std::string_view message;
   std::string_view file;
 
-  /// One for each code, where there is no memory for another: never freed, so that their counts do not matter.
+  /// One for each code, where there is no memory for another: never freed, so that their counts do not
+  /// matter.
   static const Detail kWithoutMemory[];
   bool stands() const;
   static const Detail* make(StatusCode code, std::string_view message, std::string_view file,

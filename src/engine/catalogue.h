@@ -3,8 +3,8 @@
 // In the log and in runs it is the keyspace kCatalogueKeyspaceId: "n" + name -> id (varint) for each
 // keyspace, "d" + id (four bytes, big-endian) -> "" for each dropped one, whose entries flush and merge leave
 // out. Ids are never reused.
-// Thread safety: dropped() any threads, for the price of one load while nothing was ever dropped; one thread at a time
-// changes it; the rest internally synchronised.
+// Thread safety: dropped() any threads, for the price of one load while nothing was ever dropped; one
+// thread at a time changes it; the rest internally synchronised.
 #pragma once
 
 #include <lightning/status.h>

@@ -97,8 +97,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
   uint64_t view_sequence() const { return view_sequence_.load(std::memory_order_acquire); }
   std::shared_ptr<const View> view() const;
-  /// Of an LSN that was registered once for the caller. A forked child's copy of the registry may be locked for
-  /// ever.
+  /// Of an LSN that was registered once for the caller. A forked child's copy of the registry may be locked
+  /// for ever.
   void remove_reader(uint64_t lsn) {
     if (in_this_process()) snapshots_.remove(lsn);
   }

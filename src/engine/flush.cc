@@ -137,8 +137,8 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     }
     if (run != nullptr) next.runs.insert(next.runs.begin(), run);
   };
-  // Nothing may fail behind the commit: a run that the durable state names and the View does not would be missed by the
-  // next flush, which then gives up removals that it still needs.
+  // Nothing may fail behind the commit: a run that the durable state names and the View does not would be
+  // missed by the next flush, which then gives up removals that it still needs.
   ViewRoom room = room_for_view(kSealedMax, 1);
   INTERLEAVE("flush.before_commit");
   const Status status = store_->commit([&](DurableState& next) {

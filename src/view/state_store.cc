@@ -266,8 +266,8 @@ Status StateStore::commit_locked(const std::function<void(DurableState&)>& edit)
   try {
     return make_durable(edit);
   } catch (const std::bad_alloc&) {
-    // Before SUPER was touched, and from then on nobody asks for memory: what a manifest holds beyond what SUPER says
-    // counts for nothing.
+    // Before SUPER was touched, and from then on nobody asks for memory: what a manifest holds beyond what
+    // SUPER says counts for nothing.
     return Status(StatusCode::out_of_memory, "a change of the database's state");
   }
 }

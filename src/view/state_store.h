@@ -27,9 +27,9 @@
 //     manifest is whole, and the former one is not yet removed.
 // A failure ends all commits of this store: state() stays what it was, the disk may hold the next state, and
 // the caller removes neither what the former nor what the next state names. It is never `no_space`: not final
-// are `no_space`, `out_of_memory` or a file that cannot be made, before anything but unnamed manifest bytes was
-// written: failure() is then ok, the commit may be repeated, and what the next state would have named may be
-// removed.
+// are `no_space`, `out_of_memory` or a file that cannot be made, before anything but unnamed manifest bytes
+// was written: failure() is then ok, the commit may be repeated, and what the next state would have named
+// may be removed.
 //
 // Creation: SUPER.new, empty, is made and its name synced; then the manifest; then SUPER.new is filled, all
 // is synced, and it gets the name SUPER, then loses the other. So a directory without SUPER is one that never
