@@ -64,6 +64,7 @@ void SimEnv::look(std::string_view what, std::string_view name, bool is_call) {
 }
 
 SimOutcome SimEnv::enter(SimCall call, std::string_view name, uint64_t detail) {
+  const AllocationTruce truce;
   look(sim_call_name(call), name, true);
   scheduler_.step(sim_call_name(call), checksum(name.data(), name.size(), detail));
   if (killed_) return {.status = lightning::killed(), .effect = FaultEffect::none};
@@ -75,7 +76,10 @@ SimOutcome SimEnv::enter(SimCall call, std::string_view name, uint64_t detail) {
   return {.status = Status(fault->code, message, name, 0), .effect = fault->effect};
 }
 
-void SimEnv::pause() { scheduler_.step("pause", 0); }
+void SimEnv::pause() {
+  const AllocationTruce truce;
+  scheduler_.step("pause", 0);
+}
 
 Status SimEnv::schedule(Lane lane, uint64_t delay_ns, std::function<void()> task) {
   SimOutcome outcome = enter(SimCall::schedule, lane == Lane::quick ? "quick" : "slow", delay_ns);

@@ -23,6 +23,7 @@ class SimRegion final : public MappedRegion {
     ++inode_.openers;
   }
   ~SimRegion() override {
+    const AllocationTruce truce;
     system_.disk_.capture();
     inode_.unmap(&window_);
     --inode_.openers;

@@ -14,16 +14,19 @@
 #include <string_view>
 
 #include "io/env.h"
+#include "testing/allocation_truce.h"
 #include "testing/fault_script.h"
 #include "testing/order_checker.h"
 #include "testing/sim_disk.h"
 
 namespace lightning {
 
-/// How a call goes: its status, and which part of it happens.
+/// How a call goes: its status, and which part of it happens. It lives as long as the call, which gets its
+/// memory.
 struct SimOutcome {
-  Status status;
+  Status status = {};
   FaultEffect effect = FaultEffect::done;
+  AllocationTruce truce = {};
 
   bool happens() const { return effect == FaultEffect::done; }
   /// The bytes of a transfer of `size` that happen.

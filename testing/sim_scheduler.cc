@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/park.h"
+#include "testing/allocation_truce.h"
 #include "testing/random.h"
 #include "testing/worker_pool.h"
 
@@ -198,6 +199,7 @@ struct SimScheduler::Core {
   void run_thread(SimThread* thread) {
     set_this_thread_parker(thread);
     thread->body_();
+    const AllocationTruce truce;
     thread->body_ = nullptr;
     set_this_thread_parker(nullptr);
     const auto place =
@@ -269,6 +271,7 @@ struct SimScheduler::Core {
 };
 
 void SimThread::park(const std::atomic<uint32_t>& word, uint32_t expected, uint64_t timeout_ns) {
+  const AllocationTruce truce;
   core_.check_caller();
   core_.idle_yields = 0;
   core_.trace(2, id_);
@@ -281,6 +284,7 @@ void SimThread::park(const std::atomic<uint32_t>& word, uint32_t expected, uint6
 }
 
 void SimThread::unpark(const std::atomic<uint32_t>& word, int count) {
+  const AllocationTruce truce;
   core_.check_caller();
   core_.idle_yields = 0;
   std::vector<SimThread*> waiters;
@@ -299,6 +303,7 @@ void SimThread::unpark(const std::atomic<uint32_t>& word, int count) {
 }
 
 void SimThread::yield() {
+  const AllocationTruce truce;
   core_.check_caller();
   core_.now_ns += core_.options.step_ns;
   core_.trace(4, id_);
@@ -313,6 +318,7 @@ void SimThread::yield() {
 }
 
 void SimThread::interleave(const char* step) {
+  const AllocationTruce truce;
   if (core_.interleave_handler) return core_.interleave_handler(step);
   core_.step(step, 0);
 }

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "api/open_in.h"
+#include "testing/allocation_truce.h"
 #include "tests/order_rules.h"
 
 namespace lightning {
@@ -11,11 +12,22 @@ namespace lightning {
 namespace {
 
 constexpr char kDirectory[] = "db";
-constexpr uint64_t kNestedImagesMax = 6;  // of one moment of a recovery
-constexpr uint64_t kOrderEvery = 8;       // so many images, the order of one recovery is checked
+constexpr size_t kLongBytes = 100;     // of a bound that no string keeps without an allocation
+constexpr uint64_t kTimeoutMs = 1000;  // of a write that waits for space or memory
 
-constexpr std::array kStepNames = {"put_power", "put_process", "remove", "batch",        "keyspace", "sync",
-                                   "flush",     "compact",     "reopen", "put_oversize", "burst",    "idle"};
+/// How crashes during recoveries are thinned out, by their depth.
+struct NestedPlan {
+  uint64_t moments_max;  // of one recovery
+  uint64_t images_max;   // of each
+  uint64_t deeper_every;
+};
+constexpr std::array<NestedPlan, 3> kNestedPlans = {{{UINT64_MAX, 6, 30}, {3, 3, 3}, {3, 3, 0}}};
+
+constexpr uint64_t kOrderEvery = 8;  // so many images, the order of one recovery is checked
+
+constexpr std::array kStepNames = {"put_power", "put_process", "remove",  "batch",  "keyspace",
+                                   "sync",      "flush",       "compact", "reopen", "put_oversize",
+                                   "burst",     "idle",        "read"};
 static_assert(kStepNames.size() == kCrashSteps);
 
 std::string name_of(CrashStep step) { return kStepNames[static_cast<size_t>(step)]; }
@@ -23,6 +35,13 @@ std::string name_of(CrashStep step) { return kStepNames[static_cast<size_t>(step
 // What a refused call may answer without having done anything.
 bool says_nothing_was_done(const Status& status) {
   return !status.ok() && !status.is(StatusCode::unknown_outcome);
+}
+
+/// A call of the database, whose memory alone may be refused.
+template <typename Fn>
+auto ask(Fn&& fn) {
+  const AllocationRisk risk;
+  return fn();
 }
 
 std::string contents(Database& database) {
@@ -51,15 +70,20 @@ Options CrashWorkload::options() {
 }
 
 CrashWorkload::CrashWorkload(SimEnv& env, uint64_t seed, bool keep_moments)
-    : env_(env), keep_moments_(keep_moments), random_(seed) {
-  if (keep_moments) env_.watch([this](const SimStep& step) { look(step); });
+    : env_(env), sim_(&env), directory_(kDirectory), keep_moments_(keep_moments), random_(seed) {
+  if (keep_moments) env.watch([this](const SimStep& step) { look(step); });
 }
 
-CrashWorkload::~CrashWorkload() { env_.watch(nullptr); }
+CrashWorkload::CrashWorkload(Env& env, std::string directory, uint64_t seed)
+    : env_(env), sim_(nullptr), directory_(std::move(directory)), keep_moments_(false), random_(seed) {}
+
+CrashWorkload::~CrashWorkload() {
+  if (sim_ != nullptr) sim_->watch(nullptr);
+}
 
 void CrashWorkload::look(const SimStep& step) {
-  if (!env_.disk_changed()) return;
-  moments_.push_back({env_.disk().kill_image(), allowed(),
+  if (!sim_->disk_changed()) return;
+  moments_.push_back({sim_->disk().kill_image(), allowed(),
                       "step " + std::to_string(step_) + " (" + step_name_ + "), before " +
                           std::string(step.what) + " " + std::string(step.name)});
 }
@@ -69,26 +93,38 @@ AllowedStates CrashWorkload::allowed() const {
           {states_.begin() + static_cast<ptrdiff_t>(acknowledged_), states_.end()}};
 }
 
-Status CrashWorkload::open() {
-  Result<Database> opened = open_in(env_, kDirectory, options(), OpenKind::open_or_create);
-  if (!opened) return opened.status();
-  database_ = *std::move(opened);
-  return {};
+std::string CrashWorkload::note(const Status& status) {
+  if (status.ok()) return {};
+  failed_ = true;
+  if (!permitted_ || std::ranges::find(*permitted_, status.code()) != permitted_->end()) return {};
+  if (!open_ && status.is(StatusCode::closed)) return {};
+  return "an answer that no fault explains: " + status.to_string();
+}
+
+void CrashWorkload::open() {
+  Result<Database> opened =
+      ask([&] { return open_in(env_, directory_, options(), OpenKind::open_or_create); });
+  open_ = opened.ok();
+  if (open_) database_ = *std::move(opened);
+  opened_ = opened.status();
 }
 
 std::string CrashWorkload::run(const std::vector<CrashStep>& steps) {
   step_name_ = "open";
-  if (Status status = open(); !status.ok()) {
-    failed_ = true;
-    return {};
-  }
+  open();
+  if (!open_) return note(opened_);
+  return go_on(steps);
+}
+
+std::string CrashWorkload::go_on(const std::vector<CrashStep>& steps) {
+  if (!open_) return {};
   for (const CrashStep step : steps) {
     ++step_;
     step_name_ = name_of(step);
     std::string said = make(step);
-    if (said.empty() && failed_ && !ended_) said = check_visible();
+    if (said.empty() && failed_ && open_) said = check_visible();
     if (!said.empty()) return "step " + std::to_string(step_) + " (" + step_name_ + "): " + said;
-    if (ended_) break;
+    if (!open_) break;
     // Stores into a mapping are no calls: the moment after the step.
     if (keep_moments_) look({.number = 0, .what = "the next step", .name = ""});
   }
@@ -98,8 +134,9 @@ std::string CrashWorkload::run(const std::vector<CrashStep>& steps) {
 
 // An error may be answered, a wrong state may not.
 std::string CrashWorkload::check_visible() {
-  const Result<uint64_t> found = digest_of(database_);
-  if (!found || *found == model_.digest()) return {};
+  const Result<uint64_t> found = ask([&] { return digest_of(database_); });
+  if (!found) return note(found.status());
+  if (*found == model_.digest()) return {};
   return "after an error the visible state is not what the API promises:" + contents(database_);
 }
 
@@ -115,24 +152,23 @@ std::string CrashWorkload::commit(Durability durability, const std::function<voi
   Model before = model_;
   model(model_);
   states_.push_back(model_.digest());
-  const Status status = database();
+  const Status status = ask(database);
   if (status.ok()) {
     acknowledged_ = states_.size() - 1;
     if (durability == Durability::power) durable_ = acknowledged_;
     return {};
   }
-  failed_ = true;
   if (says_nothing_was_done(status)) {
     model_ = std::move(before);
     states_.pop_back();
   }
-  return {};
+  return note(status);
 }
 
 std::string CrashWorkload::put(const std::string& key, const std::string& value, Durability durability) {
   return commit(
       durability, [&](Model& model) { model.put("", key, value); },
-      [&] { return database_.put(key, value, {.durability = durability}); });
+      [&] { return database_.put(key, value, {.durability = durability, .timeout_ms = kTimeoutMs}); });
 }
 
 std::string CrashWorkload::batch() {
@@ -142,8 +178,8 @@ std::string CrashWorkload::batch() {
   if (both) writes.push_back({kCrashKeyspace, "a", value(30)});
   Keyspace second;
   if (both) {
-    Result<Keyspace> found = database_.keyspace(kCrashKeyspace, false);
-    if (!found) return failed_ ? "" : "keyspace: " + found.status().to_string();
+    Result<Keyspace> found = ask([&] { return database_.keyspace(kCrashKeyspace, false); });
+    if (!found) return note(found.status());
     second = *std::move(found);
   }
   WriteBatch batch;
@@ -159,7 +195,7 @@ std::string CrashWorkload::batch() {
   const Durability durability = random_.chance(0.5) ? Durability::power : Durability::process;
   return commit(
       durability, [&](Model& model) { model.write(writes); },
-      [&] { return database_.write(batch, {.durability = durability}); });
+      [&] { return database_.write(batch, {.durability = durability, .timeout_ms = kTimeoutMs}); });
 }
 
 std::string CrashWorkload::keyspace() {
@@ -176,39 +212,115 @@ std::string CrashWorkload::keyspace() {
 void CrashWorkload::note_all_durable() { durable_ = acknowledged_ = states_.size() - 1; }
 
 std::string CrashWorkload::reopen() {
-  if (database_.close().ok()) {
-    note_all_durable();
-  } else {
-    failed_ = true;
+  snapshot_ = {};
+  const Status closed = ask([&] { return database_.close(); });
+  if (closed.ok()) note_all_durable();
+  if (std::string said = note(closed); !said.empty()) return said;
+  open();
+  if (!open_) return note(opened_);
+  return take_opened();
+}
+
+// An error may have cost what was not acknowledged as durable: from here on the state is what the open found.
+std::string CrashWorkload::take_opened() {
+  const Result<uint64_t> found = ask([&] { return digest_of(database_); });
+  if (!found) {
+    open_ = false;  // which state it is stays unknown: the life ends here
+    return note(found.status());
   }
-  if (Status status = open(); !status.ok()) {
-    failed_ = true;
-    return {};
-  }
-  // An error may have cost what was not acknowledged: from here on the state is what the open found.
-  Result<uint64_t> found = digest_of(database_);
-  if (!found) return failed_ ? "" : "scan after reopening: " + found.status().to_string();
   if (std::find(states_.begin() + static_cast<ptrdiff_t>(durable_), states_.end(), *found) == states_.end()) {
     return "reopened in a state that never was:" + contents(database_);
   }
-  if (*found != model_.digest()) {
-    if (!failed_) return "reopened in an older state:" + contents(database_);
-    ended_ = true;
+  if (*found == model_.digest()) {
+    note_all_durable();
     return {};
   }
-  note_all_durable();
+  if (!failed_) return "reopened in an older state:" + contents(database_);
+  open_ = false;  // the model cannot follow
+  states_.assign(1, *found);
+  durable_ = acknowledged_ = 0;
   return {};
+}
+
+std::string CrashWorkload::recover() {
+  snapshot_ = {};
+  (void)database_.close().ok();
+  return check_opening(env_, directory_, allowed().kill, [](const std::vector<uint64_t>&) {});
+}
+
+std::string CrashWorkload::read() {
+  std::string said = read_keys();
+  if (said.empty()) said = read_snapshot();
+  if (!said.empty()) return said;
+  const Result<std::vector<std::string>> names = ask([&] { return database_.keyspaces(); });
+  if (names && *names != model_.keyspaces()) return "the names of the keyspaces";
+  const Result<Stats> stats = ask([&] { return database_.stats(); });
+  if (stats && stats->snapshots != (snapshot_.valid() ? 1u : 0u)) return "a snapshot that nobody holds";
+  std::string first(kLongBytes, ' ');
+  std::string last(kLongBytes, '~');
+  uint64_t entries = 0;
+  const Status scanned = ask([&] {
+    return for_each(database_.scan(first, last), [&](std::string_view, std::string_view) { ++entries; });
+  });
+  if (scanned.ok() && entries != model_.size("")) return "a scan between long keys";
+  const Result<uint64_t> size = ask([&] { return database_.approximate_size("a", "c"); });
+  for (const Status& status : {names.status(), stats.status(), scanned, size.status()}) {
+    if (said = note(status); !said.empty()) return said;
+  }
+  return check_visible();
+}
+
+std::string CrashWorkload::read_keys() {
+  constexpr std::array<std::string_view, 5> kKeys = {"a", "b", "c", "d", "e"};
+  for (const std::string_view key : kKeys) {
+    const Lookup found = ask([&] { return database_.get(key); });
+    const auto expected = model_.get("", key);
+    if (std::string said = note(found.status()); !said.empty()) return said;
+    if (found.status().ok() && (expected.has_value() != bool(found) || (found && found.value() != *expected)))
+      return "get of " + std::string(key);
+  }
+  std::array<Value, kKeys.size()> values;
+  const Status many = ask([&] { return database_.get_many(kKeys, values); });
+  for (size_t i = 0; many.ok() && i < kKeys.size(); ++i) {
+    const auto expected = model_.get("", kKeys[i]);
+    if (expected.has_value() != values[i].present() || (expected && values[i].view() != *expected))
+      return "get_many of " + std::string(kKeys[i]);
+  }
+  return note(many);
+}
+
+std::string CrashWorkload::read_snapshot() {
+  const auto digest_at = [](std::string_view key, std::string_view value) {
+    return Model::digest_of_entry("", key, value);
+  };
+  if (!snapshot_.valid()) {
+    Result<Snapshot> taken = ask([&] { return database_.snapshot(); });
+    if (!taken) return note(taken.status());
+    snapshot_ = *std::move(taken);
+    snapshot_digest_ = 0;
+    for (auto entry = model_.first_from("", "", true); entry;
+         entry = model_.first_from("", entry->key, false))
+      snapshot_digest_ += digest_at(entry->key, entry->value);
+    return {};
+  }
+  uint64_t digest = 0;
+  const Status status = ask([&] {
+    return for_each(database_.scan({.snapshot = &snapshot_}).reverse(),
+                    [&](std::string_view key, std::string_view value) {
+                      const AllocationTruce truce;
+                      digest += digest_at(key, value);
+                    });
+  });
+  snapshot_ = {};
+  if (status.ok() && digest != snapshot_digest_) return "a snapshot changed";
+  return note(status);
 }
 
 std::string CrashWorkload::make(CrashStep step) {
   const std::string key(1, static_cast<char>('a' + random_.below(4)));
-  const auto expect = [this](const Status& status) -> std::string {
-    if (status.ok()) {
-      note_all_durable();
-    } else {
-      failed_ = true;
-    }
-    return {};
+  const auto expect = [this](const Status& status) {
+    if (status.ok()) note_all_durable();
+    return note(status);
   };
   switch (step) {
     case CrashStep::put_power:
@@ -218,18 +330,20 @@ std::string CrashWorkload::make(CrashStep step) {
     case CrashStep::remove: {
       return commit(
           Durability::process, [&](Model& model) { model.remove("", key); },
-          [&] { return database_.remove(key, {.durability = Durability::process}); });
+          [&] {
+            return database_.remove(key, {.durability = Durability::process, .timeout_ms = kTimeoutMs});
+          });
     }
     case CrashStep::batch:
       return batch();
     case CrashStep::keyspace:
       return keyspace();
     case CrashStep::sync:
-      return expect(database_.sync());
+      return expect(ask([&] { return database_.sync(); }));
     case CrashStep::flush:
-      return expect(database_.flush());
+      return expect(ask([&] { return database_.flush(); }));
     case CrashStep::compact:
-      return expect(database_.compact());
+      return expect(ask([&] { return database_.compact(); }));
     case CrashStep::reopen:
       return reopen();
     case CrashStep::put_oversize:
@@ -241,8 +355,10 @@ std::string CrashWorkload::make(CrashStep step) {
       }
       return {};
     case CrashStep::idle:
-      env_.sleep(300'000'000);
+      if (sim_ != nullptr) sim_->sleep(300'000'000);
       return {};
+    case CrashStep::read:
+      return read();
   }
   return {};
 }
@@ -252,12 +368,12 @@ namespace {
 constexpr char kAfterKey[] = "after the crash";
 constexpr char kAfterValue[] = "written";
 
-/// Opens, compares, writes, closes, opens, compares. `narrow` is told the state that was found, once it was
-/// opened.
-std::string recover(SimEnv& env, const std::vector<uint64_t>& allowed,
-                    const std::function<void(const std::vector<uint64_t>&)>& narrow) {
+}  // namespace
+
+std::string check_opening(Env& env, const std::string& directory, const std::vector<uint64_t>& allowed,
+                          const std::function<void(const std::vector<uint64_t>&)>& narrow) {
   const Options options = CrashWorkload::options();
-  Result<Database> opened = open_in(env, kDirectory, options, OpenKind::open_or_create);
+  Result<Database> opened = open_in(env, directory, options, OpenKind::open_or_create);
   if (!opened) return "open: " + opened.status().to_string();
   const Result<uint64_t> found = digest_of(*opened);
   if (!found) return "scan: " + found.status().to_string();
@@ -273,7 +389,7 @@ std::string recover(SimEnv& env, const std::vector<uint64_t>& allowed,
   }
   narrow({after});
   if (Status status = opened->close(); !status.ok()) return "close after recovery: " + status.to_string();
-  opened = open_in(env, kDirectory, options, OpenKind::open);
+  opened = open_in(env, directory, options, OpenKind::open);
   if (!opened) return "the second open: " + opened.status().to_string();
   const Result<uint64_t> again = digest_of(*opened);
   if (!again) return "the second scan: " + again.status().to_string();
@@ -281,15 +397,14 @@ std::string recover(SimEnv& env, const std::vector<uint64_t>& allowed,
   return {};
 }
 
-}  // namespace
-
 std::string check_crash(CrashCheck& check, CrashImage image, const AllowedStates& allowed_states) {
   ++check.images;
   const std::vector<uint64_t>& allowed = image.killed_only ? allowed_states.kill : allowed_states.power_cut;
   AllowedStates left = {allowed_states.power_cut, allowed};  // after a kill, power may still be cut
   SimEnv env(check.sim, std::move(image.disk));
   if (check.images % kOrderEvery == 0) add_order_rules(env.order());
-  const bool nested = check.nested_every != 0 && check.images % check.nested_every == 0;
+  const bool nested =
+      check.nested_every != 0 && check.depth < kNestedPlans.size() && check.images % check.nested_every == 0;
   std::vector<CrashMoment> moments;
   if (nested) {
     env.watch([&](const SimStep& step) {
@@ -297,22 +412,33 @@ std::string check_crash(CrashCheck& check, CrashImage image, const AllowedStates
       moments.push_back({env.disk().kill_image(), left, "recovery, before " + std::string(step.what)});
     });
   }
-  std::string said =
-      recover(env, allowed, [&](const std::vector<uint64_t>& states) { left = {states, states}; });
+  std::string said = check_opening(env, kDirectory, allowed,
+                                   [&](const std::vector<uint64_t>& states) { left = {states, states}; });
   env.watch(nullptr);
   if (said.empty() && !env.order().violations().empty()) said = "order: " + env.order().violations().front();
   if (!said.empty()) return image.what + ": " + said;
-  CrashCheck inner{.sim = check.sim, .nested_every = 0};
-  said = check_moments(inner, moments, kNestedImagesMax);
-  check.images += inner.images;
+  const NestedPlan& plan = kNestedPlans[std::min(check.depth, kNestedPlans.size() - 1)];
+  CrashCheck inner{
+      .sim = check.sim, .grain = check.grain, .nested_every = plan.deeper_every, .depth = check.depth + 1};
+  thin_out(moments, plan.moments_max, check.sim.seed + check.images);
+  said = check_moments(inner, moments, plan.images_max);
+  check.nested += inner.images + inner.nested;
   return said.empty() ? said : image.what + ", then " + said;
+}
+
+void thin_out(std::vector<CrashMoment>& moments, uint64_t moments_max, uint64_t seed) {
+  if (moments.size() <= moments_max) return;
+  Random random(seed);
+  const double share = static_cast<double>(moments_max) / static_cast<double>(moments.size());
+  std::erase_if(moments, [&](const CrashMoment&) { return !random.chance(share); });
 }
 
 std::string check_moments(CrashCheck& check, std::vector<CrashMoment>& moments, uint64_t limit) {
   std::string said;
   uint64_t number = 0;
   for (CrashMoment& moment : moments) {
-    for_each_crash_image(moment.disk, {.limit = limit, .seed = check.sim.seed + number++},
+    for_each_crash_image(moment.disk,
+                         {.limit = limit, .seed = check.sim.seed + number++, .grain = check.grain},
                          [&](CrashImage image) {
                            if (said.empty()) said = check_crash(check, std::move(image), moment.allowed);
                          });

@@ -1,5 +1,5 @@
-// CrashWorkload: a small life of a database in the simulated Env that knows, at each moment, which states a
-// crash may leave; and the check of one such crash.
+// CrashWorkload: a small life of a database that knows, at each moment, which states a crash may leave and
+// which errors its calls may answer; and the check of what is opened afterwards.
 //
 // The oracle numbers the states that the database passes through, one for each commit, creation or drop of a
 // keyspace. At a moment, a power cut may leave any state from the last one acknowledged as durable to the
@@ -36,8 +36,9 @@ enum class CrashStep : uint8_t {
   put_oversize,  // a commit that needs a segment of its own
   burst,         // enough of class `process` for several segments
   idle,          // lets timers and background work run
+  read,          // everything that reads; takes a snapshot, or compares and releases the one that was taken
 };
-inline constexpr uint8_t kCrashSteps = 12;
+inline constexpr uint8_t kCrashSteps = 13;
 inline constexpr uint8_t kSmallCrashSteps =
     10;  // the first ones: what the enumeration of short sequences uses
 
@@ -57,8 +58,11 @@ struct CrashMoment {
 
 class CrashWorkload {
  public:
-  /// `keep_moments`: every moment at which the disk differs from the one before is kept.
+  /// Of the database "db" in a simulation. `keep_moments`: every moment at which the disk differs from the
+  /// one before is kept.
   CrashWorkload(SimEnv& env, uint64_t seed, bool keep_moments);
+  /// Of a database anywhere; it idles only in a simulation.
+  CrashWorkload(Env& env, std::string directory, uint64_t seed);
   ~CrashWorkload();
   CrashWorkload(const CrashWorkload&) = delete;
   CrashWorkload& operator=(const CrashWorkload&) = delete;
@@ -66,6 +70,13 @@ class CrashWorkload {
   /// Runs the steps to the end, whatever fails: an error must leave the visible state as the API says. Empty,
   /// or what was wrong.
   std::string run(const std::vector<CrashStep>& steps);
+  /// The errors that calls may answer from here on, `closed` after a failed opening not among them. Before:
+  /// any, and failed() tells.
+  void permit(std::vector<StatusCode> errors) { permitted_ = std::move(errors); }
+  /// More steps of the same life.
+  std::string go_on(const std::vector<CrashStep>& steps);
+  /// Closes, whatever that answers, opens and checks as check_opening() does.
+  std::string recover();
 
   std::vector<CrashMoment>& moments() { return moments_; }
   AllowedStates allowed() const;
@@ -75,7 +86,9 @@ class CrashWorkload {
   static Options options();
 
  private:
-  Status open();
+  void open();
+  /// Notes the answer of a call; empty, or why no fault explains it.
+  std::string note(const Status& status);
   std::string make(CrashStep step);
   /// One commit: `model` changes the model, `database` is asked to do the same.
   std::string commit(Durability durability, const std::function<void(Model&)>& model,
@@ -84,21 +97,31 @@ class CrashWorkload {
   std::string batch();
   std::string keyspace();
   std::string reopen();
+  std::string take_opened();
+  std::string read();
+  std::string read_keys();
+  std::string read_snapshot();
   std::string check_visible();
   void note_all_durable();
   void look(const SimStep& step);
   std::string value(uint64_t size);
 
-  SimEnv& env_;
+  Env& env_;
+  SimEnv* const sim_;  // null: another Env
+  const std::string directory_;
   const bool keep_moments_;
   Random random_;
   Database database_;
+  bool open_ = false;  // and the model knows its state
+  Status opened_;      // of the last opening
+  Snapshot snapshot_;  // of what the default keyspace held then
+  uint64_t snapshot_digest_ = 0;
+  std::optional<std::vector<StatusCode>> permitted_;
   Model model_;
   std::vector<uint64_t> states_ = {0};  // digests; the last one is the latest attempted
   size_t acknowledged_ = 0;
   size_t durable_ = 0;
   bool failed_ = false;
-  bool ended_ = false;  // opened again, after an error, in an older state: the model cannot follow
   uint64_t step_ = 0;
   std::string step_name_;
   std::vector<CrashMoment> moments_;
@@ -109,14 +132,25 @@ inline constexpr char kCrashKeyspace[] = "second";
 
 struct CrashCheck {
   SimOptions sim;
-  uint64_t nested_every =
-      0;                // every so many images, crashes during their recovery are checked too; 0 = never
+  CrashGrain grain = {};
+  /// Every so many images, crashes during their recovery are checked too, and, of few, crashes during the
+  /// recovery from these, to depth three; 0 = never.
+  uint64_t nested_every = 0;
+  uint64_t depth = 0;   // of the images that are checked: crashes of recoveries before
   uint64_t images = 0;  // counts
+  uint64_t nested = 0;  // those of recoveries
 };
 
-/// Opens the database of a crash image, compares, writes, closes, opens again and compares. Empty, or what
-/// was wrong.
+/// Opens the database, compares, writes, closes, opens again and compares. Empty, or what was wrong.
+/// `narrow` is told the states that may be found from then on.
+std::string check_opening(Env& env, const std::string& directory, const std::vector<uint64_t>& allowed,
+                          const std::function<void(const std::vector<uint64_t>&)>& narrow);
+
+/// check_opening() of the database of a crash image.
 std::string check_crash(CrashCheck& check, CrashImage image, const AllowedStates& allowed);
+
+/// Leaves about `moments_max` of the moments, by chance.
+void thin_out(std::vector<CrashMoment>& moments, uint64_t moments_max, uint64_t seed);
 
 /// Checks images of the moments, at most `limit` of each.
 std::string check_moments(CrashCheck& check, std::vector<CrashMoment>& moments, uint64_t limit);

@@ -43,6 +43,7 @@ class LIGHTNING_EXPORT Cursor {
 
  private:
   std::unique_ptr<CursorState> state_;
+  bool refused_memory_ = false;  // it has no state for that reason
 };
 
 }  // namespace lightning

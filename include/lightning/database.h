@@ -9,7 +9,8 @@
 // Thread safety: any threads, except close() and destruction against other calls of the same Database object;
 // Keyspace, Snapshot, Cursor and Scan handles may outlive it and then answer `closed`.
 // Ownership: one process at a time may open a directory for writing; a second opener gets `busy` with the
-// holder's pid. A forked child's calls answer `closed`.
+// holder's pid. A forked child's calls answer `closed`; it may destroy its handles, and must not look at
+// what a Value, a Cursor or a Scan of before the fork refers to: those bytes are the parent's alone.
 #pragma once
 
 #include <lightning/batch.h>

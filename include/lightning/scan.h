@@ -88,6 +88,7 @@ class [[nodiscard]] LIGHTNING_EXPORT Scan {
   bool bounded_ = false;
   bool reverse_ = false;
   bool started_ = false;
+  bool refused_memory_ = false;  // it has no cursor for that reason
   mutable bool asked_ = false;
   Entry entry_;
 };

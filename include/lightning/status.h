@@ -45,7 +45,7 @@ class [[nodiscard]] LIGHTNING_EXPORT Status {
   static constexpr uint64_t kWholeFile = UINT64_MAX;
 
   Status() = default;
-  /// An error. Falls back to a static out_of_memory when its detail cannot be allocated.
+  /// An error. Without memory for its detail it keeps its code alone.
   Status(StatusCode code, std::string_view message) noexcept;
   /// An error about a place in a file.
   Status(StatusCode code, std::string_view message, std::string_view file, uint64_t offset) noexcept;

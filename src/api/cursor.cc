@@ -10,9 +10,13 @@ namespace lightning {
 
 namespace {
 
-const Status& no_cursor() {
-  static const Status status(StatusCode::closed, "the cursor was moved from, or memory was refused");
-  return status;
+const Status& no_cursor(bool refused_memory) {
+  if (refused_memory) {
+    static const Status refused(StatusCode::out_of_memory, "a cursor");
+    return refused;
+  }
+  static const Status moved_from(StatusCode::closed, "the cursor was moved from");
+  return moved_from;
 }
 
 // Moves `state`; out-of-memory becomes its status.
@@ -29,7 +33,8 @@ void move(CursorState* state, Fn&& fn) {
 }  // namespace
 
 Cursor::Cursor() = default;
-Cursor::Cursor(std::unique_ptr<CursorState> state) : state_(std::move(state)) {}
+Cursor::Cursor(std::unique_ptr<CursorState> state)
+    : state_(std::move(state)), refused_memory_(state_ == nullptr) {}
 Cursor::Cursor(Cursor&&) noexcept = default;
 Cursor& Cursor::operator=(Cursor&&) noexcept = default;
 Cursor::~Cursor() = default;
@@ -56,10 +61,16 @@ void Cursor::prev() {
 bool Cursor::valid() const { return state_ != nullptr && state_->valid(); }
 std::string_view Cursor::key() const { return state_->key(); }
 std::string_view Cursor::value() const { return state_->value(); }
-const Status& Cursor::status() const { return state_ == nullptr ? no_cursor() : state_->status(); }
+const Status& Cursor::status() const {
+  return state_ == nullptr ? no_cursor(refused_memory_) : state_->status();
+}
 
 Scan::Scan(std::unique_ptr<CursorState> cursor, std::string from, std::string to, bool bounded)
-    : cursor_(std::move(cursor)), from_(std::move(from)), to_(std::move(to)), bounded_(bounded) {}
+    : cursor_(std::move(cursor)),
+      from_(std::move(from)),
+      to_(std::move(to)),
+      bounded_(bounded),
+      refused_memory_(cursor_ == nullptr) {}
 Scan::Scan(Scan&&) noexcept = default;
 Scan& Scan::operator=(Scan&&) noexcept = default;
 
@@ -120,7 +131,7 @@ bool Scan::inside() const {
 
 const Status& Scan::status() const {
   asked_ = true;
-  return cursor_ == nullptr ? no_cursor() : cursor_->status();
+  return cursor_ == nullptr ? no_cursor(refused_memory_) : cursor_->status();
 }
 
 }  // namespace lightning

@@ -68,6 +68,16 @@ std::unique_ptr<CursorState> make_cursor(const std::shared_ptr<Engine>& engine, 
   }
 }
 
+/// The scan that `make` makes, or one that says that it got no memory.
+template <typename Fn>
+Scan make_scan(Fn&& make) {
+  try {
+    return make();
+  } catch (const std::bad_alloc&) {
+    return Scan(nullptr, {}, {}, false);
+  }
+}
+
 }  // namespace
 
 Cursor Keyspace::cursor(const ReadOptions& options) const {
@@ -79,17 +89,20 @@ Scan Keyspace::scan(const ReadOptions& options) const {
 }
 
 Scan Keyspace::scan(std::string_view from, std::string_view to, const ReadOptions& options) const {
-  return Scan(make_cursor(engine_, id_, options), std::string(from), std::string(to), true);
+  return make_scan(
+      [&] { return Scan(make_cursor(engine_, id_, options), std::string(from), std::string(to), true); });
 }
 
 Scan Keyspace::scan_from(std::string_view from, const ReadOptions& options) const {
-  return Scan(make_cursor(engine_, id_, options), std::string(from), {}, false);
+  return make_scan([&] { return Scan(make_cursor(engine_, id_, options), std::string(from), {}, false); });
 }
 
 Scan Keyspace::scan_prefix(std::string_view prefix, const ReadOptions& options) const {
-  std::string end = prefix_end(prefix);
-  const bool bounded = !end.empty();
-  return Scan(make_cursor(engine_, id_, options), std::string(prefix), std::move(end), bounded);
+  return make_scan([&] {
+    std::string end = prefix_end(prefix);
+    const bool bounded = !end.empty();
+    return Scan(make_cursor(engine_, id_, options), std::string(prefix), std::move(end), bounded);
+  });
 }
 
 Result<uint64_t> Keyspace::approximate_size(std::string_view from, std::string_view to) const {

@@ -25,9 +25,10 @@ struct Registry {
   std::atomic<uint64_t> freeing{0};  // deleters that run right now
 };
 
-// Never destroyed: threads may leave epochs while the process ends.
+// Never destroyed: threads may leave epochs while the process ends. It asks for no memory: closing needs it.
 Registry& registry() {
-  static Registry* const instance = new Registry;
+  alignas(Registry) static char storage[sizeof(Registry)];
+  static Registry* const instance = new (storage) Registry;
   return *instance;
 }
 
@@ -117,6 +118,7 @@ size_t epoch_reclaim() {
   const uint64_t limit = reclaim_limit();
   {
     MutexLock lock(all.mutex);
+    free_now.reserve(all.waiting.size());  // no exception once the list is being changed
     size_t kept = 0;
     for (Retired& retired : all.waiting) {
       if (retired.epoch < limit) {

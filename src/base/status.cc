@@ -14,20 +14,43 @@ struct Status::Detail {
   std::string_view message;
   std::string_view file;
 
-  static const Detail kOutOfMemory;
+  /// One for each code, where there is no memory for another: never freed, so that their counts do not
+  /// matter.
+  static const Detail kWithoutMemory[];
+  bool stands() const;
   static const Detail* make(StatusCode code, std::string_view message, std::string_view file,
                             uint64_t offset);
 };
 
-// Never freed, so its count does not matter.
-constinit const Status::Detail Status::Detail::kOutOfMemory = {
-    {1}, StatusCode::out_of_memory, kWholeFile, "no memory to say what failed", ""};
+namespace {
+constexpr std::string_view kNoWords = "there was no memory to say more";
+}
+
+constinit const Status::Detail Status::Detail::kWithoutMemory[] = {
+    {{1}, StatusCode::ok, kWholeFile, kNoWords, ""},
+    {{1}, StatusCode::not_found, kWholeFile, kNoWords, ""},
+    {{1}, StatusCode::already_exists, kWholeFile, kNoWords, ""},
+    {{1}, StatusCode::invalid_argument, kWholeFile, kNoWords, ""},
+    {{1}, StatusCode::corruption, kWholeFile, kNoWords, ""},
+    {{1}, StatusCode::io_error, kWholeFile, kNoWords, ""},
+    {{1}, StatusCode::no_space, kWholeFile, kNoWords, ""},
+    {{1}, StatusCode::out_of_memory, kWholeFile, kNoWords, ""},
+    {{1}, StatusCode::busy, kWholeFile, kNoWords, ""},
+    {{1}, StatusCode::closed, kWholeFile, kNoWords, ""},
+    {{1}, StatusCode::not_supported, kWholeFile, kNoWords, ""},
+    {{1}, StatusCode::unknown_outcome, kWholeFile, kNoWords, ""},
+    {{1}, StatusCode::conflict, kWholeFile, kNoWords, ""},
+    {{1}, StatusCode::deadlock, kWholeFile, kNoWords, ""},
+    {{1}, StatusCode::snapshot_too_old, kWholeFile, kNoWords, ""},
+};
+
+bool Status::Detail::stands() const { return this == &kWithoutMemory[static_cast<size_t>(code)]; }
 
 const Status::Detail* Status::Detail::make(StatusCode code, std::string_view message, std::string_view file,
                                            uint64_t offset) {
   if (code == StatusCode::ok) return nullptr;
   void* block = ::operator new(sizeof(Detail) + message.size() + file.size(), std::nothrow);
-  if (block == nullptr) return &kOutOfMemory;
+  if (block == nullptr) return &kWithoutMemory[static_cast<size_t>(code)];
   char* characters = static_cast<char*>(block) + sizeof(Detail);
   if (!message.empty()) std::memcpy(characters, message.data(), message.size());
   if (!file.empty()) std::memcpy(characters + message.size(), file.data(), file.size());
@@ -88,7 +111,7 @@ Status& Status::operator=(const Status& other) noexcept {
 }
 
 void Status::release() {
-  if (detail_ == &Detail::kOutOfMemory) return;
+  if (detail_->stands()) return;
   if (detail_->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   detail_->~Detail();
   ::operator delete(const_cast<Detail*>(detail_));

@@ -17,22 +17,31 @@ std::vector<std::string> Catalogue::names() const {
   return all;
 }
 
-void Catalogue::add(std::string_view name, uint32_t id) {
-  MutexLock lock(mutex_);
-  ids_.emplace(name, id);
+Catalogue::Entry Catalogue::entry(std::string_view name, uint32_t id) {
+  std::map<std::string, uint32_t, std::less<>> one;
+  one.emplace(name, id);
+  return one.extract(one.begin());
 }
 
-void Catalogue::drop(std::string_view name, uint32_t id) {
+void Catalogue::add(Entry entry) {
   MutexLock lock(mutex_);
-  ids_.erase(std::string(name));
-  note_dropped(id);
+  ids_.insert(std::move(entry));
 }
 
-void Catalogue::note_dropped(uint32_t id) {
-  const std::vector<uint32_t>* before = dropped_.load(std::memory_order_relaxed);
-  auto* after = before == nullptr ? new std::vector<uint32_t>() : new std::vector<uint32_t>(*before);
-  after->insert(std::lower_bound(after->begin(), after->end(), id), id);
-  dropped_.store(after, std::memory_order_release);
+Catalogue::Ids Catalogue::dropped_with(uint32_t id) const {
+  auto ids = std::make_unique<std::vector<uint32_t>>(dropped_ids());
+  ids->insert(std::lower_bound(ids->begin(), ids->end(), id), id);
+  return ids;
+}
+
+void Catalogue::drop(std::string_view name, Ids dropped) {
+  MutexLock lock(mutex_);
+  if (const auto found = ids_.find(name); found != ids_.end()) ids_.erase(found);
+  set_dropped(std::move(dropped));
+}
+
+void Catalogue::set_dropped(Ids ids) {
+  const std::vector<uint32_t>* before = dropped_.exchange(ids.release(), std::memory_order_acq_rel);
   if (before != nullptr) epoch_retire(before);
 }
 
@@ -41,12 +50,13 @@ Status Catalogue::load(std::string_view key, std::string_view value) {
   if (key.size() >= 2 && key[0] == 'n') {
     uint32_t id = 0;
     if (get_varint(value.data(), value.data() + value.size(), &id) != value.data() + value.size()) return bad;
-    add(key.substr(1), id);
+    add(entry(key.substr(1), id));
     return {};
   }
   if (key.size() == 5 && key[0] == 'd') {
+    Ids ids = dropped_with(__builtin_bswap32(lightning::load<uint32_t>(key.data() + 1)));
     MutexLock lock(mutex_);
-    note_dropped(__builtin_bswap32(lightning::load<uint32_t>(key.data() + 1)));
+    set_dropped(std::move(ids));
     return {};
   }
   return bad;

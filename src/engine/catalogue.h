@@ -3,8 +3,8 @@
 // In the log and in runs it is the keyspace kCatalogueKeyspaceId: "n" + name -> id (varint) for each
 // keyspace, "d" + id (four bytes, big-endian) -> "" for each dropped one, whose entries flush and merge leave
 // out. Ids are never reused.
-// Thread safety: dropped() any threads, for the price of one load while nothing was ever dropped; the rest
-// internally synchronised.
+// Thread safety: dropped() any threads, for the price of one load while nothing was ever dropped; one
+// thread at a time changes it; the rest internally synchronised.
 #pragma once
 
 #include <lightning/status.h>
@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,8 +43,14 @@ class Catalogue {
   /// 0 when there is none of that name.
   uint32_t find(std::string_view name) const;
   std::vector<std::string> names() const;
-  void add(std::string_view name, uint32_t id);
-  void drop(std::string_view name, uint32_t id);
+  // What a change needs is made before the change is committed: afterwards nothing may fail.
+  using Entry = std::map<std::string, uint32_t, std::less<>>::node_type;
+  using Ids = std::unique_ptr<const std::vector<uint32_t>>;
+  static Entry entry(std::string_view name, uint32_t id);
+  void add(Entry entry);
+  /// The dropped ids and `id`.
+  Ids dropped_with(uint32_t id) const;
+  void drop(std::string_view name, Ids dropped);
   /// Takes in one entry of the stored catalogue; `corruption` when it is none.
   Status load(std::string_view key, std::string_view value);
   /// All were taken in: `corruption` where an id occurs twice, is reserved, or not below `next_id`.
@@ -54,7 +61,7 @@ class Catalogue {
   static std::string encode_id(uint32_t id);
 
  private:
-  void note_dropped(uint32_t id) REQUIRES(mutex_);
+  void set_dropped(Ids ids) REQUIRES(mutex_);
 
   mutable Mutex mutex_;
   std::map<std::string, uint32_t, std::less<>> ids_ GUARDED_BY(mutex_);

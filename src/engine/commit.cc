@@ -1,6 +1,9 @@
 // The only write path. The numbers are the steps of the commit protocol in docs/ARCHITECTURE.md.
 
 #include <lightning/keyspace.h>
+
+#include <new>
+
 #include "base/check.h"
 #include "base/interleave.h"
 #include "engine/engine.h"
@@ -36,6 +39,16 @@ Status check_batch(std::string_view encoded) {
     if (Status status = check_value(entry.value); !status.ok()) return status;
   }
   return {};
+}
+
+/// Of a commit that is visible, so that no other code may be answered, with or without memory for the reason.
+Status unknown_outcome(const Status& cause) {
+  try {
+    return Status(StatusCode::unknown_outcome, "visible, but it may not survive: " + cause.to_string(),
+                  cause.file(), cause.offset());
+  } catch (const std::bad_alloc&) {
+    return Status(StatusCode::unknown_outcome, "visible, but it may not survive");
+  }
 }
 
 }  // namespace
@@ -221,6 +234,8 @@ Engine::Attempt Engine::commit_oversized(CommitPlan& plan, uint64_t deadline, Ou
     return Attempt::failed;
   }
   const MemSource& mine = **source;
+  ViewRoom room;
+  if (outcome->status = prepare_activation(mine, &room); !outcome->status.ok()) return Attempt::failed;
   // Range and buckets are taken before anybody else can see the segment (I3).
   if (outcome->status = plan.lock(mine.table->point_index()); !outcome->status.ok()) {
     spare_ = mine.segment;
@@ -232,9 +247,9 @@ Engine::Attempt Engine::commit_oversized(CommitPlan& plan, uint64_t deadline, Ou
   fill(plan, mine, outcome->lsn);
   plan.unlock(mine.table->point_index());
   mine.segment->complete(outcome->lsn, static_cast<uint32_t>(plan.length()));
-  if (const Status status = activate_or_keep(*source); !status.ok()) {
+  if (const Status status = activate(*source, std::move(room)); !status.ok()) {
     // The record is complete in the segment that comes next, whoever makes it active.
-    outcome->status = Status(StatusCode::unknown_outcome, status.to_string());
+    outcome->status = unknown_outcome(status);
     return Attempt::failed;
   }
   outcome->faulted = mine.segment->faulted();
@@ -257,8 +272,7 @@ Status Engine::wait_for(Durability durability, uint64_t end_lsn) {
       start_timer();
     return {};
   }
-  return Status(StatusCode::unknown_outcome, "visible, but it may not survive: " + status.to_string(),
-                status.file(), status.offset());
+  return unknown_outcome(status);
 }
 
 Status Engine::check_keyspaces(const CommitPlan& plan) const {

@@ -13,7 +13,7 @@ CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, uint
 CursorState::~CursorState() {
   merge_ = nullptr;
   view_ = nullptr;
-  if (engine_ != nullptr) engine_->snapshots().remove(read_lsn_);
+  if (engine_ != nullptr) engine_->remove_reader(read_lsn_);
 }
 
 bool CursorState::prepare() {

@@ -64,10 +64,19 @@ std::shared_ptr<const View> Engine::view() const {
   return view_.load(std::memory_order_acquire)->shared_from_this();
 }
 
-void Engine::install_view(const std::function<void(View&)>& change) {
+Engine::ViewRoom Engine::room_for_view(size_t more_sealed, size_t more_runs) const {
+  ViewRoom room{.next = std::make_shared<View>(), .former = std::make_unique<std::shared_ptr<const View>>()};
+  MutexLock lock(view_mutex_);
+  if (current_ == nullptr) return room;
+  room.next->sealed.reserve(current_->sealed.size() + more_sealed);
+  room.next->runs.reserve(current_->runs.size() + more_runs);
+  return room;
+}
+
+void Engine::install_view(const std::function<void(View&)>& change, ViewRoom room) {
   {
     MutexLock lock(view_mutex_);
-    auto next = std::make_shared<View>();
+    const std::shared_ptr<View> next = std::move(room.next);
     if (current_ != nullptr) {
       next->active = current_->active;
       next->sealed = current_->sealed;
@@ -76,11 +85,11 @@ void Engine::install_view(const std::function<void(View&)>& change) {
     }
     change(*next);
     // The former one is kept by a note until no reader can be using it without a count.
-    auto former = current_ == nullptr ? nullptr : std::make_unique<std::shared_ptr<const View>>(current_);
+    *room.former = std::move(current_);
     current_ = next;
     view_.store(next.get(), std::memory_order_seq_cst);
     view_sequence_.store(next->sequence, std::memory_order_release);
-    if (former != nullptr) epoch_retire(former.release());
+    if (*room.former != nullptr) epoch_retire(room.former.release());
   }
   INTERLEAVE("view.installed");
   reclaim_later();

@@ -97,7 +97,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
   uint64_t view_sequence() const { return view_sequence_.load(std::memory_order_acquire); }
   std::shared_ptr<const View> view() const;
-  Snapshots& snapshots() { return snapshots_; }
+  /// Of an LSN that was registered once for the caller. A forked child's copy of the registry may be locked
+  /// for ever.
+  void remove_reader(uint64_t lsn) {
+    if (in_this_process()) snapshots_.remove(lsn);
+  }
   uint64_t read_lsn(const View& view, const ReadOptions& options) const;
   bool is_mine(const Snapshot& snapshot) const;
   Counters& counters() const { return counters_; }
@@ -141,6 +145,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status wait_for(Durability durability, uint64_t end_lsn);
   Status check_keyspaces(const CommitPlan& plan) const;
 
+  /// Sealed memtables that may wait for their flush, whatever the memory limit.
+  static constexpr size_t kSealedMax = 64;
+  /// What the next View is made in; with enough of it, installing cannot fail.
+  struct ViewRoom {
+    std::shared_ptr<View> next;
+    std::unique_ptr<std::shared_ptr<const View>> former;
+  };
+
   // Segments (segments.cc).
   /// Makes a segment active after the one called `full_number` (0: there is none); ok when somebody else did
   /// it.
@@ -148,8 +160,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Of the spare if there is one, else of a segment made for it.
   Result<std::shared_ptr<const MemSource>> make_source(uint64_t capacity) REQUIRES(switch_mutex_);
   Result<std::shared_ptr<Segment>> make_segment(uint64_t capacity) REQUIRES(switch_mutex_);
-  void activate(std::shared_ptr<const MemSource> source) REQUIRES(switch_mutex_);
-  Status activate_or_keep(std::shared_ptr<const MemSource> source) REQUIRES(switch_mutex_);
+  /// Takes what the activation of `source` needs; without memory `source` is kept as the spare.
+  Status prepare_activation(const MemSource& source, ViewRoom* room) REQUIRES(switch_mutex_);
+  Status activate(std::shared_ptr<const MemSource> source, ViewRoom room) REQUIRES(switch_mutex_);
   /// Ends the active segment, if any, and waits until all of it is published.
   void end_active() REQUIRES(switch_mutex_);
   Status wait_for_memory(uint64_t wanted, uint64_t deadline) REQUIRES(switch_mutex_);
@@ -161,7 +174,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
       EXCLUDES(switch_mutex_);
 
   // Views (engine.cc).
-  void install_view(const std::function<void(View&)>& change) EXCLUDES(view_mutex_);
+  ViewRoom room_for_view(size_t more_sealed, size_t more_runs) const;
+  void install_view(const std::function<void(View&)>& change, ViewRoom room) EXCLUDES(view_mutex_);
+  void install_view(const std::function<void(View&)>& change) { install_view(change, room_for_view(0, 0)); }
   void reclaim_later();
   uint64_t memory_bytes(const View& view) const;
   Status count_disk_bytes(Stats* stats) const;
@@ -238,7 +253,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   uint64_t recycled_number_ GUARDED_BY(switch_mutex_) = 0;
   uint64_t recycled_capacity_ GUARDED_BY(switch_mutex_) = 0;
   uint64_t last_capacity_ GUARDED_BY(switch_mutex_) = 0;
-  bool log_started_ GUARDED_BY(switch_mutex_) = false;  // a segment was active since the open
+  uint64_t next_segment_number_ GUARDED_BY(switch_mutex_) = 0;  // when it is above that of the durable state
+  bool log_started_ GUARDED_BY(switch_mutex_) = false;          // a segment was active since the open
 
   Mutex flush_mutex_;  // one flush or merge at a time; before switch_mutex_, store and view_mutex_
   bool closing_ GUARDED_BY(flush_mutex_) = false;  // the flush that close() itself makes

@@ -130,6 +130,16 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     if (!opened) return opened.status();
     run = *std::move(opened);
   }
+  const std::function<void(View&)> change = [&](View& next) {
+    for (const auto& source : sources) {
+      std::erase_if(next.sealed, [&](const auto& other) { return other->segment == source->segment; });
+      if (next.active != nullptr && next.active->segment == source->segment) next.active = nullptr;
+    }
+    if (run != nullptr) next.runs.insert(next.runs.begin(), run);
+  };
+  // Nothing may fail behind the commit: a run that the durable state names and the View does not would be
+  // missed by the next flush, which then gives up removals that it still needs.
+  ViewRoom room = room_for_view(kSealedMax, 1);
   INTERLEAVE("flush.before_commit");
   const Status status = store_->commit([&](DurableState& next) {
     if (run != nullptr) next.runs.insert(next.runs.begin(), std::move(info));
@@ -138,17 +148,11 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     next.durable_lsn = std::max(next.durable_lsn, floor);
   });
   if (!status.ok()) {
-    if (status.is(StatusCode::no_space)) remove_runs(output.files);
+    if (store_->failure().ok()) remove_runs(output.files);
     return status;
   }
   log_.forget_below(floor);
-  install_view([&](View& next) {
-    for (const auto& source : sources) {
-      std::erase_if(next.sealed, [&](const auto& other) { return other->segment == source->segment; });
-      if (next.active != nullptr && next.active->segment == source->segment) next.active = nullptr;
-    }
-    if (run != nullptr) next.runs.insert(next.runs.begin(), run);
-  });
+  install_view(change, std::move(room));
   return {};
 }
 
@@ -248,19 +252,21 @@ Status Engine::merge_all() {
     if (!opened) return opened.status();
     run = *std::move(opened);
   }
+  const std::function<void(View&)> change = [&](View& next) {
+    next.runs.clear();
+    if (run != nullptr) next.runs.push_back(run);
+  };
+  ViewRoom room = room_for_view(kSealedMax, 1);
   INTERLEAVE("merge.before_commit");
   const Status status = store_->commit([&](DurableState& next) {
     next.runs.clear();  // flushes and merges exclude one another: these are the inputs
     if (run != nullptr) next.runs.push_back(std::move(info));
   });
   if (!status.ok()) {
-    if (status.is(StatusCode::no_space)) remove_runs(output.files);
+    if (store_->failure().ok()) remove_runs(output.files);
     return status;
   }
-  install_view([&](View& next) {
-    next.runs.clear();
-    if (run != nullptr) next.runs.push_back(run);
-  });
+  install_view(change, std::move(room));
   remove_runs(inputs);
   const uint64_t took_us = (env_.clock().monotonic_ns() - began) / 1000;
   counters_.merges.fetch_add(1, std::memory_order_relaxed);

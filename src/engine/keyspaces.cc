@@ -45,9 +45,10 @@ Result<uint32_t> Engine::keyspace(std::string_view name, bool create) {
     next.next_keyspace_id = id + 1;
   });
   if (!status.ok()) return status;
+  Catalogue::Entry entry = Catalogue::entry(name, id);
   status = put(kCatalogueKeyspaceId, Catalogue::name_key(name), Catalogue::encode_id(id), kCatalogueWrite);
   if (!status.ok() && !status.is(StatusCode::unknown_outcome)) return status;
-  catalogue_.add(name, id);
+  catalogue_.add(std::move(entry));
   if (!status.ok()) return status;
   return id;
 }
@@ -61,8 +62,9 @@ Status Engine::drop_keyspace(std::string_view name) {
   std::string batch;
   append_operation(&batch, EntryKind::remove, Catalogue::name_key(name), {});
   append_operation(&batch, EntryKind::put, Catalogue::dropped_key(id), {});
+  Catalogue::Ids dropped = catalogue_.dropped_with(id);
   const Status status = write(batch, 2, kCatalogueWrite);
-  if (status.ok() || status.is(StatusCode::unknown_outcome)) catalogue_.drop(name, id);
+  if (status.ok() || status.is(StatusCode::unknown_outcome)) catalogue_.drop(name, std::move(dropped));
   return status;
 }
 

@@ -1,6 +1,7 @@
 // Opening, creating and closing a database.
 
 #include <algorithm>
+#include <new>
 
 #include "base/check.h"
 #include "engine/cursor_state.h"
@@ -29,8 +30,16 @@ Result<std::shared_ptr<Engine>> Engine::open(Env& env, const std::string& path, 
   if (options.read_only && kind == OpenKind::create) {
     return Status(StatusCode::invalid_argument, "a database cannot be created read-only");
   }
-  auto engine = std::make_shared<Engine>(env, options);
-  Status status = engine->start(path, kind);
+  // A forked child leaves the engine to its parent: other threads were changing it when the child was made.
+  const std::shared_ptr<Engine> engine(new Engine(env, options), [](Engine* last) {
+    if (last->in_this_process()) delete last;
+  });
+  Status status;
+  try {
+    status = engine->start(path, kind);
+  } catch (const std::bad_alloc&) {
+    status = Status(StatusCode::out_of_memory, "opening a database");
+  }
   if (!status.ok()) {
     engine->abandon();
     return status;
@@ -201,8 +210,12 @@ Status Engine::close() {
   background_.stop();
   log_.publish_complete();  // its writer may not have come to it yet
   Status status;
-  if (store_ != nullptr && !options_.read_only && view_.load(std::memory_order_acquire) != nullptr)
-    status = finish();
+  try {
+    if (store_ != nullptr && !options_.read_only && view_.load(std::memory_order_acquire) != nullptr)
+      status = finish();
+  } catch (const std::bad_alloc&) {
+    status = Status(StatusCode::out_of_memory, "closing a database");
+  }
   release_view();
   lock_ = nullptr;
   return status;
@@ -214,15 +227,17 @@ void Engine::abandon() {
   background_.stop();
 }
 
-// Gives memory and files back before the last handle does.
-void Engine::release_view() {
+// Gives memory and files back before the last handle does, if it gets the memory for that.
+void Engine::release_view() try {
   MutexLock lock(view_mutex_);
   if (current_ == nullptr) return;
-  auto former = std::make_unique<std::shared_ptr<const View>>(std::move(current_));
-  current_ = std::make_shared<View>();
+  auto empty = std::make_shared<const View>();
+  auto former = std::make_unique<std::shared_ptr<const View>>(current_);
+  current_ = std::move(empty);
   view_.store(current_.get(), std::memory_order_seq_cst);
   epoch_retire(former.release());
   (void)epoch_reclaim();
+} catch (const std::bad_alloc&) {
 }
 
 // Nobody writes any more. Everything becomes durable, a long log becomes a run, what is kept of it is cut at

@@ -19,6 +19,17 @@ constexpr size_t kManyKeys = 64;  // keys that go through the stages of lookup_m
 
 Status wrong_snapshot() { return Status(StatusCode::invalid_argument, "a snapshot of another database"); }
 
+/// Makes what holds a registered LSN; without memory for it the registration ends.
+template <typename Fn>
+auto or_unregister(Snapshots& snapshots, uint64_t lsn, Fn&& make) -> decltype(make()) {
+  try {
+    return make();
+  } catch (const std::bad_alloc&) {
+    snapshots.remove(lsn);
+    throw;
+  }
+}
+
 inline Status take_value(Hit& hit, Value* value) {
   if (hit.owner != nullptr) [[unlikely]] {
     value->refer(hit.value, std::move(hit.owner));
@@ -142,13 +153,16 @@ std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions
     return std::make_unique<CursorState>(wrong_snapshot());
   }
   const uint64_t lsn = snapshots_.add([&] { return read_lsn(*view(), options); });
-  return std::make_unique<CursorState>(shared_from_this(), keyspace, lsn);
+  return or_unregister(snapshots_, lsn,
+                       [&] { return std::make_unique<CursorState>(shared_from_this(), keyspace, lsn); });
 }
 
 Result<std::shared_ptr<const SnapshotState>> Engine::snapshot() {
   if (Status status = usable(); !status.ok()) return status;
   const uint64_t lsn = snapshots_.add([&] { return log_.published(); });
-  return std::shared_ptr<const SnapshotState>(std::make_shared<SnapshotState>(shared_from_this(), lsn));
+  return or_unregister(snapshots_, lsn, [&]() -> std::shared_ptr<const SnapshotState> {
+    return std::make_shared<SnapshotState>(shared_from_this(), lsn);
+  });
 }
 
 Result<uint64_t> Engine::approximate_size(uint32_t keyspace, std::string_view from,
@@ -167,6 +181,7 @@ Result<uint64_t> Engine::approximate_size(uint32_t keyspace, std::string_view fr
   const auto add_memory = [&](const MemSource& source) -> Status {
     if (Status status = source.order_up_to(lsn); !status.ok()) return status;
     const std::unique_ptr<SourceCursor> cursor = source.table->cursor(lsn);
+    if (cursor == nullptr) return Status(StatusCode::out_of_memory, "a cursor");
     for (cursor->seek(first.view()); cursor->valid() && cursor->key() < last.view(); cursor->next()) {
       bytes += cursor->key().size() + cursor->value().size();
     }

@@ -19,8 +19,6 @@ constexpr uint64_t kAheadBytes = 4 << 20;
 constexpr uint64_t kAheadTriggerBytes = 2 << 20;
 constexpr uint64_t kMemoryWaitNs = 100 * kNanosPerMilli;
 constexpr uint64_t kTimerPeriodNs = 100 * kNanosPerMilli;
-// Sealed memtables that may wait for their flush, whatever the memory limit.
-constexpr size_t kSealedMax = 64;
 
 // The whole file, header included, is a power of two.
 uint64_t capacity_of(uint64_t file_bytes) { return file_bytes - kSegmentHeaderBytes; }
@@ -48,7 +46,9 @@ Status Engine::switch_segment(uint64_t full_number, uint64_t deadline) {
     if (!source) return source.status();
     INTERLEAVE("switch.made");
     last_capacity_ = (*source)->segment->capacity();
-    return activate_or_keep(*std::move(source));
+    ViewRoom room;
+    if (Status status = prepare_activation(**source, &room); !status.ok()) return status;
+    return activate(*std::move(source), std::move(room));
   }
 }
 
@@ -89,27 +89,37 @@ Result<std::shared_ptr<Segment>> Engine::make_segment(uint64_t capacity) {
   // Whether the disk names the segment of a failed commit is not known: its file stays as it is.
   if (Status status = store_->failure(); !status.ok()) return status;
   const DurableState state = store_->state();
-  SegmentIdentity identity{.number = state.next_segment_number,
-                           .base_lsn = state.next_base_lsn,
-                           .capacity = capacity,
-                           .salt = env_.random(),
-                           .database_id = state.database_id,
-                           .incarnation = state.incarnation,
-                           .page_cache_id = page_cache_id_};
-  std::unique_ptr<File> recycled;
-  if (recycled_ != nullptr && recycled_capacity_ == capacity) {
-    const std::string from = segment_file_name(recycled_number_);
-    if (Status status = directory_->rename(from, segment_file_name(identity.number)); !status.ok())
-      return status;
-    recycled = std::move(recycled_);
-  }
-  Result<std::shared_ptr<Segment>> segment =
-      Segment::create(*directory_, identity, mapped_ ? SegmentFileKind::mapped : SegmentFileKind::written,
-                      std::move(recycled));
+  // No number is tried twice: the file of a failed attempt may be there still.
+  next_segment_number_ = std::max(next_segment_number_, state.next_segment_number);
+  const SegmentIdentity identity{.number = next_segment_number_++,
+                                 .base_lsn = state.next_base_lsn,
+                                 .capacity = capacity,
+                                 .salt = env_.random(),
+                                 .database_id = state.database_id,
+                                 .incarnation = state.incarnation,
+                                 .page_cache_id = page_cache_id_};
+  const std::string name = segment_file_name(identity.number);
   const auto give_up = [&](const Status& status) {
-    (void)directory_->remove(segment_file_name(identity.number));
+    (void)directory_->remove(name);
     return status;
   };
+  std::unique_ptr<File> recycled;
+  if (recycled_ != nullptr && recycled_capacity_ == capacity) {
+    recycled = std::move(recycled_);
+    const std::string former = segment_file_name(recycled_number_);
+    if (Status status = directory_->rename(former, name); !status.ok()) {
+      (void)directory_->remove(former);  // under which name it is now is not known
+      return give_up(status);
+    }
+  }
+  Result<std::shared_ptr<Segment>> segment(Status(StatusCode::out_of_memory, "a segment of the log"));
+  try {
+    segment =
+        Segment::create(*directory_, identity, mapped_ ? SegmentFileKind::mapped : SegmentFileKind::written,
+                        std::move(recycled));
+  } catch (const std::bad_alloc&) {
+    return give_up(segment.status());
+  }
   if (!segment) return give_up(segment.status());
   // Before its first record: its name and its place in the log are durable.
   const Status status = store_->commit([&](DurableState& next) {
@@ -119,7 +129,7 @@ Result<std::shared_ptr<Segment>> Engine::make_segment(uint64_t capacity) {
   });
   if (!status.ok()) {
     refuse_after_store_failure();
-    return status.is(StatusCode::no_space) ? give_up(status) : status;
+    return store_->failure().ok() ? give_up(status) : status;
   }
   return segment;
 }
@@ -150,30 +160,55 @@ Status Engine::pass_over_spare() {
   Result<std::shared_ptr<const MemSource>> source = make_source(0);
   if (!source) return source.status();
   const std::shared_ptr<const MemSource> passed = *std::move(source);
+  ViewRoom room;
+  if (Status status = prepare_activation(*passed, &room); !status.ok()) return status;
   Outcome outcome;
   passed->segment->reserve_first(passed->segment->capacity());
   close_segment(*passed, passed->segment->base_lsn(), &outcome);
-  if (Status status = activate_or_keep(passed); !status.ok()) return status;
+  if (Status status = activate(passed, std::move(room)); !status.ok()) return status;
   log_.publish(outcome.end_record_lsn, outcome.end_record_length);
   return {};
 }
 
-// The View with the new memtable comes first; whoever loads it may reserve.
-void Engine::activate(std::shared_ptr<const MemSource> source) {
-  const std::shared_ptr<const View> before = view();
-  if (!log_started_) {
-    // A recovery leaves a gap before the next segment.
-    log_started_ = true;
-    log_.start_at(source->segment->base_lsn(), source->segment->base_lsn());
-    counters_.log_start_lsn.store(source->segment->base_lsn(), std::memory_order_relaxed);
+// Its place in the log cannot be given to another: without memory it waits as the spare.
+Status Engine::prepare_activation(const MemSource& source, ViewRoom* room) {
+  constexpr size_t kRunsMeanwhile = 8;  // that flushes may install beside this
+  const uint64_t base_lsn = source.segment->base_lsn();
+  try {
+    *room = room_for_view(1, kRunsMeanwhile);
+    if (!log_started_) {
+      // A recovery leaves a gap before the next segment.
+      log_started_ = true;
+      log_.start_at(base_lsn, base_lsn);
+      counters_.log_start_lsn.store(base_lsn, std::memory_order_relaxed);
+    }
+    log_.append_segment(source.segment);
+    return {};
+  } catch (const std::bad_alloc&) {
+    spare_ = source.segment;
+    return Status(StatusCode::out_of_memory, "a new View");
   }
-  source->segment->set_ahead_trigger(source->segment->base_lsn());
-  log_.append_segment(source->segment);
-  install_view([&](View& next) {
-    if (next.active != nullptr) next.sealed.insert(next.sealed.begin(), next.active);
-    next.active = std::move(source);
-  });
-  if (before->active != nullptr) schedule_flush();
+}
+
+// The View with the new memtable comes first; whoever loads it may reserve.
+Status Engine::activate(std::shared_ptr<const MemSource> source, ViewRoom room) {
+  const std::shared_ptr<Segment> segment = source->segment;
+  bool sealed = false;
+  segment->set_ahead_trigger(segment->base_lsn());
+  try {
+    install_view(
+        [&](View& next) {
+          sealed = next.active != nullptr;
+          if (sealed) next.sealed.insert(next.sealed.begin(), next.active);
+          next.active = std::move(source);
+        },
+        std::move(room));
+  } catch (const std::bad_alloc&) {
+    spare_ = segment;
+    return Status(StatusCode::out_of_memory, "a new View");
+  }
+  if (sealed) schedule_flush();
+  return {};
 }
 
 void Engine::end_active() {
@@ -187,18 +222,6 @@ void Engine::end_active() {
   }
   // Whoever else crossed the end, or still fills a record, waits for nothing that is held here.
   log_.wait_published(active.end_lsn);
-}
-
-// Its place in the log cannot be given to another: without memory for a View it waits as the spare.
-Status Engine::activate_or_keep(std::shared_ptr<const MemSource> source) {
-  const std::shared_ptr<Segment> segment = source->segment;
-  try {
-    activate(std::move(source));
-    return {};
-  } catch (const std::bad_alloc&) {
-    spare_ = segment;
-    return Status(StatusCode::out_of_memory, "a new View");
-  }
 }
 
 // Called by the writer that met the trigger: keeps a window of the mapping present, and the next segment

@@ -13,7 +13,7 @@ class SnapshotState {
  public:
   /// `lsn` is registered once for it.
   SnapshotState(std::shared_ptr<Engine> engine, uint64_t lsn) : engine_(std::move(engine)), lsn_(lsn) {}
-  ~SnapshotState() { engine_->snapshots().remove(lsn_); }
+  ~SnapshotState() { engine_->remove_reader(lsn_); }
   SnapshotState(const SnapshotState&) = delete;
   SnapshotState& operator=(const SnapshotState&) = delete;
 

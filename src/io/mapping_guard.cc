@@ -166,7 +166,7 @@ Result<std::unique_ptr<GuardedRange>> GuardedRange::create(char* begin, uint64_t
 }
 
 GuardedRange::~GuardedRange() {
-  if (slot_ == nullptr) return;
+  if (slot_ == nullptr || in_forked_child()) return;  // there, the handler asks for no range
   MutexLock lock(g_registry_mutex);
   set_slot(*static_cast<Slot*>(slot_), 0, 0, nullptr);
 }

@@ -17,4 +17,13 @@ const std::atomic<uint32_t>& process_word();
 
 inline bool in_forked_child() { return process_word().load(std::memory_order_relaxed) == 0; }
 
+/// Deletes in the process that made the object. A forked child leaves it alone: another thread may have
+/// been in the middle of a change of it when the child was made.
+struct DeleteUnlessForked {
+  template <typename T>
+  void operator()(T* object) const {
+    if (!in_forked_child()) delete object;
+  }
+};
+
 }  // namespace lightning

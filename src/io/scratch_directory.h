@@ -37,8 +37,11 @@ class ScratchDirectory {
   std::string path_;
 };
 
+/// Can this process mount file systems? Where it can, a test that does not come to it has failed.
+inline bool can_mount() { return geteuid() == 0 && access("/dev/loop-control", W_OK) == 0; }
+
 /// A file system on a directory of its own. Needs root: without it, or without the tools, mounted() is false
-/// and the test skips itself.
+/// and the test skips itself unless can_mount().
 class ScratchMount {
  public:
   ScratchMount() = default;
@@ -55,12 +58,17 @@ class ScratchMount {
   /// loop device.
   bool mount_image(const std::string& mkfs, uint64_t bytes) {
     const std::string image = image_directory_.path("image");
-    if (std::system(("truncate -s " + std::to_string(bytes) + " " + image).c_str()) != 0) return false;
-    if (std::system((mkfs + " " + image + " >/dev/null 2>&1").c_str()) != 0) return false;
-    mounted_ =
-        std::system(("mount -o loop " + image + " " + directory_.path() + " >/dev/null 2>&1").c_str()) == 0;
+    return run("truncate -s " + std::to_string(bytes) + " " + image) && run(mkfs + " " + image) &&
+           mount_again();
+  }
+  /// Of an image: as after a power cut, when shut_down() came before.
+  bool mount_again() {
+    if (mounted_ && umount2(directory_.path().c_str(), 0) != 0) return false;
+    mounted_ = run("mount -o loop " + image_directory_.path("image") + " " + directory_.path());
     return mounted_;
   }
+  /// Loses what was not synced (ext4, XFS); every call fails from then on.
+  bool shut_down() { return run("xfs_io -x -c shutdown " + directory_.path()); }
   bool remount_read_only() {
     return mount("none", directory_.path().c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) == 0;
   }
@@ -69,6 +77,10 @@ class ScratchMount {
   const std::string& path() const { return directory_.path(); }
 
  private:
+  static bool run(const std::string& command) {
+    return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+  }
+
   ScratchDirectory image_directory_;
   ScratchDirectory directory_;
   bool mounted_ = false;

@@ -12,6 +12,9 @@ namespace lightning {
 namespace {
 // About a microsecond.
 constexpr int kSpinsBeforeSleeping = 40;
+
+// The log itself is as it was: whoever comes next tries again.
+Status no_memory() { return Status(StatusCode::out_of_memory, "a flush of the log"); }
 }  // namespace
 
 void Log::start_at(uint64_t lsn, uint64_t durable) {
@@ -139,10 +142,12 @@ Status Log::write_to(uint64_t lsn) {
 Status Log::wait_written(uint64_t lsn) {
   if (!has_written_segments() || written_.load(std::memory_order_acquire) >= lsn) return {};
   Status status;
-  {
+  try {
     MutexLock lock(write_mutex_);
     if (failed()) return failure();
     status = write_to(published());
+  } catch (const std::bad_alloc&) {
+    return no_memory();
   }
   if (!status.ok()) refuse(status);
   return status;
@@ -160,15 +165,17 @@ Status Log::wait_durable(uint64_t lsn) {
     flushing_ = true;
     flush_mutex_.unlock();
     Status status;
+    bool refused_memory = false;
     try {
       status = flush_once();
     } catch (const std::bad_alloc&) {
-      status = Status(StatusCode::out_of_memory, "a flush of the log");
+      refused_memory = true;
     }
     flush_mutex_.lock();
     flushing_ = false;
     if (!status.ok()) fail(status);
     flush_done_.notify_all();
+    if (refused_memory) return no_memory();
   }
   return {};
 }

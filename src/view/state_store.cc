@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <new>
 #include <unordered_set>
 #include <utility>
 
@@ -132,6 +133,18 @@ Status write_file(Directory& directory, const std::string& name, OpenMode mode, 
   return (*file)->sync();
 }
 
+/// Two names for a while: of a rename a power cut may leave neither, as of a database that lost its SUPER.
+Status name_super(Directory& directory) {
+  Status status = directory.link(kUnfinishedSuperName, directory, kSuperFileName);
+  if (status.is(StatusCode::not_supported)) {
+    status = directory.rename(kUnfinishedSuperName, kSuperFileName);
+  } else {
+    if (status.ok()) status = directory.sync();
+    if (status.ok()) status = directory.remove(kUnfinishedSuperName);
+  }
+  return status.ok() ? directory.sync() : status;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<StateStore>> StateStore::create(Directory& directory, const DurableState& initial) {
@@ -158,8 +171,7 @@ Result<std::unique_ptr<StateStore>> StateStore::create(Directory& directory, con
   Status status = write_file(directory, manifest_file_name(manifest_id), OpenMode::create, manifest);
   if (status.ok()) status = write_file(directory, kUnfinishedSuperName, OpenMode::read_write, super);
   if (status.ok()) status = directory.sync();
-  if (status.ok()) status = directory.rename(kUnfinishedSuperName, kSuperFileName);
-  if (status.ok()) status = directory.sync();
+  if (status.ok()) status = name_super(directory);
   if (!status.ok()) return status;
   return open(directory, StoreAccess::read_write);
 }
@@ -238,6 +250,7 @@ std::vector<std::string> StateStore::orphans(const std::vector<FileInfo>& files)
     for (const RunPiece& piece : run.pieces) named.insert(run_file_name(piece.file.id));
   }
   for (const FileInfo& file : files) {
+    if (file.name == kUnfinishedSuperName) found.push_back(file.name);
     const NumberedName name = parse_numbered_name(file.name);
     const bool ours = name.kind == kManifestKind || name.kind == kRunKind;
     if (!ours || name.number < state_.removal_floor || name.number >= first_file_id_) continue;
@@ -250,6 +263,16 @@ Status StateStore::commit_locked(const std::function<void(DurableState&)>& edit)
   if (access_ == StoreAccess::read)
     return Status(StatusCode::invalid_argument, "the database is open for reading");
   if (!failed_.ok()) return failed_;
+  try {
+    return make_durable(edit);
+  } catch (const std::bad_alloc&) {
+    // Before SUPER was touched, and from then on nobody asks for memory: what a manifest holds beyond what
+    // SUPER says counts for nothing.
+    return Status(StatusCode::out_of_memory, "a change of the database's state");
+  }
+}
+
+Status StateStore::make_durable(const std::function<void(DurableState&)>& edit) {
   DurableState next = state_;
   edit(next);
   next.removal_floor = state_.removal_floor;
@@ -289,6 +312,7 @@ Status StateStore::rewrite(DurableState next) {
   ManifestEnd end;
   const std::string manifest = encode_manifest(next.database_id, id, edit_between(Image(), image), &end);
   SuperRecord super = super_of(next, super_.generation + 1, id, end);
+  const std::string former = manifest_file_name(super_.manifest_id);
 
   if (Status status = (*file)->write(0, manifest); !status.ok()) {
     if (!status.is(StatusCode::no_space)) return fail(std::move(status));
@@ -301,7 +325,7 @@ Status StateStore::rewrite(DurableState next) {
   ++super.generation;
   if (Status status = write_super(*super_file_, super); !status.ok()) return fail(std::move(status));
   // A former manifest that stays is an orphan of the next open.
-  if (damage_.empty()) (void)directory_.remove(manifest_file_name(super_.manifest_id)).ok();
+  if (damage_.empty()) (void)directory_.remove(former).ok();
   manifest_file_ = *std::move(file);
   snapshot_bytes_ = manifest.size();
   super_ = super;

@@ -27,13 +27,14 @@
 //     manifest is whole, and the former one is not yet removed.
 // A failure ends all commits of this store: state() stays what it was, the disk may hold the next state, and
 // the caller removes neither what the former nor what the next state names. It is never `no_space`: not final
-// are `no_space` or a file that cannot be made, before anything but unnamed manifest bytes was written: the
-// commit may then be repeated, and what the next state would have named may be removed.
+// are `no_space`, `out_of_memory` or a file that cannot be made, before anything but unnamed manifest bytes
+// was written: failure() is then ok, the commit may be repeated, and what the next state would have named
+// may be removed.
 //
 // Creation: SUPER.new, empty, is made and its name synced; then the manifest; then SUPER.new is filled, all
-// is synced, and it is renamed to SUPER. So a directory without SUPER is one that never was a database when
-// it holds SUPER.new or no numbered file of ours, and otherwise a database that lost its SUPER: `corruption`,
-// never created over.
+// is synced, and it gets the name SUPER, then loses the other. So a directory without SUPER is one that never
+// was a database when it holds SUPER.new or no numbered file of ours, and otherwise a database that lost its
+// SUPER: `corruption`, never created over.
 //
 // Damage: a slot that does not verify is reported (damage()) and nothing is removed in this session. If both
 // slots that could hold a newer generation are damaged, the manifest is read one record further: it was
@@ -106,6 +107,7 @@ class StateStore {
  private:
   StateStore(Directory& directory, StoreAccess access) : directory_(directory), access_(access) {}
   Status commit_locked(const std::function<void(DurableState&)>& edit) REQUIRES(mutex_);
+  Status make_durable(const std::function<void(DurableState&)>& edit) REQUIRES(mutex_);
   Status append(DurableState next) REQUIRES(mutex_);
   Status rewrite(DurableState next) REQUIRES(mutex_);
   Result<std::unique_ptr<File>> make_manifest(uint64_t* id) REQUIRES(mutex_);

@@ -40,12 +40,11 @@ void encode_slot(const SuperRecord& record, int slot, char* to) {
   store(to + kChecksumAt, checksum(to + kMagicAt, kSuperSlotBytes - kMagicAt, static_cast<uint64_t>(slot)));
 }
 
-std::string encode_pair(const SuperRecord& record) {
-  std::string pair(2 * kSuperSlotBytes, '\0');
+// `to` is zeros.
+void encode_pair(const SuperRecord& record, char* to) {
   const int first = first_slot(record.generation);
-  encode_slot(record, first, pair.data());
-  encode_slot(record, first + 1, pair.data() + kSuperSlotBytes);
-  return pair;
+  encode_slot(record, first, to);
+  encode_slot(record, first + 1, to + kSuperSlotBytes);
 }
 
 bool verifies(const char* from, int slot) {
@@ -133,12 +132,17 @@ Result<SuperContents> read_super(File& file) {
 std::string encode_whole_super(const SuperRecord& record) {
   SuperRecord next = record;
   ++next.generation;
-  return encode_pair(next) + encode_pair(record);
+  std::string slots(kSuperBytes, '\0');
+  encode_pair(next, slots.data());
+  encode_pair(record, slots.data() + 2 * kSuperSlotBytes);
+  return slots;
 }
 
 Status write_super(File& file, const SuperRecord& record) {
   const uint64_t offset = static_cast<uint64_t>(first_slot(record.generation)) * kSuperSlotBytes;
-  if (Status status = file.write(offset, encode_pair(record)); !status.ok()) return status;
+  char pair[2 * kSuperSlotBytes] = {};  // no memory is asked for in the middle of a commit
+  encode_pair(record, pair);
+  if (Status status = file.write(offset, {pair, sizeof(pair)}); !status.ok()) return status;
   return file.sync();
 }
 

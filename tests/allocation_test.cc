@@ -1,0 +1,79 @@
+// What refused memory may do: a whole life of a database in which the k-th allocation of the engine is
+// refused, for every k: each call answers success or out_of_memory (or unknown_outcome where the write is
+// visible), nothing ends the process, what is visible is what the API says, and the database goes on,
+// closes and opens. The leak checker of the asan preset looks at the end.
+//
+// LIGHTNING_ALLOCATION_STRIDE=n  every n-th k
+// LIGHTNING_ALLOCATION_SEED=s    another life, and the k at which the strides begin
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "testing/allocation_truce.h"
+#include "testing/counts.h"
+#include "testing/sim_env.h"
+#include "tests/allocation_script.h"
+#include "tests/crash_workload.h"
+
+namespace lightning {
+namespace {
+
+#if defined(NDEBUG)
+constexpr uint64_t kDefaultStride = 29;
+#else
+constexpr uint64_t kDefaultStride = 211;  // slow builds: sanitizers
+#endif
+
+std::vector<CrashStep> life() {
+  using enum CrashStep;
+  return {put_power, keyspace, batch,  put_process, read,     burst,        flush, batch,
+          read,      compact,  remove, put_power,   keyspace, put_oversize, read,  reopen,
+          put_power, read,     flush,  idle,        read,     put_power};
+}
+
+// Once there is memory again.
+std::vector<CrashStep> after() {
+  using enum CrashStep;
+  return {put_power, batch, keyspace, read, burst, read, flush, read};
+}
+
+std::string live(const SimOptions& sim, uint64_t seed, const AllocationScript& script, uint64_t* refused) {
+  const AllocationTruce truce;
+  SimEnv env(sim);
+  CrashWorkload workload(env, seed, false);
+  workload.permit({StatusCode::out_of_memory, StatusCode::unknown_outcome, StatusCode::busy});
+  g_allocation_script = script;
+  std::string said = workload.run(life());
+  *refused = g_allocation_script.refused;
+  g_allocation_script = {};
+  if (!said.empty()) return said;
+  workload.permit({});
+  said = workload.go_on(after());
+  if (said.empty()) said = workload.recover();
+  if (!said.empty()) return "with memory again: " + said;
+  if (said.empty() && env.open_files() != 0) said = "files are left open";
+  return said;
+}
+
+class Allocations : public testing::TestWithParam<uint64_t> {};
+
+TEST_P(Allocations, RefusedLoseNothing) {
+  const uint64_t stride = uint_from_environment("LIGHTNING_ALLOCATION_STRIDE", kDefaultStride);
+  const uint64_t seed = uint_from_environment("LIGHTNING_ALLOCATION_SEED", 7);
+  for (const bool mapped : {true, false}) {
+    const SimOptions sim{.seed = seed, .supports_allocate = mapped};
+    uint64_t refused = 1;
+    for (uint64_t k = seed % stride; refused != 0; k += stride) {
+      ASSERT_EQ(live(sim, seed, {.after = k, .times = GetParam()}, &refused), "")
+          << "k = " << k << (mapped ? "" : ", written") << ", seed " << seed;
+      count("allocations", refused != 0 ? 1 : 0);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Times, Allocations, testing::Values(1, 3, 30, kForever), [](const auto& times) {
+  return times.param == kForever ? "for_ever" : std::to_string(times.param);
+});
+
+}  // namespace
+}  // namespace lightning
