@@ -227,9 +227,11 @@ std::vector<ChurnSimulator::Entry> ChurnSimulator::merged(const std::vector<std:
 MergeOutput ChurnSimulator::merge(const Choice& choice) {
   const bool into_last = choice.level == kLastLevel;
   std::vector<std::vector<Entry>> sources;
+  std::string drained_smallest = entries_of(runs_[choice.first], 0, 1).front().key;
   std::string drained_largest;
   for (size_t i = choice.first; i < choice.end; ++i) {
     sources.push_back(entries_of(runs_[i], 0, runs_[i].pieces.size()));
+    drained_smallest = std::min(drained_smallest, sources.back().front().key);
     drained_largest = std::max(drained_largest, sources.back().back().key);
   }
   OlderKeys older;
@@ -256,7 +258,7 @@ MergeOutput ChurnSimulator::merge(const Choice& choice) {
       file_bytes = 0;
       output.files.push_back(add_file(std::move(file)));
       file.clear();
-      if (into_last && drained_largest >= entry.key) {
+      if (into_last && entry.key > drained_smallest && entry.key <= drained_largest) {
         output.next = entry.key;
         output.stopped = true;
         break;

@@ -214,7 +214,8 @@ class Chooser {
                   .file_bytes = file_bytes()};
     const size_t files = last_ == nullptr ? 0 : last_->files.size();
     size_t at = shape_.place(key);
-    if (at == files && files > 0 && is_small(last_->files[files - 1].bytes)) --at;
+    const bool between = at == files || last_->files[at].range.smallest > key;
+    if (between && at > 0 && is_small(last_->files[at - 1].bytes)) --at;
     choice.file_first = choice.file_end = at;
     uint64_t bytes = 0;
     while (choice.file_end < files && (bytes == 0 || is_small(bytes))) {
@@ -230,6 +231,10 @@ class Chooser {
           break;
         }
       }
+    }
+    while (!to.empty() && choice.file_end > choice.file_first &&
+           last_->files[choice.file_end - 1].range.smallest >= to) {
+      --choice.file_end;
     }
     choice.to = to;
     return choice;
@@ -268,11 +273,9 @@ size_t Shape::tier_runs() const {
 size_t Shape::place(std::string_view key) const {
   if (!has_last()) return 0;
   const std::vector<FileShape>& files = runs.back().files;
-  const auto behind = std::partition_point(
-      files.begin(), files.end(), [key](const FileShape& file) { return file.range.smallest <= key; });
-  if (behind == files.begin()) return 0;
-  if (behind == files.end() && files.back().range.ends_before(key)) return files.size();
-  return static_cast<size_t>(behind - files.begin()) - 1;
+  const auto at = std::partition_point(files.begin(), files.end(),
+                                       [key](const FileShape& file) { return file.range.ends_before(key); });
+  return static_cast<size_t>(at - files.begin());
 }
 
 PolicyLimits PolicyLimits::of(uint64_t write_buffer_size) {
@@ -321,7 +324,10 @@ std::string_view check_merge(const Shape& shape, const Choice& choice) {
   std::string_view smallest = shape.runs[choice.first].smallest();
   for (size_t i = choice.first; i < choice.end; ++i) smallest = std::min(smallest, shape.runs[i].smallest());
   for (size_t file = 0; file < files.size(); ++file) {
-    if (file >= choice.file_first && file < choice.file_end) continue;
+    if (file >= choice.file_first && file < choice.file_end) {
+      if (!choice.to.empty() && !files[file].range.ends_before(choice.to)) return "a file merged in part";
+      continue;
+    }
     const bool before = file < choice.file_first && files[file].range.ends_before(smallest);
     const bool behind =
         file >= choice.file_end && !choice.to.empty() && files[file].range.smallest >= choice.to;

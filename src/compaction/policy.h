@@ -54,7 +54,7 @@ struct FileShape {
 struct RunShape {
   uint32_t level = 0;
   std::vector<FileShape> files;  // in key order
-  /// Of a run in a tier: the files of the last level between whose keys it has some; ascending.
+  /// Of a run in a tier: the files of the last level where its keys fall (place()), ascending.
   std::vector<uint32_t> touched;
 
   std::string_view smallest() const { return files.front().range.smallest; }
@@ -69,8 +69,8 @@ struct Shape {
   size_t upper_runs() const { return runs.size() - (has_last() ? 1 : 0); }
   /// Of these, runs in tiers.
   size_t tier_runs() const;
-  /// Where a key of an upper run falls in the last level: the file that begins at or before it, the first
-  /// file if none does, their number behind the end of all.
+  /// Where a key of an upper run falls in the last level: the first file that does not end before it, their
+  /// number behind the end of all.
   size_t place(std::string_view key) const;
 };
 

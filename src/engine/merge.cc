@@ -224,14 +224,19 @@ Status Engine::execute(const Choice& choice, const View& view) {
 }
 
 // A merge into the last level ends with the first file that is full, if its runs go on behind it: what was
-// merged is then given back.
+// merged is then given back. It takes one key of theirs at least, so that steps come to an end.
 Status Engine::merge(const Choice& choice, const View& view, uint64_t* bytes_read, RunSetWriter& writer,
                      MergeOutput* output) {
   std::vector<std::shared_ptr<const SortedRun>> inputs(
       view.runs.begin() + static_cast<ptrdiff_t>(choice.first),
       view.runs.begin() + static_cast<ptrdiff_t>(choice.end));
-  std::string_view largest;  // of the runs that come down
-  for (const auto& run : inputs) largest = std::max(largest, run->ranges().back().largest);
+  // Of the runs that come down.
+  std::string_view smallest = inputs.front()->ranges().front().smallest;
+  std::string_view largest = inputs.front()->ranges().back().largest;
+  for (const auto& run : inputs) {
+    smallest = std::min(smallest, run->ranges().front().smallest);
+    largest = std::max(largest, run->ranges().back().largest);
+  }
   const bool into_last = choice.level == kLastLevel;
   if (into_last && choice.file_end > choice.file_first) {
     inputs.push_back(part_of(*view.runs.back(), choice.file_first, choice.file_end));
@@ -252,7 +257,7 @@ Status Engine::merge(const Choice& choice, const View& view, uint64_t* bytes_rea
       output->next = key;
       return true;
     }
-    if (!into_last || !writer.full() || key > largest) return false;
+    if (!into_last || !writer.full() || key <= smallest || key > largest) return false;
     output->next = key;
     output->stopped = true;
     return true;
