@@ -92,8 +92,8 @@ class Levels : public testing::Test {
     Scan scan = db_.scan(options);
     while (scan.advance()) {
       ASSERT_NE(expected, model.end());
-      ASSERT_EQ(scan.key(), expected->first);
-      ASSERT_EQ(scan.value(), expected->second);
+      ASSERT_EQ(scan.entry().key(), expected->first);
+      ASSERT_EQ(scan.entry().value(), expected->second);
       ++expected;
     }
     ASSERT_TRUE(scan.status().ok()) << scan.status().to_string();
@@ -138,7 +138,7 @@ TEST_F(Levels, WritesInOrderAreWrittenOnce) {
   ASSERT_TRUE(db_.flush().ok());
   work();
   const Stats before = stats();
-  EXPECT_GE(before.moves, 7u);
+  EXPECT_GE(before.move_bytes, before.flush_bytes_written * 9 / 10);
   EXPECT_EQ(before.merge_bytes_written, 0u);
   EXPECT_EQ(before.sorted_runs, 1u);
   ASSERT_TRUE(db_.compact().ok());
@@ -222,10 +222,10 @@ TEST_F(Levels, AQueueKeepsNoRemovals) {
 }
 
 TEST_F(Levels, AFlushDoesNotWaitForAMerge) {
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < 5; ++i) {
     overwrite(300, 2'000);
     ASSERT_TRUE(db_.flush().ok());
-    if (i == 0) work();
+    if (i == 0) work();  // the first one moves to the last level
   }
   // The merge that is due takes a thousand seconds.
   env_.faults().add({.call = SimCall::sync,
