@@ -48,6 +48,25 @@ struct Stats {
   uint64_t recovered_records = 0;
   uint64_t recovery_us = 0;
   std::vector<std::string> unknown_files;  // in the directory, left alone
+
+  // Levels of runs, upper ones first; those that hold nothing are left out.
+  struct Level {
+    uint64_t number = 0;
+    uint64_t runs = 0;
+    uint64_t files = 0;
+    uint64_t bytes = 0;
+    uint64_t entries = 0;
+    uint64_t removals = 0;
+  };
+  std::vector<Level> levels;
+  uint64_t moves = 0;  // run files that went down a level without being rewritten
+  uint64_t move_bytes = 0;
+
+  /// Bytes of flushes and merges over those that users wrote, since the open; 0 before the first write.
+  double write_amplification() const {
+    const auto written = static_cast<double>(flush_bytes_written + merge_bytes_written);
+    return user_bytes_written == 0 ? 0 : written / static_cast<double>(user_bytes_written);
+  }
 };
 
 }  // namespace lightning

@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <new>
 
 #include "base/check.h"
 #include "base/interleave.h"
@@ -95,6 +96,16 @@ void Engine::install_view(const std::function<void(View&)>& change, ViewRoom roo
   reclaim_later();
 }
 
+Status Engine::follow_state(const std::function<void(View&)>& change) {
+  try {
+    install_view(change);
+    return {};
+  } catch (const std::bad_alloc&) {
+    log_.refuse(Status(StatusCode::out_of_memory, "to follow a change of the durable state"));
+    return log_.failure();
+  }
+}
+
 void Engine::reclaim_later() {
   background_.run_after(Lane::quick, kReclaimDelayNs, [this] {
     if (epoch_reclaim() != 0) reclaim_later();
@@ -119,14 +130,18 @@ Status Engine::sync() {
 Status Engine::background_error() const {
   if (log_.failed()) return log_.failure();
   MutexLock lock(error_mutex_);
-  return background_error_;
+  for (const Status& error : background_errors_) {
+    if (!error.ok()) return error;
+  }
+  return {};
 }
 
-void Engine::note_background(const Status& status) {
+void Engine::note_background(Work work, const Status& status) {
   {
     MutexLock lock(error_mutex_);
-    if (status.ok() == background_error_.ok()) return;
-    background_error_ = status;
+    Status& known = background_errors_[static_cast<size_t>(work)];
+    if (status.ok() == known.ok()) return;
+    known = status;
   }
   if (!status.ok()) report(EventKind::error, status.message(), 0, 0, status);
 }
@@ -141,7 +156,15 @@ void Engine::report(EventKind kind, std::string_view message, uint64_t bytes, ui
 namespace {
 
 void count_run(const SortedRun& run, Stats* stats) {
+  const uint32_t number = run.info().level;
+  if (stats->levels.empty() || stats->levels.back().number != number) stats->levels.push_back({.number = number});
+  Stats::Level& level = stats->levels.back();
+  ++level.runs;
   for (const auto& file : run.files()) {
+    ++level.files;
+    level.bytes += file->info().size;
+    level.entries += file->info().entries;
+    level.removals += file->info().removals;
     ++stats->run_files;
     stats->run_entries += file->info().entries;
     stats->run_memory_bytes += file->memory_bytes();
@@ -180,6 +203,8 @@ Result<Stats> Engine::stats() const {
   stats.merges = counters_.merges;
   stats.merge_bytes_read = counters_.merge_bytes_read;
   stats.merge_bytes_written = counters_.merge_bytes_written;
+  stats.moves = counters_.moves;
+  stats.move_bytes = counters_.move_bytes;
   stats.stalls = counters_.stalls;
   stats.stall_us = counters_.stall_us;
   stats.unasked_scan_errors = counters_.unasked_scan_errors;

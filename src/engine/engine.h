@@ -15,7 +15,9 @@
 #include <lightning/status.h>
 #include <lightning/value.h>
 
+#include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,6 +26,10 @@
 
 #include "base/epoch.h"
 #include "base/mutex.h"
+#include "compaction/outcome.h"
+#include "compaction/policy.h"
+#include "compaction/run_set_writer.h"
+#include "compaction/sieve.h"
 #include "engine/background.h"
 #include "engine/catalogue.h"
 #include "engine/commit_plan.h"
@@ -38,6 +44,7 @@
 namespace lightning {
 
 class CursorState;
+class VersionMerger;
 struct RecoveredLog;
 
 class SnapshotState;
@@ -147,6 +154,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   /// Sealed memtables that may wait for their flush, whatever the memory limit.
   static constexpr size_t kSealedMax = 64;
+  /// More runs than a merge can add to a View while somebody else makes the next one.
+  static constexpr size_t kRunsRoom = 64;
   /// What the next View is made in; with enough of it, installing cannot fail.
   struct ViewRoom {
     std::shared_ptr<View> next;
@@ -177,15 +186,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   ViewRoom room_for_view(size_t more_sealed, size_t more_runs) const;
   void install_view(const std::function<void(View&)>& change, ViewRoom room) EXCLUDES(view_mutex_);
   void install_view(const std::function<void(View&)>& change) { install_view(change, room_for_view(0, 0)); }
+  /// After the durable state changed: a View that cannot follow it ends all writing.
+  Status follow_state(const std::function<void(View&)>& change) EXCLUDES(view_mutex_);
   void reclaim_later();
   uint64_t memory_bytes(const View& view) const;
   Status count_disk_bytes(Stats* stats) const;
 
-  // Flush and merge (flush.cc).
-  struct RunOutput {
-    std::vector<RunFileInfo> files;
-    uint64_t bytes = 0;
-  };
+  // Flush (flush.cc).
   void schedule_flush();
   void flush_in_background();
   /// Seals what is active; the end of all that is sealed then, published.
@@ -197,16 +204,32 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status flush_everything() REQUIRES(flush_mutex_);
   Status flush_sources(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
   Status install_flush(const std::vector<std::shared_ptr<const MemSource>>& sources, uint64_t floor,
-                       const RunOutput& output) REQUIRES(flush_mutex_);
+                       RunSetWriter& writer) REQUIRES(flush_mutex_);
   Status verify_source(const MemSource& source) const;
-  Status merge_all() REQUIRES(flush_mutex_);
-  Status write_runs(std::vector<std::unique_ptr<SourceCursor>> sources, bool oldest, uint64_t lsn_min,
-                    uint64_t lsn_max, RunOutput* output) REQUIRES(flush_mutex_);
-  void remove_runs(const std::vector<RunFileInfo>& files);
-  void note_background(const Status& status) EXCLUDES(error_mutex_);
+  /// `file_bytes`: about where files are cut; 0: at their largest.
+  RunWriterOptions run_options(uint64_t file_bytes) const;
+  Status write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
+                        const std::function<bool(std::string_view)>& ends_at);
+
+  // Moves and merges (merge.cc).
+  void schedule_merge();
+  void merge_in_background();
+  enum class Step : uint8_t { made, none };
+  /// Makes the next move or merge, if there is one to be made.
+  Result<Step> merge_step(Goal goal) REQUIRES(merge_mutex_);
+  Status execute(const Choice& choice, const View& view) REQUIRES(merge_mutex_);
+  Status merge(const Choice& choice, const View& view, uint64_t* bytes_read, RunSetWriter& writer,
+               MergeOutput* output) REQUIRES(merge_mutex_);
+  Status install_choice(const Choice& choice, const View& view, const MergeOutput& output,
+                        RunSetWriter* writer) REQUIRES(merge_mutex_);
+  Status compact_runs() REQUIRES(merge_mutex_);
+  Shape shape_of_runs(const View& view) const;
+  void settle_when_idle();
+
+  enum class Work : uint8_t { flush, merge };
+  void note_background(Work work, const Status& status) EXCLUDES(error_mutex_);
   /// A state store that failed for good ends all writing: nothing that is flushed could be named any more.
   void refuse_after_store_failure();
-  bool merge_is_due() const;
   void report(EventKind kind, std::string_view message, uint64_t bytes, uint64_t duration_us,
               const Status& status) const;
 
@@ -256,7 +279,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   uint64_t next_segment_number_ GUARDED_BY(switch_mutex_) = 0;  // when it is above that of the durable state
   bool log_started_ GUARDED_BY(switch_mutex_) = false;          // a segment was active since the open
 
-  Mutex flush_mutex_;  // one flush or merge at a time; before switch_mutex_, store and view_mutex_
+  Mutex merge_mutex_;  // one move or merge at a time; before store and view_mutex_
+  std::atomic<bool> merge_scheduled_{false};
+  std::atomic<bool> idle_watch_{false};
+  std::atomic<uint64_t> idle_commits_{0};  // when the idle watch last looked
+
+  Mutex flush_mutex_;  // one flush at a time; before switch_mutex_, store and view_mutex_
   bool closing_ GUARDED_BY(flush_mutex_) = false;  // the flush that close() itself makes
   std::atomic<bool> flush_scheduled_{false};
 
@@ -265,7 +293,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::atomic<uint64_t> view_sequence_{0};
 
   mutable Mutex error_mutex_;
-  Status background_error_ GUARDED_BY(error_mutex_);
+  std::array<Status, 2> background_errors_ GUARDED_BY(error_mutex_);  // by Work
 
   std::atomic<bool> timer_running_{false};
   // Of the one timer task that runs at a time.

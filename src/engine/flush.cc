@@ -1,14 +1,14 @@
-// Flush: sealed memtables become a run. Merge: runs become one. Both write run files, make them durable, name
-// them in the durable state, publish a View, and only then give up what they replace.
+// Flush: sealed memtables become a run. Its files are written and made durable, named in the durable state, and
+// a View with them is published; only then are the memtables' segments given up.
 
 #include <algorithm>
 #include <new>
 
 #include "base/check.h"
 #include "base/interleave.h"
-#include "compaction/retention.h"
+#include "compaction/older_keys.h"
+#include "compaction/sieve.h"
 #include "engine/engine.h"
-#include "format/internal_key.h"
 #include "log/scan.h"
 #include "run/run_writer.h"
 #include "view/merge_cursor.h"
@@ -17,14 +17,12 @@ namespace lightning {
 
 namespace {
 
-// More sorted runs than this are merged into one.
-constexpr size_t kSortedRunsMax = 8;
 constexpr uint64_t kRetryDelayNs = 200'000'000;
 
-SortedRunInfo run_info(std::vector<RunFileInfo> files) {
-  SortedRunInfo info;
-  for (RunFileInfo& file : files) info.pieces.push_back({.file = std::move(file), .from = {}, .to = {}});
-  return info;
+OlderKeys keys_of(const View& view) {
+  OlderKeys keys;
+  for (const auto& run : view.runs) keys.add(run->ranges());
+  return keys;
 }
 
 }  // namespace
@@ -45,7 +43,7 @@ void Engine::flush_in_background() {
     status = Status(StatusCode::out_of_memory, "a flush");
   }
   refuse_after_store_failure();
-  note_background(status);
+  note_background(Work::flush, status);
   if (status.ok() && view()->sealed.empty()) return;
   if (log_.failed() || flush_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
   // More was sealed meanwhile; or it failed, and space or memory may return.
@@ -55,18 +53,13 @@ void Engine::flush_in_background() {
   }
 }
 
-// What is sealed now, and a merge if it is due: writers that keep sealing do not keep it from ending.
+// What is sealed now: writers that keep sealing do not keep it from ending.
 Status Engine::flush_round() {
   const std::shared_ptr<const View> now = view();
   if (!now->sealed.empty()) log_.wait_published(now->sealed.front()->end_lsn);
   MutexLock lock(flush_mutex_);
-  if (!now->sealed.empty()) {
-    if (Status status = flush_sealed(now->sealed.front()->end_lsn); !status.ok()) return status;
-  }
-  return merge_is_due() ? merge_all() : Status();
+  return now->sealed.empty() ? Status() : flush_sealed(now->sealed.front()->end_lsn);
 }
-
-bool Engine::merge_is_due() const { return view()->runs.size() > kSortedRunsMax; }
 
 Status Engine::flush_sealed(uint64_t end) {
   const std::shared_ptr<const View> now = view();
@@ -93,6 +86,7 @@ Status Engine::flush_everything() {
 
 // `sources` oldest first: a prefix of what is not flushed yet (I8: flushes are installed in segment order).
 Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>& sources) {
+  if (closed_.load(std::memory_order_relaxed) && !closing_) return Status(StatusCode::closed, "closing");
   if (log_.failed()) return log_.failure();
   const uint64_t began = env_.clock().monotonic_ns();
   const uint64_t lsn_min = sources.front()->segment->base_lsn();
@@ -107,24 +101,27 @@ Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>
     cursors.push_back((*source)->table->cursor(kReadAllLsn));
     if (cursors.back() == nullptr) throw std::bad_alloc();
   }
-  const bool oldest = view()->runs.empty();
-  RunOutput output;
-  Status status = write_runs(std::move(cursors), oldest, lsn_min, lsn_max, &output);
-  std::shared_ptr<const SortedRun> run;
-  if (status.ok()) status = install_flush(sources, lsn_max, output);
-  if (!status.ok()) return status;
+  const std::shared_ptr<const View> before = view();
+  Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_of(*before));
+  VersionMerger merger(std::move(cursors));
+  RunSetWriter writer(*directory_, *store_, run_options(0), lsn_min, lsn_max);
+  merger.seek_first();
+  if (Status status = write_versions(merger, sieve, writer, closing_, nullptr); !status.ok()) return status;
+  if (Status status = install_flush(sources, lsn_max, writer); !status.ok()) return status;
   retire_segment_files(sources);
+  schedule_merge();
   const uint64_t took_us = (env_.clock().monotonic_ns() - began) / 1000;
   counters_.flushes.fetch_add(1, std::memory_order_relaxed);
-  counters_.flush_bytes_written.fetch_add(output.bytes, std::memory_order_relaxed);
-  report(EventKind::flush, "memtables became a run", output.bytes, took_us, {});
+  counters_.flush_bytes_written.fetch_add(writer.bytes(), std::memory_order_relaxed);
+  report(EventKind::flush, "memtables became a run", writer.bytes(), took_us, {});
   return {};
 }
 
 Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>& sources, uint64_t floor,
-                             const RunOutput& output) {
+                             RunSetWriter& writer) {
   std::shared_ptr<const SortedRun> run;
-  SortedRunInfo info = run_info(output.files);
+  SortedRunInfo info;
+  for (const RunFileInfo& file : writer.files()) info.pieces.push_back({.file = file, .from = {}, .to = {}});
   if (!info.pieces.empty()) {
     Result<std::shared_ptr<const SortedRun>> opened = open_run(info);
     if (!opened) return opened.status();
@@ -139,8 +136,9 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
   };
   // Nothing may fail behind the commit: a run that the durable state names and the View does not would be
   // missed by the next flush, which then gives up removals that it still needs.
-  ViewRoom room = room_for_view(kSealedMax, 1);
+  ViewRoom room = room_for_view(kSealedMax, kRunsRoom);
   INTERLEAVE("flush.before_commit");
+  writer.keep();
   const Status status = store_->commit([&](DurableState& next) {
     if (run != nullptr) next.runs.insert(next.runs.begin(), std::move(info));
     std::erase_if(next.log_segments, [&](const LogSegmentInfo& segment) { return segment.base_lsn < floor; });
@@ -148,7 +146,7 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     next.durable_lsn = std::max(next.durable_lsn, floor);
   });
   if (!status.ok()) {
-    if (store_->failure().ok()) remove_runs(output.files);
+    if (store_->failure().ok()) writer.remove_all();
     return status;
   }
   log_.forget_below(floor);
@@ -166,114 +164,24 @@ Status Engine::verify_source(const MemSource& source) const {
                 kSegmentHeaderBytes + (end - segment.base_lsn()));
 }
 
-Status Engine::write_runs(std::vector<std::unique_ptr<SourceCursor>> sources, bool oldest, uint64_t lsn_min,
-                          uint64_t lsn_max, RunOutput* output) {
-  const std::vector<uint64_t> read_lsns = snapshots_.list();
-  const std::vector<uint32_t> dropped = catalogue_.dropped_ids();
-  VersionMerger merger(std::move(sources));
-  std::unique_ptr<RunWriter> writer;
-  std::vector<uint64_t> begun;    // ids of files, finished or not
-  const bool closing = closing_;  // the analysis does not know which locks a lambda has
-  const auto finish = [&]() -> Status {
-    Result<RunFileInfo> info = writer->finish(lsn_min, lsn_max);
-    if (!info) return info.status();
-    output->bytes += info->size;
-    output->files.push_back(*std::move(info));
-    writer = nullptr;
-    return {};
-  };
-  const auto write = [&]() -> Status {
-    std::vector<Version> versions;
-    for (merger.seek_first(); merger.valid(); merger.next()) {
-      if (closed_.load(std::memory_order_relaxed) && !closing) return Status(StatusCode::closed, "closing");
-      uint32_t keyspace = 0;
-      (void)parse_keyspace_prefix(merger.key(), &keyspace);
-      if (!dropped.empty() && std::binary_search(dropped.begin(), dropped.end(), keyspace)) continue;
-      versions = merger.versions();
-      retain_versions(read_lsns, oldest, &versions);
-      if (versions.empty()) continue;
-      if (writer != nullptr && writer->full()) {
-        if (Status status = finish(); !status.ok()) return status;
-      }
-      if (writer == nullptr) {
-        Result<uint64_t> id = store_->new_file_id();
-        if (!id) return id.status();
-        begun.push_back(*id);
-        Result<std::unique_ptr<RunWriter>> made =
-            RunWriter::create(*directory_, *id, {.value_separation = options_.value_separation});
-        if (!made) return made.status();
-        writer = *std::move(made);
-      }
-      if (Status status = writer->add(merger.key(), versions); !status.ok()) return status;
-    }
-    if (!merger.status().ok()) return merger.status();
-    return writer == nullptr ? Status() : finish();
-  };
-  const Status status = write();
-  if (!status.ok()) {
-    writer = nullptr;
-    for (const uint64_t id : begun) (void)directory_->remove(run_file_name(id));
-    output->files.clear();
-  }
-  return status;
+RunWriterOptions Engine::run_options(uint64_t file_bytes) const {
+  const uint64_t most = PolicyLimits::of(options_.write_buffer_size).file_bytes_max;
+  return {.value_separation = options_.value_separation,
+          .file_bytes_max = file_bytes == 0 ? most : std::min(file_bytes, most)};
 }
 
-void Engine::remove_runs(const std::vector<RunFileInfo>& files) {
-  for (const RunFileInfo& file : files) (void)directory_->remove(run_file_name(file.id));
-}
-
-Status Engine::merge_all() {
-  if (log_.failed()) return log_.failure();  // a drop of a keyspace may not survive
-  const uint64_t began = env_.clock().monotonic_ns();
-  const std::shared_ptr<const View> now = view();
-  if (now->runs.empty()) return {};
-  std::vector<std::unique_ptr<SourceCursor>> cursors;
-  std::vector<RunFileInfo> inputs;
-  uint64_t lsn_min = UINT64_MAX;
-  uint64_t lsn_max = 0;
-  uint64_t bytes_read = 0;
-  for (const auto& run : now->runs) {
-    cursors.push_back(run->cursor(kReadAllLsn));
-    if (cursors.back() == nullptr) throw std::bad_alloc();
-    for (const RunPiece& piece : run->info().pieces) {
-      inputs.push_back(piece.file);
-      lsn_min = std::min(lsn_min, piece.file.lsn_min);
-      lsn_max = std::max(lsn_max, piece.file.lsn_max);
-      bytes_read += piece.file.size;
-    }
+// From where `merger` stands to its end, or to the key that `ends_at` says.
+Status Engine::write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
+                              const std::function<bool(std::string_view)>& ends_at) {
+  for (; merger.valid(); merger.next()) {
+    if (closed_.load(std::memory_order_relaxed) && !closing) return Status(StatusCode::closed, "closing");
+    if (ends_at != nullptr && ends_at(merger.key())) break;
+    const std::span<const Version> kept = sieve.keep(merger.key(), merger.versions());
+    if (kept.empty()) continue;
+    if (Status status = writer.add(merger.key(), kept); !status.ok()) return status;
   }
-  RunOutput output;
-  if (Status status = write_runs(std::move(cursors), true, lsn_min, lsn_max, &output); !status.ok())
-    return status;
-  SortedRunInfo info = run_info(output.files);
-  std::shared_ptr<const SortedRun> run;
-  if (!info.pieces.empty()) {
-    Result<std::shared_ptr<const SortedRun>> opened = open_run(info);
-    if (!opened) return opened.status();
-    run = *std::move(opened);
-  }
-  const std::function<void(View&)> change = [&](View& next) {
-    next.runs.clear();
-    if (run != nullptr) next.runs.push_back(run);
-  };
-  ViewRoom room = room_for_view(kSealedMax, 1);
-  INTERLEAVE("merge.before_commit");
-  const Status status = store_->commit([&](DurableState& next) {
-    next.runs.clear();  // flushes and merges exclude one another: these are the inputs
-    if (run != nullptr) next.runs.push_back(std::move(info));
-  });
-  if (!status.ok()) {
-    if (store_->failure().ok()) remove_runs(output.files);
-    return status;
-  }
-  install_view(change, std::move(room));
-  remove_runs(inputs);
-  const uint64_t took_us = (env_.clock().monotonic_ns() - began) / 1000;
-  counters_.merges.fetch_add(1, std::memory_order_relaxed);
-  counters_.merge_bytes_read.fetch_add(bytes_read, std::memory_order_relaxed);
-  counters_.merge_bytes_written.fetch_add(output.bytes, std::memory_order_relaxed);
-  report(EventKind::merge, "runs became one", output.bytes, took_us, {});
-  return {};
+  if (!merger.status().ok()) return merger.status();
+  return writer.finish();
 }
 
 uint64_t Engine::seal_active() {
@@ -297,15 +205,8 @@ Status Engine::flush() {
   MutexLock lock(flush_mutex_);
   const Status status = flush_sealed(end);
   refuse_after_store_failure();
-  if (status.ok()) note_background(status);
-  if (merge_is_due()) schedule_flush();
+  if (status.ok()) note_background(Work::flush, status);
   return status;
-}
-
-Status Engine::compact() {
-  if (Status status = flush(); !status.ok()) return status;
-  MutexLock lock(flush_mutex_);
-  return merge_all();
 }
 
 }  // namespace lightning

@@ -116,8 +116,9 @@ Status Engine::load_database() {
     view.runs = std::move(runs);
   });
   if (Status status = load_catalogue(); !status.ok()) return status;
-  if (!options_.read_only && (view()->sealed.size() >= kSegmentsKeptAtClose || merge_is_due()))
-    schedule_flush();
+  if (options_.read_only) return {};
+  if (view()->sealed.size() >= kSegmentsKeptAtClose) schedule_flush();
+  if (!view()->runs.empty()) schedule_merge();
   return {};
 }
 
@@ -205,6 +206,13 @@ Status Engine::close() {
     // Whoever makes a segment or waits for memory ends before, or finds the database closed.
     MutexLock lock(switch_mutex_);
     memory_freed_.notify_all();
+  }
+  {
+    // A call that flushes or merges has ended, and the next finds the database closed.
+    MutexLock merge_lock(merge_mutex_);
+  }
+  {
+    MutexLock flush_lock(flush_mutex_);
   }
   epoch_synchronize();  // whoever did not see it has reserved, filled and completed
   background_.stop();

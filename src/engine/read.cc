@@ -175,7 +175,10 @@ Result<uint64_t> Engine::approximate_size(uint32_t keyspace, std::string_view fr
   if (Status status = usable(keyspace); !status.ok()) return status;
   uint64_t bytes = 0;
   for (const auto& run : view->runs) {
-    for (const auto& file : run->files()) bytes += file->approximate_bytes(first.view(), last.view());
+    for (size_t i = 0; i < run->files().size(); ++i) {
+      const std::string_view begin = std::max(first.view(), run->ranges()[i].smallest);
+      bytes += run->files()[i]->approximate_bytes(begin, last.view());
+    }
   }
   const uint64_t lsn = log_.published();
   const auto add_memory = [&](const MemSource& source) -> Status {

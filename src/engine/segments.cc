@@ -308,7 +308,7 @@ bool Engine::timer_step() {
     exposed_from_lsn_ = durable;
     exposed_since_ns_ = now;
   }
-  if (now - exposed_since_ns_ + kTimerPeriodNs >= interval) note_background(log_.wait_durable(published));
+  if (now - exposed_since_ns_ + kTimerPeriodNs >= interval) note_background(Work::flush, log_.wait_durable(published));
   return true;
 }
 
@@ -338,7 +338,7 @@ void Engine::append_empty_record() {
   }
   log_.publish(lsn, length);
   const uint64_t published = log_.published();
-  note_background(log_.wait_durable(published));
+  note_background(Work::flush, log_.wait_durable(published));
   idle_marked_lsn_ = published;
 }
 

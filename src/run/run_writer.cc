@@ -24,6 +24,7 @@ RunWriter::RunWriter(std::unique_ptr<File> file, uint64_t id, const RunWriterOpt
       wants_index_(options.point_index),
       output_(std::move(file)) {
   info_.id = id;
+  info_.plain = true;
 }
 
 Result<std::unique_ptr<RunWriter>> RunWriter::create(Directory& directory, uint64_t id,
@@ -155,6 +156,7 @@ Status RunWriter::encode(std::span<const Version> versions, uint64_t* values_at,
   for (const Version& version : versions) {
     size_max += kVersionHeaderBytesMax + (outside(version) ? sizeof(ValueRef) : version.value.size());
   }
+  info_.plain = false;
   if (size_max > kJumboBytesMax / 2)
     return Status(StatusCode::invalid_argument, "too many versions of one key");
   body_bytes_.resize(size_max);

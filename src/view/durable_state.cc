@@ -46,7 +46,8 @@ bool in_order(const RunPiece& before, const RunPiece& after) {
 std::string_view check_runs(const DurableState& state) {
   uint32_t level = 0;
   for (const SortedRunInfo& run : state.runs) {
-    if (run.level < level || run.level > kLevelMax) return "the order of levels";
+    if (run.level < level || run.level > kLastLevel) return "the order of levels";
+    if (run.level == kLastLevel && &run != &state.runs.back()) return "the order of levels";
     level = run.level;
     if (run.pieces.empty()) return "a run without files";
     const RunPiece* before = nullptr;

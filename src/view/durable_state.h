@@ -7,8 +7,8 @@
 //      next_base_lsn; these, log_floor, durable_lsn, time_max_us, next_keyspace_id and removal_floor never go
 //      down.
 //  D2  log_segments stand in the order of number and base LSN, and do not overlap.
-//  D3  runs stand newest first, levels ascending; none is empty. The pieces of a run stand in key order, and
-//      no key is answered for by two of them.
+//  D3  runs stand newest first, levels ascending, at most one run at the last level; none is empty. The pieces
+//      of a run stand in key order, and no key is answered for by two of them.
 // Thread safety: a value.
 #pragma once
 
@@ -24,7 +24,7 @@ namespace lightning {
 
 /// The end of a segment that is not known here: its end record, or the end of the log, says where it is.
 inline constexpr uint64_t kOpenEnd = UINT64_MAX;
-inline constexpr uint32_t kLevelMax = 63;
+inline constexpr uint32_t kLastLevel = 7;
 
 struct LogSegmentInfo {
   uint64_t number = 0;
@@ -42,7 +42,7 @@ struct RunPiece {
   std::string to;
 };
 
-/// Disjoint files in key order.
+/// Disjoint files in key order. compaction/policy.h says what the levels are.
 struct SortedRunInfo {
   uint32_t level = 0;
   std::vector<RunPiece> pieces;

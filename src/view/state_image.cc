@@ -37,7 +37,8 @@ enum PieceFlag : uint32_t {
   kBeginsRun = 1,
   kHasFrom = 2,
   kHasTo = 4,
-  kAllPieceFlags = 7,
+  kPlain = 8,
+  kAllPieceFlags = 15,
 };
 
 void put_number(std::string* to, uint64_t number) {
@@ -109,6 +110,7 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   if (&piece == run.pieces.data()) flags |= kBeginsRun;
   if (!piece.from.empty()) flags |= kHasFrom;
   if (!piece.to.empty()) flags |= kHasTo;
+  if (file.plain) flags |= kPlain;
   std::string item;
   put_number(&item, flags);
   if ((flags & kBeginsRun) != 0) put_number(&item, run.level);
@@ -137,6 +139,7 @@ Status read_item(std::string_view item, std::vector<SortedRunInfo>* runs) {
   if ((flags & kBeginsRun) != 0) reader.number(&run.level);
   RunPiece piece;
   RunFileInfo& file = piece.file;
+  file.plain = (flags & kPlain) != 0;
   reader.number(&file.id);
   reader.number(&file.size);
   reader.fixed64(&file.footer_hash);

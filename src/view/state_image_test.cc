@@ -157,7 +157,7 @@ TEST(StateImage, StatesThatContradictThemselves) {
   EXPECT_EQ(wrong([](DurableState& s) { s.log_segments[0].end_lsn = 11; }), "the order of segments");
   EXPECT_EQ(wrong([](DurableState& s) { s.log_segments[1].number = 1; }), "the order of segments");
   EXPECT_EQ(wrong([](DurableState& s) { s.runs[0].level = 2; }), "the order of levels");
-  EXPECT_EQ(wrong([](DurableState& s) { s.runs[1].level = kLevelMax + 1; }), "the order of levels");
+  EXPECT_EQ(wrong([](DurableState& s) { s.runs[1].level = kLastLevel + 1; }), "the order of levels");
   EXPECT_EQ(wrong([](DurableState& s) { s.runs[0].pieces[0].file.id = s.next_file_id; }), "a run's id");
   EXPECT_EQ(wrong([](DurableState& s) { s.runs[0].pieces[0].file.id = 0; }), "a run's id");
   EXPECT_EQ(wrong([](DurableState& s) { s.runs[0].pieces[0].file.lsn_min = 1u << 30; }), "a run's LSNs");

@@ -45,6 +45,8 @@ class SortedRun {
 
   const SortedRunInfo& info() const { return info_; }
   const std::vector<std::shared_ptr<const RunFile>>& files() const { return files_; }
+  /// What each file answers for; refers to this run.
+  const std::vector<KeyRange>& ranges() const { return ranges_; }
   /// The file that answers for `key`, null if none does.
   const std::shared_ptr<const RunFile>* file_of(std::string_view key) const {
     return files_.size() == 1 && !bounded_ ? &files_[0] : search_file_of(key);

@@ -1,4 +1,6 @@
 // stats, flush, compact, keyspaces, drop, options: verbs of the whole database, and of none.
+#include <cstdio>
+
 #include <nlohmann/json.hpp>
 
 #include "tools/lightning-cli/text.h"
@@ -40,17 +42,38 @@ constexpr StatsField kStatsFields[] = {
     {"merges", &Stats::merges},
     {"merge_bytes_read", &Stats::merge_bytes_read},
     {"merge_bytes_written", &Stats::merge_bytes_written},
+    {"moves", &Stats::moves},
+    {"move_bytes", &Stats::move_bytes},
     {"stalls", &Stats::stalls},
     {"stall_us", &Stats::stall_us},
     {"unasked_scan_errors", &Stats::unasked_scan_errors},
     {"recovered_records", &Stats::recovered_records},
     {"recovery_us", &Stats::recovery_us},
 };
-// All of Stats but unknown_files stands above: a field more needs a line more. NOLINTNEXTLINE
-static_assert(sizeof(Stats) == sizeof(uint64_t) * std::size(kStatsFields) + sizeof(Stats::unknown_files));
+// All of Stats but its lists stands above: a field more needs a line more. NOLINTNEXTLINE
+static_assert(sizeof(Stats) == sizeof(uint64_t) * std::size(kStatsFields) + sizeof(Stats::unknown_files) +
+                                   sizeof(Stats::levels));
+
+struct LevelField {
+  const char* name;
+  uint64_t Stats::Level::* value;
+};
+
+constexpr LevelField kLevelFields[] = {
+    {"level", &Stats::Level::number},   {"runs", &Stats::Level::runs},
+    {"files", &Stats::Level::files},    {"bytes", &Stats::Level::bytes},
+    {"entries", &Stats::Level::entries}, {"removals", &Stats::Level::removals},
+};
+static_assert(sizeof(Stats::Level) == sizeof(uint64_t) * std::size(kLevelFields));
 
 /// A name that is not UTF-8 is printed with escapes.
 std::string printable(const std::string& name) { return is_utf8(name) ? name : escape(name); }
+
+std::string in_hundredths(double number) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.2f", number);
+  return text;
+}
 
 std::string padded(std::string_view text, size_t width) {
   std::string cell(text);
@@ -66,6 +89,12 @@ Status run_stats(Session& session) {
   if (session.arguments.format.json) {
     Json object;
     for (const StatsField& field : kStatsFields) object[field.name] = *stats.*field.value;
+    object["write_amplification"] = stats->write_amplification();
+    object["levels"] = Json::array();
+    for (const Stats::Level& level : stats->levels) {
+      Json& shown = object["levels"].emplace_back(Json::object());
+      for (const LevelField& field : kLevelFields) shown[field.name] = level.*field.value;
+    }
     object["unknown_files"] = Json::array();
     for (const std::string& name : stats->unknown_files) object["unknown_files"].push_back(printable(name));
     session.output.write(object.dump() + "\n");
@@ -73,6 +102,15 @@ Status run_stats(Session& session) {
   }
   for (const StatsField& field : kStatsFields) {
     session.output.write(padded(field.name, 19) + std::to_string(*stats.*field.value) + "\n");
+  }
+  session.output.write(padded("write_amplification", 19) + in_hundredths(stats->write_amplification()) + "\n");
+  for (const Stats::Level& level : stats->levels) {
+    std::string line;
+    for (const LevelField& field : kLevelFields) {
+      line.append(line.empty() ? "" : ", ").append(field.name).append(" ");
+      line.append(std::to_string(level.*field.value));
+    }
+    session.output.write(line + "\n");
   }
   for (const std::string& name : stats->unknown_files) {
     session.output.write(padded("unknown_file", 19) + escape(name) + "\n");

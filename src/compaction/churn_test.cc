@@ -1,0 +1,192 @@
+// The policy under synthetic loads, without disk: what it writes, how many runs it leaves, how much space it
+// takes. Ten thousand keys over 22 write buffers, as ten million over buffers of 64 MiB.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+#include <random>
+
+#include "compaction/churn_simulator.h"
+
+namespace lightning {
+namespace {
+
+constexpr uint64_t kKeys = 10'000;
+constexpr uint64_t kBufferPuts = 466;
+constexpr uint64_t kSeed = 20261129;
+
+// RocksDB's by its own counters for the same load, overwrites and settling, and how much of it is allowed.
+constexpr double kRocksDbWriteAmplification = 5.1;
+constexpr double kShareAllowed = 0.8;
+
+class Churn : public testing::Test {
+ protected:
+  void TearDown() override {
+    EXPECT_EQ(simulator.verify(), "");
+    EXPECT_LE(simulator.totals.tier_runs_max, kTierRuns);
+  }
+  void overwrite(uint64_t count) {
+    for (uint64_t i = 0; i < count; ++i) simulator.put(random() % kKeys);
+  }
+  /// Everything that is on disk is one sorted run, and alive.
+  void expect_compact() {
+    EXPECT_LE(simulator.runs(), 1u);
+    EXPECT_EQ(simulator.removals(), 0u);
+    EXPECT_EQ(simulator.entries() * 116, simulator.live_bytes());
+    EXPECT_LE(simulator.space(), 1.15);
+  }
+
+  std::mt19937_64 random{kSeed};
+  ChurnSimulator simulator{kBufferPuts};
+};
+
+TEST_F(Churn, RandomPutsAndOverwrites) {
+  overwrite(kKeys);
+  overwrite(kKeys);
+  EXPECT_GT(simulator.totals.drain_steps, 20u);
+  EXPECT_LE(simulator.totals.space_max, 1.6);
+  EXPECT_LE(simulator.totals.runs_max, 9u);
+  simulator.compact();
+  EXPECT_LE(simulator.totals.write_amplification(), kShareAllowed * kRocksDbWriteAmplification);
+  expect_compact();
+}
+
+TEST_F(Churn, EachKeyOnceAndOverwrites) {
+  std::vector<uint64_t> keys(kKeys);
+  std::iota(keys.begin(), keys.end(), 0);
+  std::shuffle(keys.begin(), keys.end(), random);
+  for (const uint64_t key : keys) simulator.put(key);
+  overwrite(kKeys);
+  EXPECT_LE(simulator.totals.space_max, 1.6);
+  EXPECT_LE(simulator.totals.runs_max, 9u);
+  simulator.compact();
+  EXPECT_LE(simulator.totals.write_amplification(), kShareAllowed * kRocksDbWriteAmplification);
+  expect_compact();
+}
+
+TEST_F(Churn, SequentialPutsAreWrittenOnce) {
+  for (uint64_t i = 0; i < kKeys; ++i) simulator.put(i);
+  EXPECT_GE(simulator.totals.moves, 20u);
+  EXPECT_EQ(simulator.totals.merge_bytes, 0u);
+  EXPECT_LE(simulator.totals.runs_max, 2u);
+  simulator.compact();
+  EXPECT_LE(simulator.totals.write_amplification(), 1.2);
+  expect_compact();
+}
+
+TEST_F(Churn, SettlesWhenNobodyWrites) {
+  overwrite(3 * kKeys / 2);
+  simulator.flush();
+  simulator.settle();
+  EXPECT_LE(simulator.space(), 1.15);
+}
+
+TEST_F(Churn, OverwritesOfAFewKeysTouchLittle) {
+  for (uint64_t i = 0; i < kKeys; ++i) simulator.put(i);
+  const uint64_t before = simulator.totals.merge_bytes;
+  for (uint64_t i = 0; i < kKeys; ++i) simulator.put(random() % (kKeys / 20));
+  EXPECT_LE(simulator.totals.merge_bytes - before, kKeys * 116 / 2);
+}
+
+TEST_F(Churn, AQueueStaysShort) {
+  uint64_t head = 0;
+  uint64_t tail = 0;
+  while (head < kKeys / 2) simulator.put(head++);
+  uint64_t entries_max = 0;
+  for (uint64_t i = 0; i < kKeys; ++i) {
+    simulator.put(head++);
+    simulator.remove(tail++);
+    entries_max = std::max(entries_max, simulator.removals());
+  }
+  EXPECT_LE(entries_max, 2 * kBufferPuts);
+  EXPECT_LE(simulator.totals.write_amplification(), 2.5);
+  while (tail < head) simulator.remove(tail++);
+  simulator.flush();
+  simulator.work(Goal::keep_up, UINT64_MAX);
+  EXPECT_EQ(simulator.entries(), 0u);
+}
+
+TEST_F(Churn, AQueueThatIsNearlyEmptyIsNearlyNothing) {
+  uint64_t tail = 0;
+  for (uint64_t head = 0; head < kKeys; ++head) {
+    simulator.put(head);
+    if (head >= 50) simulator.remove(tail++);
+  }
+  EXPECT_LE(simulator.totals.write_amplification(), 0.4);
+  EXPECT_LE(simulator.disk_bytes(), uint64_t{1000} * 116);
+}
+
+TEST_F(Churn, DeletingEverythingGivesItAllBack) {
+  overwrite(kKeys);
+  for (uint64_t i = 0; i < kKeys; ++i) simulator.remove(i);
+  simulator.compact();
+  EXPECT_EQ(simulator.disk_bytes(), 0u);
+  EXPECT_EQ(simulator.runs(), 0u);
+}
+
+TEST_F(Churn, DeletingHalfAtRandom) {
+  overwrite(2 * kKeys);
+  for (uint64_t i = 0; i < kKeys / 2; ++i) simulator.remove(random() % kKeys);
+  EXPECT_LE(simulator.totals.write_amplification(), kShareAllowed * kRocksDbWriteAmplification);
+  simulator.compact();
+  expect_compact();
+}
+
+TEST_F(Churn, ASnapshotKeepsWhatItSeesAndNoMore) {
+  overwrite(kKeys);
+  simulator.take_snapshot();
+  for (int i = 0; i < 4; ++i) {
+    overwrite(kKeys / 2);
+    for (uint64_t k = 0; k < 500; ++k) simulator.remove(random() % kKeys);
+    EXPECT_EQ(simulator.verify(), "");
+  }
+  simulator.compact();
+  EXPECT_EQ(simulator.verify(), "");
+  EXPECT_LE(simulator.space(), 2.3);
+  simulator.release_snapshot();
+  simulator.compact();
+  expect_compact();
+}
+
+// Merges that lag behind: a step a flush, so that flushes come between the steps of a drain.
+TEST_F(Churn, FlushesBetweenTheStepsOfADrain) {
+  simulator.limit_work(1);
+  for (int round = 0; round < 2; ++round) {
+    overwrite(kKeys);
+    for (uint64_t i = 0; i < kKeys / 4; ++i) simulator.remove(random() % kKeys);
+  }
+  EXPECT_EQ(simulator.verify(), "");
+  simulator.work(Goal::keep_up, UINT64_MAX);
+  EXPECT_EQ(simulator.verify(), "");
+  simulator.compact();
+  expect_compact();
+  simulator.totals.tier_runs_max = 0;  // of a policy that is let work
+}
+
+// Small buffers, many levels, every kind of load in turn, and compactions that begin while a drain is half
+// done.
+TEST_F(Churn, AnyMixture) {
+  ChurnSimulator many(40);
+  for (int round = 0; round < 60; ++round) {
+    many.limit_work(random() % 3 == 0 ? random() % 4 : UINT64_MAX);
+    const uint64_t from = random() % 3000;
+    const uint64_t width = 1 + random() % 2000;
+    const uint64_t kind = random() % 5;
+    for (uint64_t i = 0; i < 300; ++i) {
+      const uint64_t key = kind == 0 ? from + i : from + random() % width;
+      kind >= 3 && random() % 4 != 0 ? many.remove(key) : many.put(key);
+    }
+    if (random() % 8 == 0) many.take_snapshot();
+    if (random() % 6 == 0) many.release_snapshot();
+    if (random() % 10 == 0) many.settle();
+    if (random() % 15 == 0) many.compact();
+    ASSERT_EQ(many.verify(), "") << round;
+  }
+  EXPECT_GT(many.totals.tier_merges, 10u);
+  EXPECT_GT(many.totals.drain_steps, 50u);
+  EXPECT_GT(many.totals.moves, 10u);
+}
+
+}  // namespace
+}  // namespace lightning

@@ -1,0 +1,350 @@
+#include "compaction/policy.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace lightning {
+
+namespace {
+
+constexpr uint64_t kFileBytesMax = 256ull << 20;
+// Files of a last level that is larger than one of them: about a sixteenth of it each.
+constexpr uint64_t kFilesWanted = 16;
+// What is smaller than this part of the least file is merged with its neighbour when that is rewritten.
+constexpr uint64_t kSmallFileDivisor = 4;
+constexpr uint64_t kHiddenPercentUnderLoad = 42;
+// What is soon to go into the last level is not rewritten in a tier before.
+constexpr uint64_t kHiddenPercentOfFullTier = 33;
+constexpr uint64_t kHiddenPercentSettled = 10;
+constexpr uint64_t kDrainRatio = 4;
+constexpr uint64_t kRemovedShareOfTiers = 4;
+constexpr uint64_t kRemovedShareOfTouched = 3;
+
+struct Sums {
+  uint64_t bytes = 0;
+  uint64_t entries = 0;
+  uint64_t removals = 0;
+
+  void add(const FileShape& file) {
+    bytes += file.bytes;
+    entries += file.entries;
+    removals += file.removals;
+  }
+};
+
+Sums sums_of(const RunShape& run) {
+  Sums sums;
+  for (const FileShape& file : run.files) sums.add(file);
+  return sums;
+}
+
+bool overlap(const KeyRange& a, const KeyRange& b) {
+  return !a.ends_before(b.smallest) && !b.ends_before(a.smallest);
+}
+
+bool overlaps(const RunShape& run, const KeyRange& range) {
+  const auto at = std::partition_point(run.files.begin(), run.files.end(), [&](const FileShape& file) {
+    return file.range.ends_before(range.smallest);
+  });
+  return at != run.files.end() && overlap(at->range, range);
+}
+
+class Chooser {
+ public:
+  Chooser(const Shape& shape, Goal goal, const PolicyLimits& limits)
+      : shape_(shape),
+        goal_(goal),
+        limits_(limits),
+        tiers_(shape.tier_runs()),
+        uppers_(shape.upper_runs()),
+        last_(shape.has_last() ? &shape.runs.back() : nullptr) {
+    for (const RunShape& run : shape.runs) {
+      total_ += sums_of(run).bytes;
+      files_ += run.files.size();
+    }
+  }
+
+  Choice choose() const {
+    if (goal_ != Goal::compact) {
+      if (const auto found = move_down()) return *found;
+      if (tiers_ == uppers_ && tiers_ > 0 && drain_is_due()) return to_drain(tiers_);
+      if (const auto found = merge_tiers()) return *found;
+    }
+    if (tiers_ != uppers_) return drain_step();
+    return {};
+  }
+
+  Choice begin_compaction() const {
+    if (shape_.runs.empty() || is_compact()) return {};
+    return to_drain(shape_.runs.size());
+  }
+
+ private:
+  bool is_small(uint64_t bytes) const { return bytes < limits_.file_bytes_min / kSmallFileDivisor; }
+  bool fits_one_file() const { return total_ <= limits_.file_bytes_max; }
+  uint64_t file_bytes() const {
+    if (fits_one_file()) return limits_.file_bytes_max;
+    return std::clamp(total_ / kFilesWanted, limits_.file_bytes_min, limits_.file_bytes_max);
+  }
+
+  Choice to_drain(size_t end) const {
+    return {.kind = Choice::Kind::move, .first = 0, .end = end, .level = kDrainLevel};
+  }
+
+  /// The oldest run of a tier that overlaps nothing older.
+  std::optional<Choice> move_down() const {
+    for (size_t i = tiers_; i-- > 0;) {
+      const RunShape& run = shape_.runs[i];
+      const bool good = std::all_of(run.files.begin(), run.files.end(), [&](const FileShape& file) {
+        return file.removals == 0 && !file.range.clipped && !is_small(file.bytes) &&
+               is_alone(file.range, i + 1, shape_.runs.size());
+      });
+      if (!good) continue;
+      return Choice{.kind = Choice::Kind::move,
+                    .first = i,
+                    .end = i + 1,
+                    .level = kLastLevel,
+                    .file_first = 0,
+                    .file_end = run.files.size()};
+    }
+    return {};
+  }
+
+  bool is_alone(const KeyRange& range, size_t first, size_t end, size_t except = SIZE_MAX) const {
+    for (size_t i = first; i < end; ++i) {
+      if (i != except && overlaps(shape_.runs[i], range)) return false;
+    }
+    return true;
+  }
+
+  size_t runs_at(uint32_t level) const {
+    return static_cast<size_t>(std::count_if(shape_.runs.begin(), shape_.runs.end(),
+                                             [&](const RunShape& run) { return run.level == level; }));
+  }
+
+  /// The tiers, to the last of them, whose runs become one now: those of a full tier, and of the next ones
+  /// that this run would fill in turn.
+  std::optional<std::pair<uint32_t, uint32_t>> full_tiers() const {
+    for (uint32_t level = 0; level < kTiers; ++level) {
+      if (runs_at(level) < kTierRuns) continue;
+      uint32_t deepest = level;
+      while (deepest + 1 < kTiers && runs_at(deepest + 1) + 1 >= kTierRuns) ++deepest;
+      return std::pair{level, deepest};
+    }
+    return {};
+  }
+
+  std::optional<Choice> merge_tiers() const {
+    const auto full = full_tiers();
+    if (!full) return {};
+    const auto level_below = [&](uint32_t level) {
+      const auto at = std::find_if(shape_.runs.begin(), shape_.runs.end(),
+                                   [&](const RunShape& run) { return run.level >= level; });
+      return static_cast<size_t>(at - shape_.runs.begin());
+    };
+    return Choice{.kind = Choice::Kind::merge,
+                  .first = level_below(full->first),
+                  .end = level_below(full->second + 1),
+                  .level = std::min(full->second + 1, kTiers - 1),
+                  .file_bytes = file_bytes()};
+  }
+
+  bool drain_is_due() const {
+    Sums upper;
+    std::vector<uint32_t> touched;
+    for (size_t i = 0; i < tiers_; ++i) {
+      for (const FileShape& file : shape_.runs[i].files) upper.add(file);
+      touched.insert(touched.end(), shape_.runs[i].touched.begin(), shape_.runs[i].touched.end());
+    }
+    std::sort(touched.begin(), touched.end());
+    touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
+    Sums reached;
+    for (const uint32_t file : touched) reached.add(last_->files[file]);
+    const Sums last = last_ == nullptr ? Sums() : sums_of(*last_);
+    // What the tiers may hide: a put an entry of its size, a removal one of the average.
+    const uint64_t average = last.entries == 0 ? 0 : last.bytes / last.entries;
+    const uint64_t hidden = upper.bytes + upper.removals * average;
+
+    if (upper.removals != 0 && upper.removals * kRemovedShareOfTiers >= upper.entries &&
+        upper.removals * kRemovedShareOfTouched >= reached.entries) {
+      return true;
+    }
+    if (goal_ == Goal::settle) {
+      return last_ == nullptr ? tiers_ > 1 : hidden * 100 > last.bytes * kHiddenPercentSettled;
+    }
+    const auto full = full_tiers();
+    const uint64_t percent = full ? kHiddenPercentOfFullTier : kHiddenPercentUnderLoad;
+    if (upper.bytes >= limits_.tier_bytes_min && hidden * 100 > last.bytes * percent) return true;
+    if (!full || full->second < shape_.runs[tiers_ - 1].level) return false;
+    // One tier is soon full again; what has come through two of them is worth a rewrite.
+    return full->second == 0 ? reached.bytes * kDrainRatio <= hidden : reached.bytes <= hidden * kDrainRatio;
+  }
+
+  /// May the file of a drained run go to the last level as it is?
+  bool may_move(size_t run, const FileShape& file) const {
+    if (file.range.clipped || file.removals != 0 || is_small(file.bytes)) return false;
+    if (goal_ == Goal::compact && (!file.plain || (fits_one_file() && files_ > 1))) return false;
+    return is_alone(file.range, tiers_, shape_.runs.size(), run);
+  }
+
+  Choice drain_step() const {
+    size_t run = tiers_;
+    for (size_t i = tiers_; i < uppers_; ++i) {
+      if (shape_.runs[i].smallest() < shape_.runs[run].smallest()) run = i;
+    }
+    const RunShape& source = shape_.runs[run];
+    size_t moving = 0;
+    while (moving < source.files.size() && may_move(run, source.files[moving])) ++moving;
+    if (moving > 0) {
+      return {.kind = Choice::Kind::move,
+              .first = run,
+              .end = run + 1,
+              .level = kLastLevel,
+              .file_first = 0,
+              .file_end = moving};
+    }
+    return merge_from(source.smallest());
+  }
+
+  Choice merge_from(std::string_view key) const {
+    Choice choice{.kind = Choice::Kind::merge,
+                  .first = tiers_,
+                  .end = uppers_,
+                  .level = kLastLevel,
+                  .file_bytes = file_bytes()};
+    const size_t files = last_ == nullptr ? 0 : last_->files.size();
+    size_t at = shape_.place(key);
+    const bool between = at == files || last_->files[at].range.smallest > key;
+    if (between && at > 0 && is_small(last_->files[at - 1].bytes)) --at;
+    choice.file_first = choice.file_end = at;
+    uint64_t bytes = 0;
+    while (choice.file_end < files && (bytes == 0 || is_small(bytes))) {
+      bytes += last_->files[choice.file_end++].bytes;
+    }
+    std::string_view to;
+    if (choice.file_end < files) to = last_->files[choice.file_end].range.smallest;
+    for (size_t i = tiers_; i < uppers_; ++i) {
+      for (const FileShape& file : shape_.runs[i].files) {
+        if (!to.empty() && file.range.smallest >= to) break;
+        if (file.range.smallest > key && may_move(i, file)) {
+          to = file.range.smallest;
+          break;
+        }
+      }
+    }
+    while (!to.empty() && choice.file_end > choice.file_first &&
+           last_->files[choice.file_end - 1].range.smallest >= to) {
+      --choice.file_end;
+    }
+    choice.to = to;
+    return choice;
+  }
+
+  bool is_compact() const {
+    if (shape_.runs.size() != 1 || last_ == nullptr) return false;
+    if (fits_one_file() && files_ > 1) return false;
+    bool small_before = false;
+    for (const FileShape& file : last_->files) {
+      if (!file.plain || file.removals != 0 || file.range.clipped) return false;
+      if (small_before && is_small(file.bytes)) return false;
+      small_before = is_small(file.bytes);
+    }
+    return true;
+  }
+
+  const Shape& shape_;
+  const Goal goal_;
+  const PolicyLimits& limits_;
+  const size_t tiers_;
+  const size_t uppers_;
+  const RunShape* const last_;
+  uint64_t total_ = 0;
+  uint64_t files_ = 0;
+};
+
+}  // namespace
+
+size_t Shape::tier_runs() const {
+  const auto at = std::find_if(runs.begin(), runs.end(),
+                               [](const RunShape& run) { return run.level >= kDrainLevel; });
+  return static_cast<size_t>(at - runs.begin());
+}
+
+size_t Shape::place(std::string_view key) const {
+  if (!has_last()) return 0;
+  const std::vector<FileShape>& files = runs.back().files;
+  const auto at = std::partition_point(files.begin(), files.end(),
+                                       [key](const FileShape& file) { return file.range.ends_before(key); });
+  return static_cast<size_t>(at - files.begin());
+}
+
+PolicyLimits PolicyLimits::of(uint64_t write_buffer_size) {
+  return {.file_bytes_min = std::min(write_buffer_size, kFileBytesMax),
+          .file_bytes_max = std::min(4 * write_buffer_size, kFileBytesMax),
+          .tier_bytes_min = 6 * write_buffer_size};
+}
+
+Choice choose(const Shape& shape, Goal goal, const PolicyLimits& limits) {
+  return Chooser(shape, goal, limits).choose();
+}
+
+Choice begin_compaction(const Shape& shape, const PolicyLimits& limits) {
+  return Chooser(shape, Goal::compact, limits).begin_compaction();
+}
+
+namespace {
+
+std::string_view check_move(const Shape& shape, const Choice& choice) {
+  if (choice.level != kLastLevel) {
+    return choice.end < shape.runs.size() && shape.runs[choice.end].level < choice.level
+               ? "a move past an older run"
+               : "";
+  }
+  if (choice.end != choice.first + 1) return "a move of several runs into the last level";
+  const RunShape& run = shape.runs[choice.first];
+  if (choice.file_first >= choice.file_end || choice.file_end > run.files.size()) return "files of a move";
+  for (size_t i = choice.first + 1; i < shape.runs.size(); ++i) {
+    for (size_t file = choice.file_first; file < choice.file_end; ++file) {
+      if (overlaps(shape.runs[i], run.files[file].range)) return "a move below an older version";
+    }
+  }
+  return {};
+}
+
+std::string_view check_merge(const Shape& shape, const Choice& choice) {
+  if (choice.level != kLastLevel) {
+    // The output stands in front of run `end`.
+    const bool fits = choice.end == shape.runs.size() || shape.runs[choice.end].level >= choice.level;
+    return fits ? "" : "a merge past an older run";
+  }
+  if (choice.end != shape.upper_runs()) return "a merge past an older run";
+  if (!shape.has_last()) return choice.file_end == 0 ? "" : "files of no run";
+  const std::vector<FileShape>& files = shape.runs.back().files;
+  if (choice.file_first > choice.file_end || choice.file_end > files.size()) return "files of a merge";
+  std::string_view smallest = shape.runs[choice.first].smallest();
+  for (size_t i = choice.first; i < choice.end; ++i) smallest = std::min(smallest, shape.runs[i].smallest());
+  for (size_t file = 0; file < files.size(); ++file) {
+    if (file >= choice.file_first && file < choice.file_end) {
+      if (!choice.to.empty() && !files[file].range.ends_before(choice.to)) return "a file merged in part";
+      continue;
+    }
+    const bool before = file < choice.file_first && files[file].range.ends_before(smallest);
+    const bool behind =
+        file >= choice.file_end && !choice.to.empty() && files[file].range.smallest >= choice.to;
+    if (!before && !behind) return "a merge without a file of the last level that overlaps";
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view check_choice(const Shape& shape, const Choice& choice) {
+  if (choice.kind == Choice::Kind::nothing) return {};
+  if (choice.first >= choice.end || choice.end > shape.runs.size()) return "runs that are none";
+  for (size_t i = choice.first; i < choice.end; ++i) {
+    if (shape.runs[i].level > choice.level && choice.level != kDrainLevel) return "a run that would rise";
+  }
+  return choice.kind == Choice::Kind::move ? check_move(shape, choice) : check_merge(shape, choice);
+}
+
+}  // namespace lightning

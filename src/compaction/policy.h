@@ -1,0 +1,111 @@
+// Policy: which runs are to be moved or merged next. A pure function of a View's shape.
+//
+// Lazy levelling. Levels 0 to 5 are tiers: a flush puts a run at level 0; four runs of a tier become one of
+// the next. The last level is one sorted run of disjoint files, which holds nearly all data. Now and then all
+// tiers together go into it: they are moved to the drain level, which costs nothing, and from there step by
+// step, in key order: a step takes the drained runs' first keys together with the files of the last level
+// that they fall between, and no other file is touched. What a step has merged is cut off the drained runs,
+// so that files are given back on the way and any end of a step is a state to go on from.
+//
+// A file that overlaps nothing older goes to the last level as it is: sequential writes are never rewritten.
+//
+// The tiers drain
+//   - when they may hide 42 % of the last level (a tenth when nobody writes), but under load not before they
+//     hold six write buffers: space stays below 1.6 times what is alive;
+//   - when they are all full, and what they touch is at most four times what they hold (a quarter of it
+//     where only the first tier is in use);
+//   - when a third of what they touch is removed, by tiers of which a quarter is removals: a queue's front,
+//     a deleted range;
+//   - when compact() asks; then the last level goes through the drain, too.
+//
+// Invariant I8: a Choice takes with a run every older run above its target, and of the last level every file
+// that overlaps; check_choice() holds each one against it.
+// Thread safety: pure functions.
+// Costs: a few comparisons a file. docs/adr/0008-lazy-levelling.md has what was measured.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "view/disjoint_cursor.h"
+#include "view/durable_state.h"
+
+namespace lightning {
+
+inline constexpr uint32_t kTiers = 6;
+inline constexpr uint32_t kDrainLevel = kTiers;
+/// Runs of a tier that become one.
+inline constexpr size_t kTierRuns = 4;
+static_assert(kDrainLevel + 1 == kLastLevel);
+
+/// A file, or what merges left of it.
+struct FileShape {
+  KeyRange range;  // `smallest` is a key of its run; of a file that is cut, bytes and counts are estimates
+  uint64_t bytes = 0;
+  uint64_t entries = 0;
+  uint64_t removals = 0;
+  bool plain = false;  // no entry but one version, no keyspace that was dropped: nothing to be gained by
+                       // rewriting
+};
+
+struct RunShape {
+  uint32_t level = 0;
+  std::vector<FileShape> files;  // in key order
+  /// Of a run in a tier: the files of the last level where its keys fall (place()), ascending.
+  std::vector<uint32_t> touched;
+
+  std::string_view smallest() const { return files.front().range.smallest; }
+};
+
+/// The runs of a View, newest first.
+struct Shape {
+  std::vector<RunShape> runs;
+
+  bool has_last() const { return !runs.empty() && runs.back().level == kLastLevel; }
+  /// Runs above the last level.
+  size_t upper_runs() const { return runs.size() - (has_last() ? 1 : 0); }
+  /// Of these, runs in tiers.
+  size_t tier_runs() const;
+  /// Where a key of an upper run falls in the last level: the first file that does not end before it, their
+  /// number behind the end of all.
+  size_t place(std::string_view key) const;
+};
+
+struct PolicyLimits {
+  uint64_t file_bytes_min = 0;  // files are cut at between these sizes
+  uint64_t file_bytes_max = 0;
+  uint64_t tier_bytes_min = 0;  // tiers that hold less than this do not drain for their size
+
+  static PolicyLimits of(uint64_t write_buffer_size);
+};
+
+/// keep_up: writers are at work. settle: nobody writes. compact: what compact() began is finished.
+enum class Goal : uint8_t { keep_up, settle, compact };
+
+struct Choice {
+  enum class Kind : uint8_t { nothing, move, merge };
+
+  Kind kind = Kind::nothing;
+  size_t first = 0;  // of Shape::runs, those in [first, end)
+  size_t end = 0;
+  uint32_t level = 0;  // where they go
+  /// Of a move into the last level: the files of run `first` that go. Of a merge into it: the files of the
+  /// last level that are rewritten.
+  size_t file_first = 0;
+  size_t file_end = 0;
+  std::string to = {};      // of a merge into the last level: keys below this, all if it is empty
+  uint64_t file_bytes = 0;  // about where a merge cuts its output
+};
+
+Choice choose(const Shape& shape, Goal goal, const PolicyLimits& limits);
+
+/// What compact() begins with: everything goes to the drain level. Nothing when there is nothing to be gained.
+Choice begin_compaction(const Shape& shape, const PolicyLimits& limits);
+
+/// The rule that `choice` breaks, empty if none.
+std::string_view check_choice(const Shape& shape, const Choice& choice);
+
+}  // namespace lightning

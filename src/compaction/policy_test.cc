@@ -1,0 +1,331 @@
+#include "compaction/policy.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+
+#include "compaction/outcome.h"
+#include "compaction/shape.h"
+
+namespace lightning {
+namespace {
+
+constexpr uint64_t kBuffer = 1 << 20;
+const PolicyLimits kLimits = PolicyLimits::of(kBuffer);
+
+/// A file in a table: its keys, and whatever is not usual.
+struct TableFile {
+  const char* smallest;
+  const char* largest;
+  uint64_t bytes = kBuffer;
+  uint64_t removals = 0;
+  bool cut = false;
+  bool plain = true;
+};
+
+/// A run in a table.
+struct TableRun {
+  uint32_t level;
+  std::vector<TableFile> files;
+  std::vector<uint32_t> touched = {};  // those beyond the last level's files count as none
+};
+
+Shape shape_of_table(const std::vector<TableRun>& runs) {
+  Shape shape;
+  for (const TableRun& run : runs) {
+    RunShape& made = shape.runs.emplace_back();
+    made.level = run.level;
+    for (const uint32_t file : run.touched) {
+      if (runs.back().level == kLastLevel && file < runs.back().files.size()) made.touched.push_back(file);
+    }
+    for (const TableFile& file : run.files) {
+      made.files.push_back({.range = {.smallest = file.smallest,
+                                      .largest = file.largest,
+                                      .largest_excluded = false,
+                                      .clipped = file.cut},
+                            .bytes = file.bytes,
+                            .entries = file.bytes / 100,
+                            .removals = file.removals,
+                            .plain = file.plain});
+    }
+  }
+  return shape;
+}
+
+/// The choice in words: "nothing", "move 1 to 6", "move 0 to 7: files 0-2", "merge 0-4 to 1",
+/// "merge 0-2 to 7: files 1-2 below d".
+std::string words(const Shape& shape, const Choice& choice) {
+  EXPECT_EQ(check_choice(shape, choice), "");
+  if (choice.kind == Choice::Kind::nothing) return "nothing";
+  const auto range = [](size_t first, size_t end) {
+    return end == first + 1 ? std::to_string(first) : std::to_string(first) + "-" + std::to_string(end);
+  };
+  std::string text = choice.kind == Choice::Kind::move ? "move " : "merge ";
+  text += range(choice.first, choice.end) + " to " + std::to_string(choice.level);
+  if (choice.level == kLastLevel) text += ": files " + range(choice.file_first, choice.file_end);
+  return choice.to.empty() ? text : text + " below " + choice.to;
+}
+
+std::string chosen(const std::vector<TableRun>& runs, Goal goal = Goal::keep_up) {
+  const Shape shape = shape_of_table(runs);
+  return words(shape, choose(shape, goal, kLimits));
+}
+
+const TableRun kLarge = {kLastLevel, {{"b", "h", 40 * kBuffer}, {"j", "p", 40 * kBuffer}, {"r", "x", 40 * kBuffer}}};
+
+TableRun flushed(const char* smallest = "a", const char* largest = "z", std::vector<uint32_t> touched = {0, 1, 2}) {
+  return {0, {{smallest, largest}}, std::move(touched)};
+}
+
+TEST(Policy, DoesNothingWhereNothingIsToBeGained) {
+  EXPECT_EQ(chosen({}), "nothing");
+  EXPECT_EQ(chosen({kLarge}), "nothing");
+  EXPECT_EQ(chosen({kLarge}, Goal::settle), "nothing");
+  EXPECT_EQ(chosen({flushed(), flushed(), flushed(), kLarge}), "nothing");
+}
+
+TEST(Policy, MovesWhatOverlapsNothingOlder) {
+  EXPECT_EQ(chosen({{0, {{"a", "z"}}}}), "move 0 to 7: files 0");
+  EXPECT_EQ(chosen({flushed("y", "z", {}), kLarge}), "move 0 to 7: files 0");
+  EXPECT_EQ(chosen({flushed("hh", "i", {1}), kLarge}), "move 0 to 7: files 0");
+  // Not past an older run, though nothing in the last level overlaps.
+  EXPECT_EQ(chosen({flushed("y", "z", {}), {1, {{"a", "z"}}, {0, 1, 2}}, kLarge}), "nothing");
+  EXPECT_EQ(chosen({flushed("y", "z", {}), flushed("a", "x"), kLarge}), "move 0 to 7: files 0");
+  // Not with removals, which would stay for ever; not what is cut; not a small file.
+  EXPECT_EQ(chosen({{0, {{"y", "z", kBuffer, 1}}}, kLarge}), "nothing");
+  EXPECT_EQ(chosen({{0, {{"y", "z", kBuffer, 0, true}}}, kLarge}), "nothing");
+  EXPECT_EQ(chosen({{0, {{"y", "z", kBuffer / 8}}}, kLarge}), "nothing");
+}
+
+TEST(Policy, MergesFourRunsOfATierIntoOne) {
+  EXPECT_EQ(chosen({flushed(), flushed(), flushed(), flushed(), kLarge}), "merge 0-4 to 1");
+  EXPECT_EQ(chosen({flushed(), flushed(), flushed(), flushed(), {1, {{"a", "z"}}, {0}}, kLarge}),
+            "merge 0-4 to 1");
+  // What would fill the next tier goes through both at once.
+  const TableRun second = {1, {{"a", "z", 4 * kBuffer}}, {0, 1, 2}};
+  EXPECT_EQ(chosen({flushed(), flushed(), flushed(), flushed(), second, second, second,
+                    {kLastLevel, {{"a", "z", 400 * kBuffer}}}}),
+            "merge 0-7 to 2");
+}
+
+TEST(Policy, DrainsFullTiersThatAreWorthTheRewrite) {
+  const TableRun second = {1, {{"a", "z", 4 * kBuffer}}, {0, 1, 2}};
+  std::vector<TableRun> runs(4, flushed());
+  runs.insert(runs.end(), 3, second);
+  runs.push_back({kLastLevel, {{"a", "g", 20 * kBuffer}, {"h", "o", 20 * kBuffer}, {"p", "z", 20 * kBuffer}}});
+  EXPECT_EQ(chosen(runs), "move 0-7 to 6");
+  // Four times what they hold is the limit, of what they touch.
+  for (TableFile& file : runs.back().files) file.bytes = 40 * kBuffer;
+  EXPECT_EQ(chosen(runs), "merge 0-7 to 2");
+  for (TableRun& run : runs) run.touched.clear();
+  for (size_t i = 0; i < 7; ++i) runs[i].touched = {1};
+  EXPECT_EQ(chosen(runs), "move 0-7 to 6");
+}
+
+TEST(Policy, DrainsTiersThatMayHideTooMuch) {
+  const TableRun large = {kLastLevel, {{"a", "z", 15 * kBuffer}}};
+  const TableRun second = {1, {{"a", "z", 5 * kBuffer}}, {0}};
+  EXPECT_EQ(chosen({flushed(), second, large}), "nothing");
+  EXPECT_EQ(chosen({flushed(), flushed(), second, large}), "move 0-3 to 6");
+  // Less than six write buffers wait, however small the last level is; not when nobody writes.
+  const TableRun small = {kLastLevel, {{"a", "z", kBuffer}}};
+  EXPECT_EQ(chosen({flushed("a", "z", {0}), small}), "nothing");
+  EXPECT_EQ(chosen({flushed("a", "z", {0}), small}, Goal::settle), "move 0 to 6");
+  EXPECT_EQ(chosen({flushed("a", "z", {0}), {kLastLevel, {{"a", "z", 11 * kBuffer}}}}, Goal::settle),
+            "nothing");
+  EXPECT_EQ(chosen({flushed(), flushed("b", "y"), {0, {{"a", "z", kBuffer / 8}}}}, Goal::settle),
+            "move 0-3 to 6");
+}
+
+TEST(Policy, CollapsesARangeOfRemovals) {
+  // The front of a queue: 5,000 removals over a file of 13,000 entries.
+  const TableRun queue = {kLastLevel, {{"a", "g", 13 * kBuffer / 10}, {"h", "x", 40 * kBuffer}}};
+  EXPECT_EQ(chosen({{0, {{"a", "z", kBuffer, 5'000}}, {0}}, queue}), "move 0 to 6");
+  // The same number over everything waits.
+  EXPECT_EQ(chosen({{0, {{"a", "z", kBuffer, 5'000}}, {0, 1}}, queue}), "nothing");
+  // A few among many puts wait.
+  EXPECT_EQ(chosen({{0, {{"a", "z", kBuffer, 2'000}}, {0}}, {kLastLevel, {{"a", "z", kBuffer / 2}}}}),
+            "nothing");
+}
+
+TEST(Policy, DrainsStepByStep) {
+  const TableRun drained = {kDrainLevel, {{"c", "t"}}};
+  EXPECT_EQ(chosen({drained, kLarge}), "merge 0 to 7: files 0 below j");
+  EXPECT_EQ(chosen({{kDrainLevel, {{"k", "t", kBuffer, 0, true}}}, kLarge}),
+            "merge 0 to 7: files 1 below r");
+  // Between two files: with the next one. Behind the last one: alone.
+  EXPECT_EQ(chosen({{kDrainLevel, {{"i", "t", kBuffer, 0, true}}}, kLarge}),
+            "merge 0 to 7: files 1 below r");
+  EXPECT_EQ(chosen({{kDrainLevel, {{"y", "z", kBuffer, 0, true}}}, kLarge}), "merge 0 to 7: files 3-3");
+  // All drained runs take part, from the least key of any.
+  EXPECT_EQ(chosen({flushed(), {kDrainLevel, {{"k", "z"}}}, {kDrainLevel, {{"d", "e"}}}, kLarge}),
+            "merge 1-3 to 7: files 0 below j");
+  // Small files are taken along with their neighbours.
+  EXPECT_EQ(chosen({{kDrainLevel, {{"b", "t"}}},
+                    {kLastLevel, {{"a", "c", 1000}, {"d", "e", 1000}, {"f", "g", 4 * kBuffer}, {"h", "z"}}}}),
+            "merge 0 to 7: files 0-3 below h");
+  // A drain goes on whatever is asked; tiers that are full come first.
+  EXPECT_EQ(chosen({drained, kLarge}, Goal::compact), "merge 0 to 7: files 0 below j");
+  EXPECT_EQ(chosen({flushed(), flushed(), flushed(), flushed(), drained, kLarge}), "merge 0-4 to 1");
+}
+
+TEST(Policy, MovesWholeFilesOfADrain) {
+  const TableRun drained = {kDrainLevel, {{"a", "aa"}, {"hh", "i"}, {"s", "t"}, {"y", "z"}}};
+  EXPECT_EQ(chosen({drained, kLarge}), "move 0 to 7: files 0-2");
+  // A merge ends where the next file can be moved.
+  EXPECT_EQ(chosen({{kDrainLevel, {{"c", "d"}, {"hh", "i"}, {"y", "z"}}}, kLarge}),
+            "merge 0 to 7: files 0 below hh");
+  // It takes only files that end before that.
+  EXPECT_EQ(chosen({{kDrainLevel, {{"c", "d"}, {"hh", "i"}}},
+                    {kLastLevel, {{"b", "h", 1000}, {"j", "p", 1000}, {"q", "z", 4 * kBuffer}}}}),
+            "merge 0 to 7: files 0 below hh");
+  // Not what another drained run overlaps.
+  EXPECT_EQ(chosen({{kDrainLevel, {{"y", "z"}}}, {kDrainLevel, {{"x1", "z1"}}}, kLarge}),
+            "merge 0-2 to 7: files 3-3");
+}
+
+TEST(Policy, CompactionTakesWhatCanBeMadeBetter) {
+  const auto begun = [](const std::vector<TableRun>& runs) {
+    const Shape shape = shape_of_table(runs);
+    return words(shape, begin_compaction(shape, kLimits));
+  };
+  EXPECT_EQ(begun({}), "nothing");
+  EXPECT_EQ(begun({kLarge}), "nothing");
+  EXPECT_EQ(begun({flushed(), kLarge}), "move 0-2 to 6");
+  EXPECT_EQ(begun({{kLastLevel, {{"a", "z", kBuffer, 1}}}}), "move 0 to 6");
+  EXPECT_EQ(begun({{kLastLevel, {{"a", "z", kBuffer, 0, true}}}}), "move 0 to 6");
+  EXPECT_EQ(begun({{kLastLevel, {{"a", "z", kBuffer, 0, false, false}}}}), "move 0 to 6");
+  // What fits into one file becomes one file.
+  EXPECT_EQ(begun({{kLastLevel, {{"a", "c"}, {"d", "z"}}}}), "move 0 to 6");
+  EXPECT_EQ(chosen({{kDrainLevel, {{"a", "c"}, {"d", "z"}}}}, Goal::compact), "merge 0 to 7: files 0-0");
+  // Good files come through as they are, others are rewritten up to the next good one.
+  const std::vector<TableFile> files = {{"a", "c", 4 * kBuffer}, {"d", "e", 4 * kBuffer, 0, false, false}, {"f", "g"}};
+  EXPECT_EQ(chosen({{kDrainLevel, files}}, Goal::compact), "move 0 to 7: files 0");
+  EXPECT_EQ(chosen({{kDrainLevel, {files[1], files[2], files[0]}}}, Goal::compact),
+            "merge 0 to 7: files 0-0 below f");
+}
+
+// What check_choice() is there for.
+TEST(Policy, EveryBrokenChoiceIsNoticed) {
+  const Shape shape = shape_of_table({{0, {{"c", "k"}}}, {1, {{"a", "z"}}}, kLarge});
+  const auto check = [&](Choice choice) { return std::string(check_choice(shape, choice)); };
+  using enum Choice::Kind;
+  EXPECT_EQ(check({.kind = merge, .first = 1, .end = 1, .level = 2}), "runs that are none");
+  EXPECT_EQ(check({.kind = merge, .first = 0, .end = 1, .level = 2}), "a merge past an older run");
+  EXPECT_EQ(check({.kind = merge, .first = 0, .end = 2, .level = 0}), "a run that would rise");
+  EXPECT_EQ(check({.kind = merge, .first = 0, .end = 1, .level = kLastLevel, .file_end = 3}),
+            "a merge past an older run");
+  EXPECT_EQ(check({.kind = merge, .first = 0, .end = 2, .level = kLastLevel, .file_end = 2}),
+            "a merge without a file of the last level that overlaps");
+  EXPECT_EQ(check({.kind = merge, .first = 0, .end = 2, .level = kLastLevel, .file_first = 1, .file_end = 3}),
+            "a merge without a file of the last level that overlaps");
+  EXPECT_EQ(check({.kind = merge, .first = 0, .end = 2, .level = kLastLevel, .file_end = 2, .to = "l"}),
+            "a file merged in part");
+  EXPECT_EQ(check({.kind = merge, .first = 0, .end = 2, .level = kLastLevel, .file_end = 2, .to = "q"}), "");
+  EXPECT_EQ(check({.kind = move, .first = 0, .end = 1, .level = kDrainLevel}), "a move past an older run");
+  EXPECT_EQ(check({.kind = move, .first = 0, .end = 1, .level = kLastLevel, .file_end = 1}),
+            "a move below an older version");
+  EXPECT_EQ(check({.kind = move, .first = 0, .end = 2, .level = kDrainLevel}), "");
+}
+
+// Outcomes.
+
+SortedRunInfo run_info(uint32_t level, const std::vector<std::pair<std::string, std::string>>& files,
+                       uint64_t first_id) {
+  SortedRunInfo info{.level = level, .pieces = {}};
+  for (const auto& [smallest, largest] : files) {
+    RunPiece& piece = info.pieces.emplace_back();
+    piece.file.id = first_id++;
+    piece.file.smallest = smallest;
+    piece.file.largest = largest;
+  }
+  return info;
+}
+
+std::string words(const std::vector<SortedRunInfo>& runs) {
+  std::string text;
+  for (const SortedRunInfo& run : runs) {
+    text += (text.empty() ? "" : " | ") + std::to_string(run.level) + ":";
+    for (const RunPiece& piece : run.pieces)
+      text += " " + std::to_string(piece.file.id) + (piece.from.empty() ? "" : " from " + piece.from);
+  }
+  return text;
+}
+
+TEST(Outcome, AMergeOfTiersStandsWhereTheyStood) {
+  std::vector<SortedRunInfo> runs = {run_info(0, {{"a", "z"}}, 1), run_info(0, {{"a", "z"}}, 2),
+                                     run_info(1, {{"a", "z"}}, 3), run_info(kLastLevel, {{"a", "z"}}, 4)};
+  runs.insert(runs.begin(), run_info(0, {{"a", "z"}}, 9));  // flushed since
+  const std::vector<SortedRunInfo> before = runs;
+  const MergeOutput output{.files = {run_info(0, {{"a", "z"}}, 5).pieces[0].file}, .next = {}};
+  apply_choice({.kind = Choice::Kind::merge, .first = 0, .end = 2, .level = 1}, 4, output, &runs);
+  EXPECT_EQ(words(runs), "0: 9 | 1: 5 | 1: 3 | 7: 4");
+  EXPECT_EQ(files_gone(before, runs), (std::vector<uint64_t>{1, 2}));
+}
+
+TEST(Outcome, AStepOfADrainCutsWhatItMerged) {
+  std::vector<SortedRunInfo> runs = {run_info(kDrainLevel, {{"b", "d"}, {"e", "t"}}, 1),
+                                     run_info(kDrainLevel, {{"m", "z"}}, 3),
+                                     run_info(kLastLevel, {{"a", "c"}, {"g", "k"}, {"n", "y"}}, 4)};
+  MergeOutput output{.files = {run_info(0, {{"b", "g"}}, 8).pieces[0].file}, .next = "h", .stopped = true};
+  Choice choice{.kind = Choice::Kind::merge, .first = 0, .end = 2, .level = kLastLevel, .file_end = 2};
+  choice.to = "n";
+  apply_choice(choice, 3, output, &runs);
+  EXPECT_EQ(words(runs), "6: 2 from h | 6: 3 | 7: 8 5 from h 6");
+  // The next one comes to its end; the first run's next key is p.
+  output = {.files = {run_info(0, {{"h", "k"}}, 9).pieces[0].file}, .next = "p"};
+  choice.file_first = 1;
+  apply_choice(choice, 3, output, &runs);
+  EXPECT_EQ(words(runs), "6: 2 from p | 6: 3 from p | 7: 8 9 6");
+  // And the last one, of which nothing stays.
+  choice.file_first = 2;
+  choice.file_end = 3;
+  apply_choice(choice, 3, {}, &runs);
+  EXPECT_EQ(words(runs), "7: 8 9");
+}
+
+TEST(Outcome, MovesKeepTheOrderOfKeys) {
+  std::vector<SortedRunInfo> runs = {run_info(0, {{"d", "e"}, {"x", "y"}}, 1)};
+  const Choice down{.kind = Choice::Kind::move, .end = 1, .level = kLastLevel, .file_first = 1, .file_end = 2};
+  apply_choice(down, 1, {}, &runs);
+  EXPECT_EQ(words(runs), "0: 1 | 7: 2");
+  apply_choice({.kind = Choice::Kind::move, .end = 1, .level = kLastLevel, .file_end = 1}, 2, {}, &runs);
+  EXPECT_EQ(words(runs), "7: 1 2");
+  apply_choice({.kind = Choice::Kind::move, .end = 1, .level = kDrainLevel}, 1, {}, &runs);
+  EXPECT_EQ(words(runs), "6: 1 2");
+}
+
+// Shapes.
+
+class NoProbe final : public RunProbe {
+ public:
+  double share(size_t, size_t) const override { return 0.25; }
+  bool first_key_from(size_t, std::string_view key, std::string* found) const override {
+    *found = key < "q" ? "qq" : "zz";
+    return true;
+  }
+};
+
+TEST(Shape, SaysWhatAPieceStillAnswersFor) {
+  SortedRunInfo upper = run_info(0, {{"b", "z"}}, 1);
+  upper.pieces[0].from = "d";
+  upper.pieces[0].file.size = 400;
+  SortedRunInfo last = run_info(kLastLevel, {{"c", "e"}, {"g", "k"}, {"q", "r"}, {"s", "t"}}, 4);
+  last.pieces[0].file.plain = true;
+  last.pieces[1].file.plain = true;
+  const std::vector<const SortedRunInfo*> runs = {&upper, &last};
+  const Shape shape = shape_of(runs, std::vector<uint32_t>{'h'}, NoProbe());
+  EXPECT_EQ(shape.runs[0].smallest(), "d");
+  EXPECT_EQ(shape.runs[0].files[0].bytes, 100u);
+  EXPECT_EQ(shape.runs[0].touched, (std::vector<uint32_t>{0, 2}));
+  EXPECT_TRUE(shape.runs[1].files[0].plain);
+  EXPECT_FALSE(shape.runs[1].files[1].plain);  // holds a dropped keyspace
+  EXPECT_EQ(shape.place("a"), 0u);
+  EXPECT_EQ(shape.place("f"), 1u);
+  EXPECT_EQ(shape.place("k"), 1u);
+  EXPECT_EQ(shape.place("u"), 4u);
+}
+
+}  // namespace
+}  // namespace lightning

@@ -1,0 +1,60 @@
+// RunSetWriter: ascending keys into run files, one after the other, each cut at about a size.
+//
+// Thread safety: one thread.
+// Ownership: the files go with it, unless keep() was called: before anything durable may name them.
+// Costs: memory of one file's writer (run_writer.h).
+#pragma once
+
+#include <lightning/status.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "io/env.h"
+#include "run/run_writer.h"
+#include "view/state_store.h"
+
+namespace lightning {
+
+class RunSetWriter {
+ public:
+  /// The versions to come are of the log range [lsn_min, lsn_max).
+  RunSetWriter(Directory& directory, StateStore& store, const RunWriterOptions& options, uint64_t lsn_min,
+               uint64_t lsn_max)
+      : directory_(directory), store_(store), options_(options), lsn_min_(lsn_min), lsn_max_(lsn_max) {}
+  ~RunSetWriter() {
+    if (!kept_) remove_all();
+  }
+  RunSetWriter(const RunSetWriter&) = delete;
+  RunSetWriter& operator=(const RunSetWriter&) = delete;
+
+  /// Does the next key begin another file?
+  bool full() const { return writer_ != nullptr && writer_->full(); }
+  Status add(std::string_view key, std::span<const Version> versions);
+  /// Finishes and syncs the file in hand, if there is one.
+  Status finish();
+  void keep() { kept_ = true; }
+  void remove_all();
+
+  const std::vector<RunFileInfo>& files() const { return files_; }
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  Status begin();
+
+  Directory& directory_;
+  StateStore& store_;
+  const RunWriterOptions options_;
+  const uint64_t lsn_min_;
+  const uint64_t lsn_max_;
+  std::unique_ptr<RunWriter> writer_;
+  std::vector<uint64_t> begun_;  // ids of files, finished or not
+  std::vector<RunFileInfo> files_;
+  uint64_t bytes_ = 0;
+  bool kept_ = false;
+};
+
+}  // namespace lightning

@@ -1,0 +1,70 @@
+#include "compaction/shape.h"
+
+#include <algorithm>
+
+#include "format/internal_key.h"
+
+namespace lightning {
+
+namespace {
+
+uint64_t part_of(uint64_t whole, double share) {
+  return static_cast<uint64_t>(static_cast<double>(whole) * share);
+}
+
+/// May entries of dropped keyspaces stand between these keys?
+bool holds_dropped(const KeyRange& range, std::span<const uint32_t> dropped) {
+  return std::any_of(dropped.begin(), dropped.end(), [&](uint32_t id) {
+    char bytes[kKeyspaceIdBytesMax];
+    const std::string_view prefix(bytes, static_cast<size_t>(put_keyspace_prefix(bytes, id) - bytes));
+    return range.smallest.substr(0, prefix.size()) <= prefix && range.largest >= prefix;
+  });
+}
+
+/// Keys of the run that fall behind the last file of all touch none.
+std::vector<uint32_t> touched_by(size_t run, const Shape& shape, const RunProbe& probe) {
+  std::vector<uint32_t> touched;
+  const std::vector<FileShape>& files = shape.runs.back().files;
+  std::string key(shape.runs[run].smallest());
+  for (;;) {
+    const size_t place = shape.place(key);
+    if (place == files.size()) return touched;
+    touched.push_back(static_cast<uint32_t>(place));
+    if (place + 1 == files.size()) return touched;
+    if (!probe.first_key_from(run, files[place + 1].range.smallest, &key)) return touched;
+  }
+}
+
+}  // namespace
+
+KeyRange range_of(const RunPiece& piece) {
+  const bool cut = !piece.to.empty() && piece.to <= piece.file.largest;
+  return {.smallest = std::max<std::string_view>(piece.file.smallest, piece.from),
+          .largest = cut ? piece.to : piece.file.largest,
+          .largest_excluded = cut,
+          .clipped = !piece.from.empty() || !piece.to.empty()};
+}
+
+Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint32_t> dropped,
+               const RunProbe& probe) {
+  Shape shape;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    RunShape& run = shape.runs.emplace_back();
+    run.level = runs[i]->level;
+    for (size_t p = 0; p < runs[i]->pieces.size(); ++p) {
+      const RunFileInfo& file = runs[i]->pieces[p].file;
+      const KeyRange range = range_of(runs[i]->pieces[p]);
+      const double share = range.clipped ? std::clamp(probe.share(i, p), 0.0, 1.0) : 1.0;
+      run.files.push_back({.range = range,
+                           .bytes = part_of(file.size, share),
+                           .entries = part_of(file.entries, share),
+                           .removals = part_of(file.removals, share),
+                           .plain = file.plain && !range.clipped && !holds_dropped(range, dropped)});
+    }
+  }
+  if (!shape.has_last()) return shape;
+  for (size_t i = 0; i < shape.tier_runs(); ++i) shape.runs[i].touched = touched_by(i, shape, probe);
+  return shape;
+}
+
+}  // namespace lightning

@@ -1,0 +1,37 @@
+// What the policy is told of a View (policy.h): made of what the manifest records of its runs, and of a few
+// looks into them.
+//
+// Thread safety: pure functions.
+// Costs: a probe a file that is cut, and up to one a run and file of the last level.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compaction/policy.h"
+#include "view/durable_state.h"
+
+namespace lightning {
+
+/// Looks into runs. Answers are estimates: nothing but the order of merges depends on them.
+class RunProbe {
+ public:
+  virtual ~RunProbe() = default;
+  /// Which part of a file's bytes its piece answers for, from 0 to 1.
+  virtual double share(size_t run, size_t piece) const = 0;
+  /// The first key of a run at or above `key`; false when there is none.
+  virtual bool first_key_from(size_t run, std::string_view key, std::string* found) const = 0;
+};
+
+/// `runs`: those of a View, newest first; they must outlive the Shape. `dropped`: ids of dropped keyspaces,
+/// ascending.
+Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint32_t> dropped,
+               const RunProbe& probe);
+
+/// The keys that a piece answers for.
+KeyRange range_of(const RunPiece& piece);
+
+}  // namespace lightning

@@ -1,0 +1,331 @@
+// Moves and merges of runs: what the policy chooses (compaction/policy.h) is carried out beside writers, readers
+// and flushes.
+//
+// A merge writes its files, makes them durable, names them in the durable state instead of what they replace,
+// publishes a View, and only then removes files. Flushes only add runs in front meanwhile, so that a Choice
+// stays right: it names runs counted from the oldest. Snapshots that are registered while a merge runs read
+// above everything in it.
+
+#include <algorithm>
+#include <iterator>
+#include <new>
+#include <unordered_map>
+
+#include "base/check.h"
+#include "base/interleave.h"
+#include "compaction/older_keys.h"
+#include "compaction/shape.h"
+#include "engine/engine.h"
+#include "view/merge_cursor.h"
+
+namespace lightning {
+
+namespace {
+
+constexpr uint64_t kRetryDelayNs = 200'000'000;
+constexpr uint64_t kIdleNs = 1'000'000'000;
+
+/// Looks into the runs of a View.
+class ViewProbe final : public RunProbe {
+ public:
+  explicit ViewProbe(const View& view) : view_(view), cursors_(view.runs.size()) {}
+
+  double share(size_t run, size_t piece) const override {
+    const RunFile& file = *view_.runs[run]->files()[piece];
+    const KeyRange& range = view_.runs[run]->ranges()[piece];
+    const uint64_t whole = file.approximate_bytes(file.info().smallest, file.info().largest);
+    if (whole == 0) return 1;
+    return static_cast<double>(file.approximate_bytes(range.smallest, range.largest)) /
+           static_cast<double>(whole);
+  }
+  // What cannot be read is taken for touched.
+  bool first_key_from(size_t run, std::string_view key, std::string* found) const override {
+    std::unique_ptr<SourceCursor>& cursor = cursors_[run];
+    if (cursor == nullptr) cursor = view_.runs[run]->cursor(kReadAllLsn);
+    if (cursor != nullptr) cursor->seek(key);
+    const bool known = cursor != nullptr && cursor->status().ok();
+    if (known && !cursor->valid()) return false;
+    *found = known ? cursor->key() : key;
+    return true;
+  }
+
+ private:
+  const View& view_;
+  mutable std::vector<std::unique_ptr<SourceCursor>> cursors_;
+};
+
+std::vector<SortedRunInfo> infos_of(const View& view) {
+  std::vector<SortedRunInfo> infos;
+  for (const auto& run : view.runs) infos.push_back(run->info());
+  return infos;
+}
+
+/// Files [first, end) of a run as a run of their own.
+std::shared_ptr<const SortedRun> part_of(const SortedRun& run, size_t first, size_t end) {
+  const auto begin = static_cast<ptrdiff_t>(first);
+  const auto behind = static_cast<ptrdiff_t>(end);
+  SortedRunInfo info{.level = run.info().level, .pieces = {}};
+  info.pieces.assign(run.info().pieces.begin() + begin, run.info().pieces.begin() + behind);
+  return std::make_shared<const SortedRun>(
+      std::move(info),
+      std::vector<std::shared_ptr<const RunFile>>(run.files().begin() + begin, run.files().begin() + behind));
+}
+
+/// The keys of the runs that are older than what the Choice merges.
+OlderKeys keys_below(const Choice& choice, const View& view) {
+  OlderKeys keys;
+  for (size_t i = choice.end; i < view.runs.size(); ++i) {
+    std::vector<KeyRange> ranges = view.runs[i]->ranges();
+    if (choice.level == kLastLevel) {
+      ranges.erase(ranges.begin() + static_cast<ptrdiff_t>(choice.file_first),
+                   ranges.begin() + static_cast<ptrdiff_t>(choice.file_end));
+    }
+    keys.add(std::move(ranges));
+  }
+  return keys;
+}
+
+bool same_pieces(const SortedRunInfo& a, const SortedRunInfo& b) {
+  return a.level == b.level && std::equal(a.pieces.begin(), a.pieces.end(), b.pieces.begin(), b.pieces.end(),
+                                          [](const RunPiece& one, const RunPiece& other) {
+                                            return one.file.id == other.file.id && one.from == other.from &&
+                                                   one.to == other.to;
+                                          });
+}
+
+using OpenFiles = std::unordered_map<uint64_t, std::shared_ptr<const RunFile>>;
+
+/// `infos` as runs, those of `before` that are the same again taken over.
+std::vector<std::shared_ptr<const SortedRun>> runs_of(
+    std::vector<SortedRunInfo> infos, const std::vector<std::shared_ptr<const SortedRun>>& before,
+    OpenFiles files) {
+  for (const auto& run : before) {
+    for (const auto& file : run->files()) files[file->info().id] = file;
+  }
+  std::vector<std::shared_ptr<const SortedRun>> runs;
+  for (SortedRunInfo& info : infos) {
+    const auto same = std::find_if(before.begin(), before.end(),
+                                   [&](const auto& run) { return same_pieces(run->info(), info); });
+    if (same != before.end()) {
+      runs.push_back(*same);
+      continue;
+    }
+    std::vector<std::shared_ptr<const RunFile>> of_run;
+    for (const RunPiece& piece : info.pieces) of_run.push_back(files.at(piece.file.id));
+    runs.push_back(std::make_shared<const SortedRun>(std::move(info), std::move(of_run)));
+  }
+  return runs;
+}
+
+}  // namespace
+
+void Engine::schedule_merge() {
+  if (merge_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
+  if (!background_.run(Lane::slow, [this] { merge_in_background(); })) {
+    merge_scheduled_.store(false, std::memory_order_release);
+  }
+}
+
+// One step a task: others of the lane come between.
+void Engine::merge_in_background() {
+  merge_scheduled_.store(false, std::memory_order_release);
+  Result<Step> step = Step::none;
+  try {
+    MutexLock lock(merge_mutex_);
+    step = merge_step(Goal::keep_up);
+  } catch (const std::bad_alloc&) {
+    step = Status(StatusCode::out_of_memory, "a merge");
+  }
+  refuse_after_store_failure();
+  if (step.status().is(StatusCode::closed)) return;
+  note_background(Work::merge, step.status());
+  if (step && *step == Step::none) return settle_when_idle();
+  if (log_.failed() || merge_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
+  if (!background_.run_after(Lane::slow, step ? 0 : kRetryDelayNs, [this] { merge_in_background(); })) {
+    merge_scheduled_.store(false, std::memory_order_release);
+  }
+}
+
+// While nobody writes, less garbage is worth a merge. Watches as long as there are tiers and writers.
+void Engine::settle_when_idle() {
+  const std::shared_ptr<const View> now = view();
+  if (now->runs.empty() || now->runs.front()->info().level == kLastLevel) return;
+  if (idle_watch_.exchange(true, std::memory_order_acq_rel)) return;
+  idle_commits_.store(counters_.commits.sum(), std::memory_order_relaxed);
+  const auto look = [this] {
+    idle_watch_.store(false, std::memory_order_release);
+    if (counters_.commits.sum() != idle_commits_.load(std::memory_order_relaxed)) return settle_when_idle();
+    Result<Step> step = Step::none;
+    {
+      MutexLock lock(merge_mutex_);
+      step = merge_step(Goal::settle);
+    }
+    refuse_after_store_failure();
+    if (!step || *step == Step::made) schedule_merge();
+  };
+  if (!background_.run_after(Lane::slow, kIdleNs, look)) idle_watch_.store(false, std::memory_order_release);
+}
+
+Shape Engine::shape_of_runs(const View& view) const {
+  std::vector<const SortedRunInfo*> infos;
+  for (const auto& run : view.runs) infos.push_back(&run->info());
+  return shape_of(infos, catalogue_.dropped_ids(), ViewProbe(view));
+}
+
+Result<Engine::Step> Engine::merge_step(Goal goal) {
+  const std::shared_ptr<const View> now = view();
+  const Shape shape = shape_of_runs(*now);
+  const Choice choice = choose(shape, goal, PolicyLimits::of(options_.write_buffer_size));
+  LIGHTNING_INVARIANT("I8", check_choice(shape, choice).empty());
+  if (choice.kind == Choice::Kind::nothing) return Step::none;
+  if (Status status = execute(choice, *now); !status.ok()) return status;
+  return Step::made;
+}
+
+Status Engine::execute(const Choice& choice, const View& view) {
+  if (closed_.load(std::memory_order_relaxed)) return Status(StatusCode::closed, "closing");
+  if (log_.failed()) return log_.failure();
+  const uint64_t began = env_.clock().monotonic_ns();
+  if (choice.kind == Choice::Kind::move) {
+    if (Status status = install_choice(choice, view, {}, nullptr); !status.ok()) return status;
+    if (choice.level != kLastLevel) return {};
+    uint64_t bytes = 0;
+    for (size_t i = choice.file_first; i < choice.file_end; ++i) {
+      bytes += view.runs[choice.first]->files()[i]->info().size;
+    }
+    counters_.moves.fetch_add(choice.file_end - choice.file_first, std::memory_order_relaxed);
+    counters_.move_bytes.fetch_add(bytes, std::memory_order_relaxed);
+    return {};
+  }
+  uint64_t lsn_min = UINT64_MAX;
+  uint64_t lsn_max = 0;
+  for (const auto& run : view.runs) {
+    for (const RunPiece& piece : run->info().pieces) {
+      lsn_min = std::min(lsn_min, piece.file.lsn_min);
+      lsn_max = std::max(lsn_max, piece.file.lsn_max);
+    }
+  }
+  MergeOutput output;
+  uint64_t bytes_read = 0;
+  RunSetWriter writer(*directory_, *store_, run_options(choice.file_bytes), lsn_min, lsn_max);
+  if (Status status = merge(choice, view, &bytes_read, writer, &output); !status.ok()) return status;
+  INTERLEAVE("merge.before_commit");
+  if (Status status = install_choice(choice, view, output, &writer); !status.ok()) return status;
+  const uint64_t took_us = (env_.clock().monotonic_ns() - began) / 1000;
+  counters_.merges.fetch_add(1, std::memory_order_relaxed);
+  counters_.merge_bytes_read.fetch_add(bytes_read, std::memory_order_relaxed);
+  counters_.merge_bytes_written.fetch_add(writer.bytes(), std::memory_order_relaxed);
+  report(EventKind::merge, "runs were merged", writer.bytes(), took_us, {});
+  return {};
+}
+
+// A merge into the last level ends with the first file that is full, if its runs go on behind it: what was
+// merged is then given back. It takes one key of theirs at least, so that steps come to an end.
+Status Engine::merge(const Choice& choice, const View& view, uint64_t* bytes_read, RunSetWriter& writer,
+                     MergeOutput* output) {
+  std::vector<std::shared_ptr<const SortedRun>> inputs(
+      view.runs.begin() + static_cast<ptrdiff_t>(choice.first),
+      view.runs.begin() + static_cast<ptrdiff_t>(choice.end));
+  // Of the runs that come down.
+  std::string_view smallest = inputs.front()->ranges().front().smallest;
+  std::string_view largest = inputs.front()->ranges().back().largest;
+  for (const auto& run : inputs) {
+    smallest = std::min(smallest, run->ranges().front().smallest);
+    largest = std::max(largest, run->ranges().back().largest);
+  }
+  const bool into_last = choice.level == kLastLevel;
+  if (into_last && choice.file_end > choice.file_first) {
+    inputs.push_back(part_of(*view.runs.back(), choice.file_first, choice.file_end));
+  }
+  std::vector<std::unique_ptr<SourceCursor>> cursors;
+  for (const auto& run : inputs) {
+    cursors.push_back(run->cursor(kReadAllLsn));
+    if (cursors.back() == nullptr) throw std::bad_alloc();
+  }
+  VersionMerger merger(std::move(cursors));
+  merger.seek_first();
+  const std::string first(merger.valid() ? merger.key() : std::string_view());
+  // A drop that did not survive has failed the log before its id was in the list.
+  Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_below(choice, view));
+  if (log_.failed()) return log_.failure();
+  const auto ends_at = [&](std::string_view key) {
+    if (!choice.to.empty() && key >= choice.to) {
+      output->next = key;
+      return true;
+    }
+    if (!into_last || !writer.full() || key <= smallest || key > largest) return false;
+    output->next = key;
+    output->stopped = true;
+    return true;
+  };
+  if (Status status = write_versions(merger, sieve, writer, false, ends_at); !status.ok()) return status;
+  output->files = writer.files();
+  for (const auto& run : inputs) {
+    for (const auto& file : run->files()) {
+      const std::string_view end = output->next.empty() ? file->info().largest : output->next;
+      *bytes_read += file->approximate_bytes(first, end);
+    }
+  }
+  return {};
+}
+
+// One function changes the durable state and the View; between the two a flush may add runs. `writer` wrote the
+// files of `output`, if there are any: they go again unless the durable state may name them.
+Status Engine::install_choice(const Choice& choice, const View& view, const MergeOutput& output,
+                              RunSetWriter* writer) {
+  OpenFiles opened;
+  for (const RunFileInfo& info : output.files) {
+    Result<std::shared_ptr<const RunFile>> file = RunFile::open(*directory_, info, mapped_);
+    if (!file) return file.status();
+    opened[info.id] = *std::move(file);
+  }
+  const size_t runs_then = view.runs.size();
+  std::vector<uint64_t> gone;
+  // Made before the commit: behind it only what follow_state() answers for may fail.
+  const std::function<void(View&)> change = [&](View& next) {
+    const std::vector<SortedRunInfo> before = infos_of(next);
+    std::vector<SortedRunInfo> after = before;
+    apply_choice(choice, runs_then, output, &after);
+    gone = files_gone(before, after);
+    next.runs = runs_of(std::move(after), next.runs, opened);
+  };
+  if (writer != nullptr) writer->keep();
+  const Status status =
+      store_->commit([&](DurableState& next) { apply_choice(choice, runs_then, output, &next.runs); });
+  if (!status.ok()) {
+    if (writer != nullptr && store_->failure().ok()) writer->remove_all();
+    return status;
+  }
+  if (Status followed = follow_state(change); !followed.ok()) return followed;
+  for (const uint64_t id : gone) (void)directory_->remove(run_file_name(id));
+  return {};
+}
+
+Status Engine::compact() {
+  if (Status status = flush(); !status.ok()) return status;
+  Status status;
+  {
+    MutexLock lock(merge_mutex_);
+    status = compact_runs();
+  }
+  refuse_after_store_failure();
+  schedule_merge();
+  return status;
+}
+
+// What flushes add meanwhile is left to others: it ends whatever writers do.
+Status Engine::compact_runs() {
+  const std::shared_ptr<const View> now = view();
+  const Shape shape = shape_of_runs(*now);
+  const Choice choice = begin_compaction(shape, PolicyLimits::of(options_.write_buffer_size));
+  LIGHTNING_INVARIANT("I8", check_choice(shape, choice).empty());
+  if (choice.kind == Choice::Kind::nothing) return {};
+  if (Status status = execute(choice, *now); !status.ok()) return status;
+  for (;;) {
+    Result<Step> step = merge_step(Goal::compact);
+    if (!step) return step.status();
+    if (*step == Step::none) return {};
+  }
+}
+
+}  // namespace lightning

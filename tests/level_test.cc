@@ -1,0 +1,324 @@
+// What merges and moves do to a whole database: runs go down the levels, answers stay, space comes back,
+// nothing waits that need not. In the simulated Env, with small write buffers.
+#include <gtest/gtest.h>
+#include <lightning/database.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "api/open_in.h"
+#include "testing/random.h"
+#include "testing/sim_env.h"
+
+namespace lightning {
+namespace {
+
+constexpr uint32_t kLast = 7;
+constexpr uint32_t kDrain = 6;
+constexpr uint64_t kNanosPerSecond = 1'000'000'000;
+
+std::string key_of(uint64_t number) {
+  std::string digits = std::to_string(number);
+  return std::string(15 - digits.size(), '0') + digits;
+}
+
+class Levels : public testing::Test {
+ protected:
+  void SetUp() override { open(); }
+  void TearDown() override {
+    expect_answers();
+    EXPECT_TRUE(db_.close().ok());
+  }
+
+  void open() {
+    options_.durability = Durability::process;
+    options_.write_buffer_size = 64 * KiB;
+    options_.memory_limit = 64 * MiB;
+    Result<Database> opened = open_in(env_, "db", options_, OpenKind::open_or_create);
+    ASSERT_TRUE(opened) << opened.status().to_string();
+    db_ = *std::move(opened);
+  }
+  void reopen() {
+    ASSERT_TRUE(db_.close().ok());
+    open();
+  }
+  void put(uint64_t number, size_t size = 100) {
+    std::string value = std::to_string(++writes_);
+    value.resize(size, '.');
+    ASSERT_TRUE(db_.put(key_of(number), value).ok());
+    model_[key_of(number)] = value;
+  }
+  void remove(uint64_t number) {
+    ASSERT_TRUE(db_.remove(key_of(number)).ok());
+    model_.erase(key_of(number));
+  }
+  void overwrite(uint64_t puts, uint64_t keys) {
+    for (uint64_t i = 0; i < puts; ++i) {
+      put(random_.below(keys));
+      if (i % 500 == 0) note_levels();
+    }
+  }
+  /// Lets background work come to an end, but for what begins when nobody writes for a while.
+  void work() {
+    ASSERT_TRUE(env_.run_until_idle().ok());
+    note_levels();
+  }
+  Stats stats() {
+    Result<Stats> stats = db_.stats();
+    EXPECT_TRUE(stats.ok());
+    return stats ? *stats : Stats();
+  }
+  void note_levels() {
+    for (const Stats::Level& level : stats().levels) levels_.insert(level.number);
+  }
+  void expect_answers() {
+    expect_answers(model_, {});
+    for (int i = 0; i < 200; ++i) {
+      const std::string key = key_of(random_.below(20'000));
+      const Lookup found = db_.get(key);
+      ASSERT_TRUE(found.status().ok()) << found.status().to_string();
+      const auto expected = model_.find(key);
+      ASSERT_EQ(static_cast<bool>(found), expected != model_.end()) << key;
+      if (found) {
+        ASSERT_EQ(found.value(), expected->second);
+      }
+    }
+  }
+  void expect_answers(const std::map<std::string, std::string>& model, const ReadOptions& options) {
+    auto expected = model.begin();
+    Scan scan = db_.scan(options);
+    while (scan.advance()) {
+      ASSERT_NE(expected, model.end());
+      ASSERT_EQ(scan.entry().key(), expected->first);
+      ASSERT_EQ(scan.entry().value(), expected->second);
+      ++expected;
+    }
+    ASSERT_TRUE(scan.status().ok()) << scan.status().to_string();
+    ASSERT_EQ(expected, model.end());
+  }
+  /// One sorted run of what is alive, and nothing else.
+  void expect_compact() {
+    const Stats now = stats();
+    ASSERT_LE(now.levels.size(), 1u);
+    EXPECT_EQ(now.sorted_runs, now.levels.size());
+    EXPECT_EQ(now.run_entries, model_.size());
+    if (!now.levels.empty()) {
+      EXPECT_EQ(now.levels[0].number, kLast);
+      EXPECT_EQ(now.levels[0].removals, 0u);
+    }
+  }
+  uint64_t run_files_on_disk() {
+    uint64_t count = 0;
+    Result<std::unique_ptr<Directory>> directory = env_.files().open_directory("db", false);
+    Result<std::vector<FileInfo>> files = (*directory)->list();
+    for (const FileInfo& file : *files) count += file.name.ends_with(".run") ? 1 : 0;
+    return count;
+  }
+
+  SimEnv env_{{.seed = 20261129, .keeps_unsynced = false}};
+  Options options_;
+  Database db_;
+  Random random_{1};
+  uint64_t writes_ = 0;
+  std::map<std::string, std::string> model_;
+  std::set<uint64_t> levels_;  // seen
+};
+
+TEST_F(Levels, WritesInOrderAreWrittenOnce) {
+  ASSERT_TRUE(db_.close().ok());
+  db_ = Database();
+  options_.write_buffer_size = 512 * KiB;  // against the fixed pages of a file
+  Result<Database> opened = open_in(env_, "db", options_, OpenKind::open);
+  ASSERT_TRUE(opened);
+  db_ = *std::move(opened);
+  for (uint64_t i = 0; i < 30'000; ++i) put(i);
+  ASSERT_TRUE(db_.flush().ok());
+  work();
+  const Stats before = stats();
+  EXPECT_GE(before.move_bytes, before.flush_bytes_written * 9 / 10);
+  EXPECT_EQ(before.merge_bytes_written, 0u);
+  EXPECT_EQ(before.sorted_runs, 1u);
+  ASSERT_TRUE(db_.compact().ok());
+  EXPECT_LE(stats().write_amplification(), 1.2);
+  EXPECT_GE(stats().move_bytes, before.move_bytes);
+  expect_compact();
+}
+
+TEST_F(Levels, OverwritesGoDownAllLevels) {
+  overwrite(60'000, 6'000);
+  work();
+  const Stats now = stats();
+  EXPECT_GE(now.merges, 20u);
+  EXPECT_GT(now.merge_bytes_read, now.merge_bytes_written / 2);
+  EXPECT_TRUE(levels_.contains(0) && levels_.contains(1) && levels_.contains(kLast));
+  EXPECT_LE(now.sorted_runs, 9u);
+  EXPECT_EQ(run_files_on_disk(), now.run_files);
+  expect_answers();
+  ASSERT_TRUE(db_.compact().ok());
+  expect_compact();
+  EXPECT_EQ(run_files_on_disk(), stats().run_files);
+  // Nothing is left to be done.
+  const uint64_t merges = stats().merges;
+  ASSERT_TRUE(db_.compact().ok());
+  EXPECT_EQ(stats().merges, merges);
+}
+
+TEST_F(Levels, SettleWhenNobodyWrites) {
+  overwrite(6'000, 2'000);
+  ASSERT_TRUE(db_.flush().ok());
+  work();
+  for (int i = 0; i < 20; ++i) env_.sleep(kNanosPerSecond / 2);
+  work();
+  const Stats now = stats();
+  uint64_t upper = 0;
+  for (const Stats::Level& level : now.levels) upper += level.number == kLast ? 0 : level.bytes;
+  ASSERT_FALSE(now.levels.empty());
+  EXPECT_EQ(now.levels.back().number, kLast);
+  EXPECT_LE(upper, now.levels.back().bytes / 5);
+  EXPECT_LE(now.run_entries, model_.size() * 5 / 4);
+}
+
+TEST_F(Levels, ASnapshotSeesThroughEveryMerge) {
+  overwrite(8'000, 2'000);
+  Result<Snapshot> snapshot = db_.snapshot();
+  ASSERT_TRUE(snapshot);
+  const std::map<std::string, std::string> then = model_;
+  for (int round = 0; round < 4; ++round) {
+    overwrite(6'000, 2'000);
+    for (uint64_t i = 0; i < 500; ++i) remove(random_.below(2'000));
+    if (round % 2 == 0) work();
+    expect_answers(then, {.snapshot = &*snapshot});
+  }
+  ASSERT_TRUE(db_.compact().ok());
+  expect_answers(then, {.snapshot = &*snapshot});
+  EXPECT_GT(stats().run_entries, model_.size());
+  *snapshot = Snapshot();
+  ASSERT_TRUE(db_.compact().ok());
+  expect_compact();
+}
+
+TEST_F(Levels, AQueueKeepsNoRemovals) {
+  uint64_t head = 0;
+  uint64_t tail = 0;
+  while (head < 2'000) put(head++);
+  uint64_t removals = 0;
+  for (int i = 0; i < 15'000; ++i) {
+    put(head++);
+    remove(tail++);
+    if (i % 1'000 != 0) continue;
+    work();
+    uint64_t now = 0;
+    for (const Stats::Level& level : stats().levels) now += level.removals;
+    removals = std::max(removals, now);
+  }
+  EXPECT_LE(removals, 1'000u);
+  while (tail < head) remove(tail++);
+  ASSERT_TRUE(db_.compact().ok());
+  EXPECT_EQ(stats().run_files, 0u);
+  EXPECT_EQ(run_files_on_disk(), 0u);
+}
+
+TEST_F(Levels, AFlushDoesNotWaitForAMerge) {
+  for (int i = 0; i < 5; ++i) {
+    overwrite(300, 2'000);
+    ASSERT_TRUE(db_.flush().ok());
+    if (i == 0) work();  // the first one moves to the last level
+  }
+  // The merge that is due takes a thousand seconds.
+  env_.faults().add({.call = SimCall::sync,
+                     .name_part = ".run",
+                     .code = StatusCode::ok,
+                     .delay_ns = 1'000 * kNanosPerSecond});
+  env_.sleep(kNanosPerSecond / 10);
+  ASSERT_EQ(env_.faults().injected(), 1u) << "no merge began";
+  const uint64_t began = env_.clock().monotonic_ns();
+  const uint64_t merges = stats().merges;
+  for (int i = 0; i < 2; ++i) {
+    overwrite(300, 2'000);
+    ASSERT_TRUE(db_.flush().ok());
+  }
+  EXPECT_LT(env_.clock().monotonic_ns() - began, 100 * kNanosPerSecond);
+  EXPECT_EQ(stats().merges, merges);
+  expect_answers();
+  env_.sleep(1'100 * kNanosPerSecond);
+  work();
+  EXPECT_GT(stats().merges, merges);
+}
+
+TEST_F(Levels, AMergeThatFailsChangesNothingAndIsTriedAgain) {
+  const SimCall calls[] = {SimCall::create, SimCall::write, SimCall::sync, SimCall::sync_directory};
+  for (const SimCall call : calls) {
+    for (const StatusCode code : {StatusCode::io_error, StatusCode::no_space}) {
+      if (call == SimCall::sync_directory) continue;  // ends all commits: not a merge's own failure
+      overwrite(2'000, 2'000);
+      ASSERT_TRUE(db_.flush().ok());
+      env_.faults().add({.call = call, .name_part = ".run", .times = 3, .code = code});
+      const uint64_t injected = env_.faults().injected();
+      const Status failed = db_.compact();
+      ASSERT_EQ(failed.code(), code) << sim_call_name(call);
+      ASSERT_GT(env_.faults().injected(), injected);
+      expect_answers();
+      env_.faults().clear();
+      env_.sleep(kNanosPerSecond);
+      work();
+      EXPECT_TRUE(db_.background_error().ok()) << db_.background_error().to_string();
+      EXPECT_EQ(run_files_on_disk(), stats().run_files);
+      expect_answers();
+    }
+  }
+}
+
+TEST_F(Levels, ADrainGoesOnAfterReopening) {
+  overwrite(20'000, 6'000);
+  ASSERT_TRUE(db_.flush().ok());
+  // Compaction is stopped between two of its steps.
+  env_.faults().add({.call = SimCall::create, .name_part = ".run", .after = 2, .times = kForever});
+  EXPECT_FALSE(db_.compact().ok());
+  note_levels();
+  EXPECT_TRUE(levels_.contains(kDrain));
+  expect_answers();
+  ASSERT_TRUE(db_.close().ok());
+  env_.faults().clear();
+  open();
+  expect_answers();
+  work();
+  ASSERT_EQ(stats().levels.size(), 1u);
+  expect_answers();
+  EXPECT_EQ(run_files_on_disk(), stats().run_files);
+}
+
+TEST_F(Levels, CompactionEndsWhileWritersGoOn) {
+  overwrite(10'000, 3'000);
+  bool done = false;
+  env_.spawn("compaction", [&] {
+    EXPECT_TRUE(db_.compact().ok());
+    done = true;
+  });
+  env_.spawn("writer", [&] {
+    while (!done) {
+      put(random_.below(3'000));
+      env_.sleep(1'000);
+    }
+  });
+  ASSERT_TRUE(env_.run().ok());
+  expect_answers();
+}
+
+TEST_F(Levels, ADroppedKeyspaceGoesWithCompaction) {
+  Result<Keyspace> gone = db_.keyspace("gone");
+  ASSERT_TRUE(gone);
+  for (uint64_t i = 0; i < 3'000; ++i) {
+    put(i);
+    ASSERT_TRUE(gone->put(key_of(i), "value").ok());
+  }
+  ASSERT_TRUE(db_.compact().ok());
+  ASSERT_TRUE(db_.drop_keyspace("gone").ok());
+  ASSERT_TRUE(db_.compact().ok());
+  EXPECT_EQ(stats().run_entries, model_.size() + 1);  // and the note that the id was used
+}
+
+}  // namespace
+}  // namespace lightning
