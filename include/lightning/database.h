@@ -12,6 +12,7 @@
 // holder's pid. A forked child's calls answer `closed`.
 #pragma once
 
+#include <lightning/admin.h>
 #include <lightning/batch.h>
 #include <lightning/export.h>
 #include <lightning/keyspace.h>
@@ -68,6 +69,10 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
   Status flush();
   /// Merges all runs into one sorted run without removals; waits for it.
   Status compact();
+
+  /// Reads every byte of every file of the database while it works, but for what of the log is not durable
+  /// yet. Damage stands in the report (admin.h).
+  Result<VerifyReport> verify(const VerifyOptions& options = {}) const;
 
   Result<Stats> stats() const;
   /// ok, or what made the database refuse writes. A failed flush of the log lasts until it is opened again; a
