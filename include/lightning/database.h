@@ -13,6 +13,7 @@
 // what a Value, a Cursor or a Scan of before the fork refers to: those bytes are the parent's alone.
 #pragma once
 
+#include <lightning/admin.h>
 #include <lightning/batch.h>
 #include <lightning/export.h>
 #include <lightning/keyspace.h>
@@ -70,6 +71,10 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
   /// Merges all runs into one sorted run without removals or versions that nobody reads; waits for it. What is
   /// written meanwhile is left to background work.
   Status compact();
+
+  /// Reads every byte of every file of the database while it works, but for what of the log is not durable
+  /// yet. Damage stands in the report (admin.h).
+  Result<VerifyReport> verify(const VerifyOptions& options = {}) const;
 
   Result<Stats> stats() const;
   /// ok, or what made the database refuse writes. A failed flush of the log lasts until it is opened again; a

@@ -1,5 +1,6 @@
 #include <lightning/database.h>
 
+#include "admin/verify.h"
 #include "api/guarded.h"
 #include "api/open_in.h"
 #include "engine/snapshot_state.h"
@@ -96,6 +97,11 @@ Status Database::compact() {
 Result<Stats> Database::stats() const {
   if (engine_ == nullptr) return closed_handle();
   return guarded([&] { return engine_->stats(); });
+}
+
+Result<VerifyReport> Database::verify(const VerifyOptions& options) const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return verify_open(*engine_, options); });
 }
 
 Status Database::background_error() const {

@@ -113,6 +113,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool is_mine(const Snapshot& snapshot) const;
   Counters& counters() const { return counters_; }
 
+  // For verify().
+  Env& env() const { return env_; }
+  Directory& directory() const { return *directory_; }
+  const StateStore& state_store() const { return *store_; }
+  uint64_t durable_lsn() const { return log_.durable(); }
+  bool read_only() const { return read_only_.load(std::memory_order_relaxed); }
+  const std::vector<std::string>& unknown_files() const { return unknown_files_; }
+
  private:
   // Opening and closing (open.cc).
   Status start(const std::string& path, OpenKind kind);

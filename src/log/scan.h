@@ -40,6 +40,9 @@ void for_each_record(const Segment& segment, uint64_t to, Fn&& fn) {
   }
 }
 
+/// Where the first record at or behind `from` stands that verifies and begins before `to`; `to` if none does.
+uint64_t next_record(const Segment& segment, uint64_t from, uint64_t to);
+
 /// The largest `durable` that any intact record header at or behind `from` states, 0 if none does.
 uint64_t durable_stated_from(const Segment& segment, uint64_t from);
 

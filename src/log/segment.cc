@@ -20,6 +20,12 @@ Status damaged(uint64_t number, std::string_view what, uint64_t offset) {
   return Status(StatusCode::corruption, what, segment_file_name(number), offset);
 }
 
+bool header_verifies(const char* page) {
+  return load<uint64_t>(page) == kSegmentMagic &&
+         load<uint64_t>(page + kSegmentHeaderChecked) ==
+             checksum(page, kSegmentHeaderChecked, kSegmentHeaderSeed);
+}
+
 }  // namespace
 
 std::string segment_file_name(uint64_t number) {
@@ -84,10 +90,7 @@ Status Segment::write_header() {
 }
 
 bool Segment::parse_header(const char* page, SegmentIdentity* identity) {
-  if (load<uint64_t>(page) != kSegmentMagic) return false;
-  if (load<uint64_t>(page + kSegmentHeaderChecked) !=
-      checksum(page, kSegmentHeaderChecked, kSegmentHeaderSeed))
-    return false;
+  if (!header_verifies(page)) return false;
   *identity = {.number = load<uint64_t>(page + 16),
                .base_lsn = load<uint64_t>(page + 24),
                .capacity = load<uint64_t>(page + 32),
@@ -110,22 +113,56 @@ Result<std::shared_ptr<Segment>> Segment::open(Directory& directory, uint64_t nu
   Result<uint64_t> got = segment->file_->read(0, page, sizeof(page));
   if (!got) return got.status();
   if (*got < sizeof(page)) return damaged(number, "log segment shorter than its header", *got);
-  if (load<uint64_t>(page) == kSegmentMagic && load<uint32_t>(page + 8) > kSegmentFormatVersion) {
+  if (header_verifies(page) && load<uint32_t>(page + 8) > kSegmentFormatVersion) {
     return Status(StatusCode::not_supported, "log segment of a newer format", segment_file_name(number), 8);
   }
   if (!parse_header(page, &segment->identity_)) return damaged(number, "log segment header", 0);
   if (segment->number() != number) return damaged(number, "log segment under another's name", 16);
   segment->loaded_mirror_ = load<uint64_t>(page + kSegmentMirrorOffset);
-  Result<uint64_t> size = segment->file_->size();
+  if (Status status = segment->load_data(); !status.ok()) return status;
+  return segment;
+}
+
+Status Segment::load_data() {
+  Result<uint64_t> size = file_->size();
   if (!size) return size.status();
-  const uint64_t data_bytes = std::min(*size - kSegmentHeaderBytes, segment->capacity());
+  const uint64_t data_bytes = std::min(*size - kSegmentHeaderBytes, capacity());
   Result<PageMemory> memory = PageMemory::map(std::max(data_bytes, kBlockBytes));
   if (!memory) return memory.status();
-  segment->memory_ = *std::move(memory);
-  got = segment->file_->read(kSegmentHeaderBytes, segment->memory_.data(), data_bytes);
+  memory_ = *std::move(memory);
+  Result<uint64_t> got = file_->read(kSegmentHeaderBytes, memory_.data(), data_bytes);
   if (!got) return got.status();
-  segment->tail_.store(segment->capacity(), std::memory_order_relaxed);
+  tail_.store(capacity(), std::memory_order_relaxed);
+  return {};
+}
+
+Result<std::shared_ptr<Segment>> Segment::open_headless(Directory& directory,
+                                                        const SegmentIdentity& expected) {
+  std::shared_ptr<Segment> segment(new Segment);
+  Result<std::unique_ptr<File>> file = directory.open(segment_file_name(expected.number), OpenMode::read);
+  if (!file) return file.status();
+  segment->file_ = *std::move(file);
+  char page[kSegmentHeaderBytes];
+  Result<uint64_t> got = segment->file_->read(0, page, sizeof(page));
+  if (!got) return got.status();
+  if (*got < sizeof(page)) return damaged(expected.number, "log segment shorter than its header", *got);
+  if (load<uint64_t>(page + 48) != expected.database_id)
+    return damaged(expected.number, "log segment header", 0);
+  Result<uint64_t> size = segment->file_->size();
+  if (!size) return size.status();
+  segment->identity_ = expected;
+  segment->identity_.capacity = std::min((*size - kSegmentHeaderBytes) & ~(kLogAlignment - 1), kCapacityMax);
+  if (Status status = segment->load_data(); !status.ok()) return status;
+  segment->identity_.salt = load<uint64_t>(segment->data()) ^ expected.base_lsn;
   return segment;
+}
+
+uint64_t Segment::first_stray_byte(const char* header_page) {
+  for (uint64_t at = kSegmentHeaderChecked + 8; at < kSegmentHeaderBytes; ++at) {
+    if (at == kSegmentMirrorOffset) at += 8;
+    if (header_page[at] != 0) return at;
+  }
+  return kSegmentHeaderBytes;
 }
 
 Segment::Reserved Segment::reserve(uint64_t length, uint64_t* lsn) {

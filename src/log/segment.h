@@ -6,9 +6,11 @@
 //   0  u64 magic   8 u32 format version   12 u32 zero    16 u64 number     24 u64 base LSN
 //   32 u64 capacity of the data
 //   40 u64 salt   48 u64 database id      56 u64 incarnation               64 u64 page cache  72 u64 zero
-//   80 u64 checksum of bytes 0 to 79, seeded with kSegmentHeaderSeed
+//   80 u64 checksum of bytes 0 to 79, seeded with kSegmentHeaderSeed; it, magic and version stand where they
+//   stand in every version to come
 //   256 u64 mirror of `published`, outside the checksum: after a killed process (same
 //   page cache, that is, boot and mounting of the file system) everything below it is there; 0 = nothing said
+//   all other bytes of the page are zero
 // A file may be shorter than its capacity: a clean close cuts it at the log's end.
 //
 // Kinds of file: mapped (writers store finished records into a shared mapping) and written (one writer at a
@@ -70,6 +72,14 @@ class Segment {
                                                  SegmentFileKind wanted, std::unique_ptr<File> recycled);
   /// Reads an existing one into memory, for recovery. `writable` opens the file for mending.
   static Result<std::shared_ptr<Segment>> open(Directory& directory, uint64_t number, bool writable);
+
+  /// Reads one whose header does not verify, for repair: place and database as `expected` says, and the salt
+  /// from the first record's mark. Records then verify, or do not, as ever. `corruption` when the header does
+  /// not even name the database.
+  static Result<std::shared_ptr<Segment>> open_headless(Directory& directory,
+                                                        const SegmentIdentity& expected);
+  /// The first byte of a header page that has to be zero and is not; kSegmentHeaderBytes if none.
+  static uint64_t first_stray_byte(const char* header_page);
 
   const SegmentIdentity& identity() const { return identity_; }
   uint64_t number() const { return identity_.number; }
@@ -147,6 +157,8 @@ class Segment {
   Segment() = default;
   Status write_header();
   static bool parse_header(const char* page, SegmentIdentity* identity);
+  /// Reads the data behind the header into memory.
+  Status load_data();
 
   SegmentIdentity identity_;
   SegmentFileKind kind_ = SegmentFileKind::written;

@@ -1,5 +1,7 @@
 // RunFile::verify(): reads everything that a run file holds and compares what it says twice.
 
+#include <algorithm>
+#include <cstring>
 #include <new>
 
 #include "format/internal_key.h"
@@ -12,25 +14,23 @@ namespace lightning {
 
 class RunCheck : public LeafKeys {
  public:
-  explicit RunCheck(const RunFile& run)
-      : run_(run), footer_(*run.footer_), pages_(*run.pages_), fences_(*run.fences_) {}
+  RunCheck(const RunFile& run, const RunCheckEvents& events)
+      : run_(run), footer_(*run.footer_), pages_(*run.pages_), fences_(*run.fences_), events_(events) {}
 
   Status check() {
     pages_.distrust();
-    if (!fences_.heads_agree()) return damaged("heads of the fences", footer_.fences_offset);
+    check_footer();
+    check_fences();
+    check_index_pages();
     for (uint32_t number = 0; number < fences_.leaves(); ++number) {
-      if (Status s = check_leaf(number); !s.ok()) return s;
+      check_leaf(number);
+      if (first_.is(StatusCode::out_of_memory)) return first_;
+      if (events_.progressed) events_.progressed(fences_.page(number) * kUnitBytes);
     }
-    if (entries_ != footer_.entries || removals_ != footer_.removals || raw_bytes_ != footer_.raw_bytes ||
-        entries_ != run_.info().entries || removals_ != run_.info().removals ||
-        raw_bytes_ != run_.info().raw_bytes) {
-      return damaged("counts", footer_.file_bytes - kUnitBytes);
-    }
-    if (leaves_hash_ != footer_.leaves_hash)
-      return damaged("hash of all leaves", footer_.file_bytes - kUnitBytes);
-    if (key_ != fences_.largest()) return damaged("largest key", footer_.fences_offset);
-    if (Status s = check_index_size(); !s.ok()) return s;
-    return run_.faulted();
+    if (all_leaves_read_) check_sums();
+    if (Status fault = run_.faulted(); !fault.ok()) note(fault);
+    if (events_.progressed) events_.progressed(footer_.file_bytes);
+    return first_;
   }
 
   // A cut fence is compared with the first key of the leaf at hand or, for a key of the leaf before, of this
@@ -41,54 +41,116 @@ class RunCheck : public LeafKeys {
   }
 
  private:
-  Status damaged(std::string_view what, uint64_t offset) const { return pages_.corruption(what, offset); }
+  struct Extent {
+    uint64_t offset;
+    uint64_t size;
+  };
 
-  Status check_leaf(uint32_t number) {
-    const uint64_t offset = fences_.page(number) * kUnitBytes;
+  void note(const Status& status) {
+    if (first_.ok()) first_ = status;
+    if (events_.found) events_.found(status);
+  }
+  void damaged(std::string_view what, uint64_t offset) { note(pages_.corruption(what, offset)); }
+  uint64_t footer_offset() const { return footer_.file_bytes - kUnitBytes; }
+
+  // Footer and fences were read when the file was opened: are they still what stands there?
+  void check_footer() {
     RunPages::Page page;
     RunPages::Owner owner;
     Status status;
-    if (!pages_.leaf(fences_.page(number), &page, &owner, &status)) return status;
-    LeafPage leaf;
-    if (offset < leaves_end_ || !leaf.parse(page.data, page.size)) return damaged("leaf", offset);
-    leaves_end_ = offset + page.size;
-    leaves_hash_ = add_leaf_hash(leaves_hash_, page.data);
-    const std::string before = key_;
-    for (uint32_t slot = 0; slot < leaf.count(); ++slot) {
-      if (Status s = check_entry(page, leaf, slot); !s.ok()) return s;
-      if (slot == 0) first_key_ = key_;
+    if (!pages_.fetch(footer_offset(), kUnitBytes, &page, &owner, &status)) return note(status);
+    if (std::memcmp(page.data, &footer_, kUnitBytes) != 0) damaged("footer", footer_offset());
+    const RunFileInfo& info = run_.info();
+    if (footer_.file_id != info.id || footer_.lsn_min != info.lsn_min || footer_.lsn_max != info.lsn_max ||
+        info.lsn_min > info.lsn_max) {
+      damaged("LSN range", footer_offset());
     }
-    int against_first = 0;
-    int against_before = 1;
-    if (Status s = fences_.compare(number, first_key_, *this, &against_first); !s.ok()) return s;
-    if (number > 0) {
-      if (Status s = fences_.compare(number, before, *this, &against_before); !s.ok()) return s;
-    }
-    if (against_first > 0 || against_before <= 0) return damaged("fence", footer_.fences_offset);
-    if (number == 0 && first_key_ != fences_.smallest())
-      return damaged("smallest key", footer_.fences_offset);
-    return Status();
+    check_zeros({footer_.leaves_end, footer_.index_offset - footer_.leaves_end});
+    const uint64_t fences_end = footer_.fences_offset + footer_.fences_bytes;
+    check_zeros({fences_end, footer_offset() - fences_end});
   }
 
-  Status check_entry(const RunPages::Page& page, const LeafPage& leaf, uint32_t slot) {
+  void check_fences() {
+    RunPages::Page page;
+    RunPages::Owner owner;
+    Status status;
+    if (!pages_.fetch(footer_.fences_offset, footer_.fences_bytes, &page, &owner, &status))
+      return note(status);
+    const uint64_t seed = page_seed(footer_.file_id, footer_.fences_offset / kUnitBytes);
+    if (checksum(page.data, page.size, seed) != footer_.fences_checksum)
+      damaged("fences checksum", footer_.fences_offset);
+    if (!fences_.heads_agree()) damaged("heads of the fences", footer_.fences_offset);
+  }
+
+  // Each page once, so that its damage is not told for every key that it would lead to.
+  void check_index_pages() {
+    for (uint64_t number = 0; number < footer_.index_buckets; number += kBucketsPerPage) {
+      RunBucket copy;
+      Status status;
+      if (pages_.bucket(number, &copy, &status) != nullptr) continue;
+      index_read_ = false;
+      note(status);
+    }
+  }
+
+  void check_leaf(uint32_t number) {
+    const uint64_t offset = fences_.page(number) * kUnitBytes;
+    const bool before_read = !skipped_leaf_;
+    RunPages::Page page;
+    RunPages::Owner owner;
+    Status status;
+    LeafPage leaf;
+    skipped_leaf_ = true;
+    if (!pages_.leaf(fences_.page(number), &page, &owner, &status)) {
+      all_leaves_read_ = false;
+      return note(status);
+    }
+    if (offset < leaves_end_ || !leaf.parse(page.data, page.size)) {
+      all_leaves_read_ = false;
+      return damaged("leaf", offset);
+    }
+    skipped_leaf_ = false;
+    leaves_end_ = offset + page.size;
+    leaves_hash_ = add_leaf_hash(leaves_hash_, page.data);
+    used_.push_back({offset, page.size});
+    const std::string before = key_;
+    for (uint32_t slot = 0; slot < leaf.count(); ++slot) {
+      check_entry(page, leaf, slot);
+      if (slot == 0) first_key_ = key_;
+    }
+    check_fence(number, before, number > 0 && before_read);
+  }
+
+  void check_fence(uint32_t number, const std::string& before, bool has_before) {
+    int against_first = 0;
+    int against_before = 1;
+    if (Status s = fences_.compare(number, first_key_, *this, &against_first); !s.ok()) return note(s);
+    if (has_before) {
+      if (Status s = fences_.compare(number, before, *this, &against_before); !s.ok()) return note(s);
+    }
+    if (against_first > 0 || against_before <= 0) damaged("fence", footer_.fences_offset);
+    if (number == 0 && first_key_ != fences_.smallest()) damaged("smallest key", footer_.fences_offset);
+  }
+
+  void check_entry(const RunPages::Page& page, const LeafPage& leaf, uint32_t slot) {
     const uint64_t offset = page.number * kUnitBytes + leaf.slot_offset(slot);
     LeafEntry entry;
     if (!leaf.entry(slot, &entry)) return damaged("entry", offset);
     std::string key(leaf.prefix());
     key.append(entry.suffix);
     bool exact;
-    if ((entries_ > 0 && key <= key_) || leaf.lower_bound(key, &exact) != slot || !exact) {
+    if ((entries_ > 0 && key <= key_) || leaf.lower_bound(key, &exact) != slot || !exact)
       return damaged("order of keys", offset);
-    }
     key_ = std::move(key);
     entries_ += 1;
     raw_bytes_ += key_.size();
     removals_ += entry.kind() == EntryKind::remove ? 1 : 0;
-    if (Status s = check_versions(entry, offset); !s.ok()) return s;
-    return check_locator(make_locator(page.number, leaf.slot_offset(slot), footer_.leaf_bytes), offset);
+    check_versions(entry, offset);
+    if (index_read_)
+      check_locator(make_locator(page.number, leaf.slot_offset(slot), footer_.leaf_bytes), offset);
   }
 
-  Status check_versions(const LeafEntry& entry, uint64_t offset) {
+  void check_versions(const LeafEntry& entry, uint64_t offset) {
     if ((entry.flags & kEntryVersioned) == 0) {
       return check_value({kSettledLsn, entry.flags, entry.value_size, entry.body});
     }
@@ -98,64 +160,114 @@ class RunCheck : public LeafKeys {
     while (versions.left() > 0) {
       LeafVersion version;
       if (!versions.next(&version) || version.lsn >= lsn_before) return damaged("versions", offset);
+      if (version.lsn != kSettledLsn && (version.lsn < footer_.lsn_min || version.lsn >= footer_.lsn_max))
+        damaged("a version's LSN", offset);
       lsn_before = version.lsn;
-      if (Status s = check_value(version); !s.ok()) return s;
+      check_value(version);
     }
-    return Status();
   }
 
-  Status check_value(const LeafVersion& version) {
+  void check_value(const LeafVersion& version) {
     raw_bytes_ += version.value_size;
-    if (!version.outside()) return Status();
+    if (!version.outside()) return;
     std::string_view value;
     RunPages::Owner owner;
     Status status;
-    pages_.value(version.ref(), version.value_size, &value, &owner, &status);
-    return status;
+    if (!pages_.value(version.ref(), version.value_size, &value, &owner, &status)) return note(status);
+    used_.push_back({version.ref().offset, version.value_size});
   }
 
   // Does the key's hash lead to its entry?
-  Status check_locator(uint32_t locator, uint64_t offset) {
+  void check_locator(uint32_t locator, uint64_t offset) {
     const uint64_t buckets = footer_.index_buckets;
-    if (buckets == 0) return Status();
+    if (buckets == 0) return;
     const uint64_t hash = hash_key(key_);
     const uint64_t numbers[] = {first_bucket(hash, buckets), second_bucket(hash, buckets)};
     for (const uint64_t number : numbers) {
       RunBucket copy;
       Status status;
       const char* bucket = pages_.bucket(number, &copy, &status);
-      if (bucket == nullptr) return status;
+      if (bucket == nullptr) return note(status);
       BucketMatches matches(bucket, fingerprint(hash));
       while (const uint32_t found = matches.next()) {
-        if (found == locator) return Status();
+        if (found == locator) return;
       }
       if (!bucket_overflowed(bucket, fingerprint(hash))) break;
     }
-    return damaged("the point index does not know the entry", offset);
+    damaged("the point index does not know the entry", offset);
   }
 
-  // No locator but those of the entries.
-  Status check_index_size() const {
+  void check_sums() {
+    const RunFileInfo& info = run_.info();
+    if (entries_ != footer_.entries || removals_ != footer_.removals || raw_bytes_ != footer_.raw_bytes ||
+        entries_ != info.entries || removals_ != info.removals || raw_bytes_ != info.raw_bytes) {
+      damaged("counts", footer_offset());
+    }
+    if (leaves_hash_ != footer_.leaves_hash) damaged("hash of all leaves", footer_offset());
+    if (key_ != fences_.largest()) damaged("largest key", footer_.fences_offset);
+    if (index_read_) check_index_size();
+    check_gaps();
+  }
+
+  // No locator but those of the entries: each entry has one of its own.
+  void check_index_size() {
     uint64_t locators = 0;
     for (uint64_t number = 0; number < footer_.index_buckets; ++number) {
       RunBucket copy;
       Status status;
       const char* bucket = pages_.bucket(number, &copy, &status);
-      if (bucket == nullptr) return status;
+      if (bucket == nullptr) return note(status);
       for (uint32_t slot = 0; slot < kRunBucketSlots; ++slot) {
         locators += BucketMatches::bucket_locator(bucket, slot) != 0 ? 1 : 0;
       }
     }
-    if (footer_.index_buckets == 0 || locators == footer_.entries) return Status();
-    return damaged("number of locators", footer_.index_offset);
+    if (footer_.index_buckets != 0 && locators != footer_.entries)
+      damaged("number of locators", footer_.index_offset);
+  }
+
+  // Every byte below leaves_end is of one leaf, of one value, or zero.
+  void check_gaps() {
+    std::sort(used_.begin(), used_.end(),
+              [](const Extent& a, const Extent& b) { return a.offset < b.offset; });
+    uint64_t end = 0;
+    for (const Extent& extent : used_) {
+      if (extent.offset < end) {
+        damaged("two things at one place", extent.offset);
+      } else {
+        check_zeros({end, extent.offset - end});
+      }
+      end = std::max(end, extent.offset + extent.size);
+    }
+    check_zeros({end, footer_.leaves_end - end});
+  }
+
+  void check_zeros(Extent gap) {
+    constexpr uint64_t kPieceBytes = 64 << 10;
+    while (gap.size > 0) {
+      const uint64_t size = std::min(gap.size, kPieceBytes);
+      RunPages::Page page;
+      RunPages::Owner owner;
+      Status status;
+      if (!pages_.fetch(gap.offset, size, &page, &owner, &status)) return note(status);
+      const char* const stray = std::find_if(page.data, page.data + size, [](char c) { return c != 0; });
+      if (stray != page.data + size)
+        return damaged("a gap is not zero", gap.offset + static_cast<uint64_t>(stray - page.data));
+      gap = {gap.offset + size, gap.size - size};
+    }
   }
 
   const RunFile& run_;
   const Footer& footer_;
   const RunPages& pages_;
   const Fences& fences_;
-  std::string key_;        // of the last entry
-  std::string first_key_;  // of the leaf at hand
+  const RunCheckEvents& events_;
+  Status first_;
+  bool index_read_ = true;
+  bool all_leaves_read_ = true;
+  bool skipped_leaf_ = false;
+  std::vector<Extent> used_;  // leaves, and values outside of them
+  std::string key_;           // of the last entry
+  std::string first_key_;     // of the leaf at hand
   uint64_t leaves_end_ = 0;
   uint64_t leaves_hash_ = 0;
   uint64_t entries_ = 0;
@@ -163,7 +275,9 @@ class RunCheck : public LeafKeys {
   uint64_t raw_bytes_ = 0;
 };
 
-Status RunFile::verify() const try { return RunCheck(*this).check(); } catch (const std::bad_alloc&) {
+Status RunFile::verify(const RunCheckEvents& events) const try {
+  return RunCheck(*this, events).check();
+} catch (const std::bad_alloc&) {
   return Status(StatusCode::out_of_memory, "to verify a run file");
 }
 

@@ -13,6 +13,7 @@
 
 #include <lightning/status.h>
 
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -27,6 +28,12 @@ namespace lightning {
 class Fences;
 struct Footer;
 struct LeafEntry;
+
+/// What RunFile::verify() tells while it works.
+struct RunCheckEvents {
+  std::function<void(const Status&)> found;
+  std::function<void(uint64_t offset)> progressed;  // the file is read up to here
+};
 
 class RunFile {
  public:
@@ -80,8 +87,10 @@ class RunFile {
   /// values.
   Status faulted() const;
 
-  /// Reads everything: pages, values, order, fences, the point index against the leaves, counts, key range.
-  Status verify() const;
+  /// Reads everything: footer, pages, values, order, fences, the point index against the leaves, counts, key
+  /// and LSN range, and whether gaps are zero. Answers the first finding; goes on to tell `events` of all, of
+  /// each damaged page once.
+  Status verify(const RunCheckEvents& events = {}) const;
 
  private:
   friend class RunCursor;

@@ -71,6 +71,9 @@ class RunPages {
   bool value(const ValueRef& ref, uint64_t size, std::string_view* value, std::shared_ptr<const void>* owner,
              Status* status) const;
 
+  /// [offset, + size) of the file, inside it, as it stands there: not verified.
+  bool fetch(uint64_t offset, uint64_t size, Page* page, Owner* owner, Status* status) const;
+
   /// Fetches a line of the file; nothing when it is not mapped.
   void prefetch(uint64_t offset) const {
     if (map_ != nullptr && offset < footer_.file_bytes) __builtin_prefetch(map_ + offset);
@@ -108,7 +111,6 @@ class RunPages {
   }
   bool load_leaf(uint64_t page_number, Page* page, Owner* owner, Status* status) const;
   const char* load_bucket(uint64_t number, RunBucket* copy, Status* status) const;
-  bool fetch(uint64_t offset, uint64_t size, Page* page, Owner* owner, Status* status) const;
   bool verify(const Page& page, Status* status) const;
 
   std::unique_ptr<File> file_;  // null when mapped

@@ -3,6 +3,7 @@
 // Only for tests. Thread safety: externally synchronised.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -131,12 +132,16 @@ inline Result<RunFileInfo> write_run(Directory& directory, const RunModel& model
                                      const RunWriterOptions& options, uint64_t id = kTestRunId) {
   Result<std::unique_ptr<RunWriter>> writer = RunWriter::create(directory, id, options);
   if (!writer) return writer.status();
+  uint64_t lsn_max = 1000;
   for (const auto& [key, versions] : model) {
     std::vector<Version> shown;
-    for (const ModelVersion& version : versions) shown.push_back({version.lsn, version.kind, version.value});
+    for (const ModelVersion& version : versions) {
+      shown.push_back({version.lsn, version.kind, version.value});
+      lsn_max = std::max(lsn_max, version.lsn + 1);
+    }
     if (Status s = (*writer)->add(key, shown); !s.ok()) return s;
   }
-  return (*writer)->finish(1, 1000);
+  return (*writer)->finish(1, lsn_max);
 }
 
 /// What find() says, for comparing: "absent", "removed", "=value@lsn" or the error's code.

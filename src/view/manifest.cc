@@ -32,7 +32,7 @@ Result<std::string> read_exactly(File& file, uint64_t id, uint64_t offset, uint6
   return bytes;
 }
 
-Status check_header(std::string_view bytes, uint64_t database_id, uint64_t id) {
+Status check_header(std::string_view bytes, uint64_t id) {
   const char* const header = bytes.data();
   if (load<uint64_t>(header + 32) != checksum(header, 32, kManifestHeaderSeed) ||
       load<uint64_t>(header) != kManifestMagic) {
@@ -44,9 +44,7 @@ Status check_header(std::string_view bytes, uint64_t database_id, uint64_t id) {
                       std::to_string(kManifestVersion),
                   manifest_file_name(id), 8);
   }
-  if (load<uint64_t>(header + 16) != database_id || load<uint64_t>(header + 24) != id) {
-    return corrupt("the manifest of another database", id, 16);
-  }
+  if (load<uint64_t>(header + 24) != id) return corrupt("a manifest under another's name", id, 24);
   return Status();
 }
 
@@ -92,30 +90,55 @@ std::string encode_manifest_record(std::string_view edit, ManifestEnd* end) {
   return bytes;
 }
 
+Result<ManifestPrefix> read_manifest_prefix(Directory& directory, uint64_t id, uint64_t length_max) {
+  Result<std::unique_ptr<File>> file = directory.open(manifest_file_name(id), OpenMode::read);
+  if (file.status().is(StatusCode::not_found))
+    return corrupt("the manifest is missing", id, Status::kWholeFile);
+  if (!file) return file.status();
+  Result<uint64_t> size = (*file)->size();
+  if (!size) return size.status();
+  if (*size < kManifestHeaderBytes) return corrupt("the manifest is cut off", id, *size);
+  const uint64_t length = std::min({*size, length_max, kManifestBytesMax});
+  Result<std::string> bytes = read_exactly(**file, id, 0, length);
+  if (!bytes) return bytes.status();
+  if (Status status = check_header(*bytes, id); !status.ok()) return status;
+
+  ManifestPrefix prefix{.database_id = load<uint64_t>(bytes->data() + 16),
+                        .image = {},
+                        .end = {.length = kManifestHeaderBytes, .hash = load<uint64_t>(bytes->data() + 32)},
+                        .file_bytes = *size,
+                        .stopped = {}};
+  while (prefix.end.length < length) {
+    const uint64_t at = prefix.end.length;
+    uint64_t hash = prefix.end.hash;
+    const std::string_view edit = verify_record(std::string_view(*bytes).substr(at), &hash);
+    if (edit.data() == nullptr) {
+      prefix.stopped = corrupt("a record of the manifest", id, at);
+      break;
+    }
+    if (Status status = apply_edit(edit, &prefix.image); !status.ok()) {
+      // The image is in pieces: once more, without that edit.
+      Result<ManifestPrefix> before = read_manifest_prefix(directory, id, at);
+      if (before) before->stopped = at_place(status, id, at);
+      return before;
+    }
+    prefix.end = {.length = at + kManifestRecordHeaderBytes + edit.size(), .hash = hash};
+  }
+  return prefix;
+}
+
 Result<Image> read_manifest(Directory& directory, uint64_t database_id, uint64_t id, const ManifestEnd& end) {
   if (end.length < kManifestHeaderBytes || end.length > kManifestBytesMax) {
     return corrupt("SUPER names a manifest of " + std::to_string(end.length) + " bytes", id,
                    Status::kWholeFile);
   }
-  Result<std::unique_ptr<File>> file = directory.open(manifest_file_name(id), OpenMode::read);
-  if (file.status().is(StatusCode::not_found))
-    return corrupt("the manifest is missing", id, Status::kWholeFile);
-  if (!file) return file.status();
-  Result<std::string> bytes = read_exactly(**file, id, 0, end.length);
-  if (!bytes) return bytes.status();
-  if (Status status = check_header(*bytes, database_id, id); !status.ok()) return status;
-
-  Image image;
-  uint64_t at = kManifestHeaderBytes;
-  uint64_t hash = load<uint64_t>(bytes->data() + 32);
-  while (at < end.length) {
-    const std::string_view edit = verify_record(std::string_view(*bytes).substr(at), &hash);
-    if (edit.data() == nullptr) return corrupt("a record of the manifest", id, at);
-    if (Status status = apply_edit(edit, &image); !status.ok()) return at_place(status, id, at);
-    at += kManifestRecordHeaderBytes + edit.size();
-  }
-  if (hash != end.hash) return corrupt("SUPER names other bytes of the manifest", id, 0);
-  return image;
+  Result<ManifestPrefix> prefix = read_manifest_prefix(directory, id, end.length);
+  if (!prefix) return prefix.status();
+  if (prefix->file_bytes < end.length) return corrupt("the manifest is cut off", id, prefix->file_bytes);
+  if (prefix->database_id != database_id) return corrupt("the manifest of another database", id, 16);
+  if (!prefix->stopped.ok()) return prefix->stopped;
+  if (prefix->end.hash != end.hash) return corrupt("SUPER names other bytes of the manifest", id, 0);
+  return std::move(prefix->image);
 }
 
 Result<Image> read_manifest_further(Directory& directory, uint64_t id, const ManifestEnd& end,

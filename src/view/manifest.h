@@ -50,6 +50,17 @@ std::string encode_manifest_record(std::string_view edit, ManifestEnd* end);
 /// with file and offset.
 Result<Image> read_manifest(Directory& directory, uint64_t database_id, uint64_t id, const ManifestEnd& end);
 
+/// As much of a manifest as verifies, whatever SUPER says of it: for repair.
+struct ManifestPrefix {
+  uint64_t database_id = 0;
+  Image image;
+  ManifestEnd end;
+  uint64_t file_bytes = 0;
+  Status stopped;  // what ended it; ok at the end of the bytes that were asked for
+};
+/// Of the first `length_max` bytes, which are fewer in a shorter file. Fails where not even the header tells.
+Result<ManifestPrefix> read_manifest_prefix(Directory& directory, uint64_t id, uint64_t length_max);
+
 /// The image after one record more, which stands at `end` and verifies; `not_found` when there is none.
 Result<Image> read_manifest_further(Directory& directory, uint64_t id, const ManifestEnd& end,
                                     const Image& image);

@@ -10,7 +10,6 @@ namespace lightning {
 
 namespace {
 
-constexpr char kUnfinishedSuperName[] = "SUPER.new";
 constexpr uint64_t kFileIdReserve = 1024;
 constexpr uint64_t kRewriteBytesMin = 64 << 10;
 constexpr uint64_t kRewriteFactor = 4;
@@ -19,24 +18,6 @@ constexpr int kManifestAttempts = 1000;
 constexpr std::string_view kManifestKind = ".manifest";
 constexpr std::string_view kRunKind = ".run";
 constexpr std::string_view kNumberedKinds[] = {kManifestKind, kRunKind, ".log", ".value"};
-
-/// A file name of ours that has a number in it: "0000000007.run".
-struct NumberedName {
-  uint64_t number = 0;
-  std::string_view kind;  // empty: it is none
-};
-
-NumberedName parse_numbered_name(std::string_view name) {
-  constexpr std::ptrdiff_t kDigitsMin = 10;
-  NumberedName parsed;
-  const char* const end = name.data() + name.size();
-  const auto [stop, error] = std::from_chars(name.data(), end, parsed.number);
-  if (error != std::errc() || stop - name.data() < kDigitsMin || parsed.number == 0) return {};
-  const std::string_view kind(stop, static_cast<size_t>(end - stop));
-  const auto* const known = std::find(std::begin(kNumberedKinds), std::end(kNumberedKinds), kind);
-  if (known != std::end(kNumberedKinds)) parsed.kind = *known;
-  return parsed;
-}
 
 struct Leftovers {
   bool unfinished_super = false;
@@ -147,6 +128,18 @@ Status name_super(Directory& directory) {
 
 }  // namespace
 
+NumberedName parse_numbered_name(std::string_view name) {
+  constexpr std::ptrdiff_t kDigitsMin = 10;
+  NumberedName parsed;
+  const char* const end = name.data() + name.size();
+  const auto [stop, error] = std::from_chars(name.data(), end, parsed.number);
+  if (error != std::errc() || stop - name.data() < kDigitsMin || parsed.number == 0) return {};
+  const std::string_view kind(stop, static_cast<size_t>(end - stop));
+  const auto* const known = std::find(std::begin(kNumberedKinds), std::end(kNumberedKinds), kind);
+  if (known != std::end(kNumberedKinds)) parsed.kind = *known;
+  return parsed;
+}
+
 Result<std::unique_ptr<StateStore>> StateStore::create(Directory& directory, const DurableState& initial) {
   Result<Leftovers> leftovers = look_for_leftovers(directory);
   if (!leftovers) return leftovers.status();
@@ -216,6 +209,11 @@ Result<std::unique_ptr<StateStore>> StateStore::open(Directory& directory, Store
 DurableState StateStore::state() const {
   const MutexLock lock(mutex_);
   return state_;
+}
+
+void StateStore::without_commits(const std::function<void(const DurableState&)>& look) const {
+  const MutexLock lock(mutex_);
+  look(state_);
 }
 
 uint64_t StateStore::manifest_id() const {

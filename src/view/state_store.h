@@ -58,6 +58,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/mutex.h"
@@ -67,6 +68,15 @@
 #include "view/super.h"
 
 namespace lightning {
+
+inline constexpr char kUnfinishedSuperName[] = "SUPER.new";
+
+/// A file name of ours that has a number in it: "0000000007.run".
+struct NumberedName {
+  uint64_t number = 0;
+  std::string_view kind;  // ".manifest", ".run", ".log", ".value"; empty: it is none
+};
+NumberedName parse_numbered_name(std::string_view name);
 
 enum class StoreAccess { read, read_write };
 
@@ -92,6 +102,9 @@ class StateStore {
 
   /// The failure that ended all commits; ok while there was none.
   Status failure() const;
+
+  /// Calls `look` with the present state while no commit goes on: SUPER and manifest say just that.
+  void without_commits(const std::function<void(const DurableState&)>& look) const;
 
   /// What was damaged when it was opened, for a person; empty: nothing.
   const std::string& damage() const { return damage_; }

@@ -85,6 +85,7 @@ using Slots = std::optional<SuperRecord>[kSuperSlots];
 Status judge(const Slots& slots, SuperContents* contents) {
   const SuperRecord& newest = contents->newest;
   for (int slot = 0; slot < kSuperSlots; ++slot) {
+    contents->verified[static_cast<size_t>(slot)] = slots[slot].has_value();
     if (!slots[slot].has_value()) {
       contents->damage += (contents->damage.empty() ? "SUPER: slot " : ", slot ") + std::to_string(slot);
       continue;

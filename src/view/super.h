@@ -24,6 +24,7 @@
 
 #include <lightning/status.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -55,7 +56,8 @@ struct SuperRecord {
 struct SuperContents {
   SuperRecord newest;
   bool newest_in_doubt = false;
-  std::string damage;  // empty: all four slots are what was written
+  std::string damage;                        // empty: all four slots are what was written
+  std::array<bool, kSuperSlots> verified{};  // by slot
 };
 
 /// `not_found`: no such file. `corruption`: no slot verifies, or two disagree. `not_supported`: of a newer

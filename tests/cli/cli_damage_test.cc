@@ -1,8 +1,11 @@
 // Damaged files: the right answer or exit code 3 with file and offset, whatever byte is hit.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include <filesystem>
 #include <random>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -12,6 +15,7 @@ namespace lightning {
 namespace {
 
 namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
 
 // "lightning-cli: corruption: what (file at offset)" and a line end.
 bool names_corruption(const std::string& message, const std::string& file) {
@@ -110,6 +114,81 @@ TEST_F(CliDamage, AMissingFileIsCorruption) {
   }
   fs::rename(path("away"), run);
   EXPECT_EQ(cli_ok({"get", db_, "k"}), "v\n");
+}
+
+TEST_F(CliDamage, VerifyIntegrityNamesWhatIsDamaged) {
+  cli_ok({"load", db_, "-"}, "a\t1\nb\t2\n");
+  cli_ok({"compact", db_});
+  cli_ok({"put", db_, "c", "3"});
+  const DirectoryImage before = directory_image(db_);
+  EXPECT_NE(cli_ok({"verify-integrity", db_}).find("all is as it was written"), std::string::npos);
+  const Json fine = Json::parse(cli_ok({"verify-integrity", db_, "--json"}));
+  EXPECT_EQ(fine["ok"], true);
+  EXPECT_EQ(fine["run_entries"], 2);
+  EXPECT_EQ(fine["findings"].size(), 0u);
+  EXPECT_EQ(directory_image(db_), before);
+  write_file(fs::path(db_) / "notes", "somebody's");
+  EXPECT_EQ(Json::parse(cli_ok({"verify-integrity", db_, "--json"}))["unknown_files"],
+            Json::array({"notes"}));
+
+  const fs::path run = files(".run")[0];
+  with_damage(run, 40, [&] {
+    const Outcome text = cli({"verify-integrity", db_});
+    EXPECT_EQ(text.exit_code, 3);
+    EXPECT_TRUE(names_corruption(text.err, run.filename().string())) << text.err;
+    EXPECT_EQ(text.out.rfind("found  page checksum (" + run.filename().string() + " at 0)\n", 0), 0u)
+        << text.out;
+    const Outcome json = cli({"verify-integrity", db_, "--json"});
+    EXPECT_EQ(json.exit_code, 3);
+    const Json report = Json::parse(json.out);
+    EXPECT_EQ(report["ok"], false);
+    EXPECT_EQ(report["findings"][0]["file"], run.filename().string());
+    EXPECT_EQ(report["findings"][0]["offset"], 0);
+  });
+  // SUPER is needed to open the database, and not to verify it.
+  with_damage(fs::path(db_) / "SUPER", 100, [&] { EXPECT_EQ(cli({"verify-integrity", db_}).exit_code, 3); });
+  EXPECT_EQ(cli({"verify-integrity", path("nothing")}).exit_code, 1);
+  EXPECT_FALSE(fs::exists(path("nothing")));
+}
+
+TEST_F(CliDamage, RepairWritesWhatSurvives) {
+  std::string lines;
+  for (int i = 1000; i < 1500; ++i) lines += "key" + std::to_string(i) + "\t" + std::string(50, 'v') + "\n";
+  cli_ok({"load", db_, "-"}, lines);
+  cli_ok({"compact", db_});
+  EXPECT_NE(cli_ok({"repair", db_, path("copy")}).find("500 entries written, nothing is lost"),
+            std::string::npos);
+  EXPECT_EQ(cli_ok({"scan", path("copy")}), lines);
+  EXPECT_EQ(cli({"repair", db_, path("copy")}).exit_code, 5);  // something is there
+
+  const fs::path run = files(".run")[0];
+  with_damage(run, 4096 + 100, [&] {
+    const DirectoryImage before = directory_image(db_);
+    const Outcome outcome = cli({"repair", db_, path("repaired"), "--json"});
+    EXPECT_EQ(outcome.exit_code, 3);
+    EXPECT_TRUE(names_corruption(outcome.err, run.filename().string())) << outcome.err;
+    EXPECT_EQ(directory_image(db_), before);
+    const Json report = Json::parse(outcome.out);
+    EXPECT_EQ(report["complete"], false);
+    ASSERT_EQ(report["lost"].size(), 1u);
+    const Json& lost = report["lost"][0];
+    EXPECT_EQ(lost["scope"], "keys");
+    EXPECT_EQ(lost["offset"], 4096);
+    // Just the keys of that page are gone.
+    const std::string from = lost["from"], to = lost["to"];
+    std::istringstream all(lines);
+    std::string rest;
+    for (std::string line; std::getline(all, line);) {
+      const std::string key = line.substr(0, line.find('\t'));
+      if (key < from || key >= to) rest += line + "\n";
+    }
+    EXPECT_EQ(cli_ok({"scan", path("repaired")}), rest);
+    EXPECT_LT(rest.size(), lines.size());
+    EXPECT_GT(rest.size(), lines.size() / 2);
+    const Outcome text = cli({"repair", db_, path("text")});
+    EXPECT_EQ(text.exit_code, 3);
+    EXPECT_NE(text.out.find("lost  keys from \"key1"), std::string::npos) << text.out;
+  });
 }
 
 }  // namespace

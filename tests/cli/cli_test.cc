@@ -191,8 +191,9 @@ TEST_F(CliTest, OptionsArePrinted) {
 
 TEST_F(CliTest, HelpOfEachVerb) {
   const std::string overview = cli_ok({"--help"});
-  for (const std::string verb : {"create", "put", "get", "delete", "scan", "count", "load", "dump", "stats",
-                                 "flush", "compact", "keyspaces", "drop", "options"}) {
+  for (const std::string verb :
+       {"create", "put", "get", "delete", "scan", "count", "load", "dump", "stats", "flush", "compact",
+        "keyspaces", "drop", "options", "verify-integrity", "repair"}) {
     EXPECT_NE(overview.find("\n  " + verb + " "), std::string::npos) << verb;
     EXPECT_NE(cli_ok({verb, "--help"}).find("lightning-cli " + verb), std::string::npos);
   }

@@ -18,6 +18,9 @@ void add_positionals(CLI::App& app, uint32_t accepts, Arguments& arguments) {
            "-: standard input")
         ->required();
   }
+  if (accepts & kInto)
+    app.add_option("INTO", arguments.into, "Directory of the database to be made: empty, or not there")
+        ->required();
   if (accepts & kName) app.add_option("NAME", arguments.name, "Keyspace")->required();
 }
 

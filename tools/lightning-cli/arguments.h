@@ -26,6 +26,7 @@ enum Accepts : uint32_t {
   kRange = 1 << 10,
   kDirection = 1 << 11,
   kKeysOnly = 1 << 12,
+  kInto = 1 << 13,
 };
 
 struct Arguments {
@@ -34,6 +35,7 @@ struct Arguments {
   std::string value;
   std::string file;
   std::string name;
+  std::string into;
   std::vector<std::string> options;  // NAME=VALUE
   std::string durability;
   std::string keyspace;  // empty: the default one

@@ -54,7 +54,7 @@ class Loader {
     if (Status status = session_.database.write(batch_, options_); !status.ok()) return status;
     entries_ += batch_.count();
     batch_.clear();
-    progress_.update(bytes_, entries_);
+    progress_.update(bytes_, std::to_string(entries_) + " entries");
     return {};
   }
 

@@ -19,7 +19,7 @@ std::string overview() {
   std::string text = "Usage: lightning-cli VERB [ARGUMENTS...]; lightning-cli VERB --help says more.\n\n";
   for (const Verb& verb : verbs()) {
     std::string name(verb.name);
-    name.resize(11, ' ');
+    name.resize(18, ' ');
     text.append("  ").append(name).append(verb.help).append("\n");
   }
   return text.append("\n").append(kExitCodes);

@@ -19,21 +19,22 @@ Progress::~Progress() {
   if (drawn_) std::fputs("\r\x1b[K", stderr);
 }
 
-void Progress::update(uint64_t bytes, uint64_t entries) {
+void Progress::update(uint64_t bytes, std::string_view note) {
   if (!shown_) return;
   const auto now = std::chrono::steady_clock::now();
   if (now < next_) return;
   next_ = now + kInterval;
   drawn_ = true;
-  if (bytes_total_ == 0) {
-    std::fprintf(stderr, "\r%llu entries", static_cast<unsigned long long>(entries));
-    return;
+  std::string line = "\r";
+  if (bytes_total_ != 0) {
+    const double share = std::min(1.0, static_cast<double>(bytes) / static_cast<double>(bytes_total_));
+    std::string bar(static_cast<size_t>(share * kBarWidth), '#');
+    bar.resize(kBarWidth, ' ');
+    const std::string percent = std::to_string(static_cast<int>(share * 100));
+    line.append("[").append(bar).append("] ").append(3 - percent.size(), ' ').append(percent).append(" %  ");
   }
-  const double share = std::min(1.0, static_cast<double>(bytes) / static_cast<double>(bytes_total_));
-  std::string bar(static_cast<size_t>(share * kBarWidth), '#');
-  bar.resize(kBarWidth, ' ');
-  std::fprintf(stderr, "\r[%s] %3.0f %%  %llu entries", bar.c_str(), share * 100,
-               static_cast<unsigned long long>(entries));
+  line.append(note).append("\x1b[K");
+  std::fputs(line.c_str(), stderr);
 }
 
 }  // namespace lightning::cli

@@ -5,19 +5,20 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string_view>
 
 namespace lightning::cli {
 
 class Progress {
  public:
-  /// `bytes_total` = 0: not known, then the entries alone are shown.
+  /// `bytes_total` = 0: not known, then the note alone is shown.
   explicit Progress(uint64_t bytes_total);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// Draws at most ten times a second.
-  void update(uint64_t bytes, uint64_t entries);
+  /// Draws at most ten times a second, the note behind the bar.
+  void update(uint64_t bytes, std::string_view note);
 
  private:
   const uint64_t bytes_total_;

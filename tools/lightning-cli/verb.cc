@@ -29,6 +29,12 @@ constexpr Verb kVerbs[] = {
     {"keyspaces", "Lists the keyspaces beside the default one", Access::read, kDatabase | kJson,
      run_keyspaces},
     {"drop", "Removes a keyspace and its entries", Access::write, kDatabase | kName, run_drop},
+    {"verify-integrity",
+     "Reads every byte of every file and names what is damaged; exit code 3 if anything is", Access::none,
+     kDirectory | kJson, run_verify},
+    {"repair",
+     "Writes what survives of a damaged database into another directory; exit code 3 if keys are lost",
+     Access::none, kDirectory | kInto | kJson, run_repair},
     {"options", "Prints the table of options", Access::none, kJson, run_options},
 };
 

@@ -64,5 +64,8 @@ Status run_compact(Session& session);
 Status run_keyspaces(Session& session);
 Status run_drop(Session& session);
 Status run_options(Session& session);
+// integrity_verbs.cc
+Status run_verify(Session& session);
+Status run_repair(Session& session);
 
 }  // namespace lightning::cli

@@ -1,0 +1,243 @@
+#include "admin/run_salvage.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/hash.h"
+#include "format/internal_key.h"
+
+namespace lightning {
+
+namespace {
+
+/// A search for pages reads no byte more often than this on average, whatever lengths the bytes pretend.
+constexpr uint64_t kReadsOfEachByte = 4;
+
+/// The least key above `key`.
+std::string behind(std::string_view key) { return std::string(key) + '\0'; }
+
+}  // namespace
+
+RunSalvage::RunSalvage(Directory& directory, const RunPiece& piece, DamageEvents events)
+    : name_(run_file_name(piece.file.id)),
+      events_(std::move(events)),
+      named_(true),
+      size_named_(piece.file.size),
+      piece_(piece) {
+  if (open_file(directory)) prepare();
+}
+
+RunSalvage::RunSalvage(Directory& directory, uint64_t id, DamageEvents events)
+    : name_(run_file_name(id)), events_(std::move(events)), named_(false), size_named_(0) {
+  piece_.file.id = id;
+  if (open_file(directory)) prepare();
+}
+
+Status RunSalvage::damaged(std::string_view what, uint64_t offset) const {
+  return Status(StatusCode::corruption, what, name_, offset);
+}
+
+bool RunSalvage::open_file(Directory& directory) {
+  Result<std::unique_ptr<File>> file = directory.open(name_, OpenMode::read);
+  Status status = file.status();
+  if (file) {
+    Result<uint64_t> size = (*file)->size();
+    status = size.status();
+    if (size) {
+      file_ = *std::move(file);
+      size_ = *size;
+      return true;
+    }
+  }
+  if (status.is(StatusCode::not_found)) status = damaged("the file is missing", Status::kWholeFile);
+  events_.damage(status);
+  begin_gap(status);
+  return false;
+}
+
+void RunSalvage::prepare() {
+  const FooterKind kind = read_footer();
+  if (kind == FooterKind::of_another) {
+    const Status status = damaged("not the file that the manifest names", Status::kWholeFile);
+    events_.damage(status);
+    begin_gap(status);
+    file_ = nullptr;
+    return;
+  }
+  if (kind == FooterKind::damaged) {
+    events_.damage(damaged("footer", size_named_ > kUnitBytes ? size_named_ - kUnitBytes : 0));
+    if (!named_) {
+      file_ = nullptr;  // perhaps never finished; whatever was in it was somewhere else, too
+      finished_ = true;
+      return;
+    }
+  }
+  if (kind == FooterKind::whole && !read_fences()) events_.damage(damaged("fences", footer_->fences_offset));
+  if (pages_.empty()) find_pages();
+}
+
+RunSalvage::FooterKind RunSalvage::read_footer() {
+  const uint64_t size = named_ ? size_named_ : size_;
+  if (size < kUnitBytes || size > size_) return FooterKind::damaged;
+  Footer footer;
+  if (!read(size - kUnitBytes, kUnitBytes, reinterpret_cast<char*>(&footer))) return FooterKind::damaged;
+  const uint64_t sum = checksum(&footer, offsetof(Footer, checksum), page_seed(piece_.file.id, kFooterSeed));
+  if (footer.magic != kRunMagic || sum != footer.checksum) return FooterKind::damaged;
+  if (named_ && sum != piece_.file.footer_hash) return FooterKind::of_another;
+  if (footer.file_bytes != size || footer.leaves_end > size || footer.fences_offset > size ||
+      footer.fences_bytes > size - footer.fences_offset) {
+    return FooterKind::damaged;
+  }
+  footer_ = footer;
+  if (!named_) piece_.file.entries = footer.entries;
+  return FooterKind::whole;
+}
+
+bool RunSalvage::read_fences() {
+  std::unique_ptr<char[]> section(new char[footer_->fences_bytes]);
+  if (!read(footer_->fences_offset, footer_->fences_bytes, section.get())) return false;
+  const uint64_t seed = page_seed(piece_.file.id, footer_->fences_offset / kUnitBytes);
+  if (checksum(section.get(), footer_->fences_bytes, seed) != footer_->fences_checksum) return false;
+  Fences fences;
+  if (!fences.load(std::move(section), footer_->fences_bytes, footer_->leaves_end)) return false;
+  if (!named_) {
+    piece_.file.smallest = fences.smallest();
+    piece_.file.largest = fences.largest();
+  }
+  for (uint32_t leaf = 0; leaf < fences.leaves(); ++leaf)
+    pages_.push_back(static_cast<uint32_t>(fences.page(leaf)));
+  return true;
+}
+
+bool RunSalvage::read(uint64_t offset, uint64_t size, char* to) const {
+  const Result<uint64_t> got = file_->read(offset, to, size);
+  return got.ok() && *got == size;
+}
+
+// A leaf or jumbo page that verifies there, into page_.
+bool RunSalvage::read_page(uint64_t page_number) {
+  const uint64_t offset = page_number * kUnitBytes;
+  if (offset >= size_ || size_ - offset < kUnitBytes) return false;
+  page_.resize(kUnitBytes);
+  if (!read(offset, kUnitBytes, page_.data())) return false;
+  const auto header = load<PageHeader>(page_.data());
+  const uint64_t bytes = header.units * kUnitBytes;
+  const bool leaf = header.kind == PageKind::leaf && (bytes == kSmallLeafBytes || bytes == kLargeLeafBytes);
+  const bool jumbo = header.kind == PageKind::jumbo && bytes > kSmallLeafBytes && bytes <= kJumboBytesMax;
+  if (!(leaf || jumbo) || bytes > size_ - offset || bytes > verify_budget_) return false;
+  verify_budget_ -= bytes;
+  page_.resize(bytes);
+  if (bytes > kUnitBytes && !read(offset + kUnitBytes, bytes - kUnitBytes, page_.data() + kUnitBytes))
+    return false;
+  return checksum(page_.data() + 8, bytes - 8, page_seed(piece_.file.id, page_number)) ==
+         load<uint64_t>(page_.data());
+}
+
+void RunSalvage::find_pages() {
+  verify_budget_ = size_ * kReadsOfEachByte;
+  for (uint64_t unit = 0; unit < size_ / kUnitBytes;) {
+    const bool found = read_page(unit);
+    if (found) pages_.push_back(static_cast<uint32_t>(unit));
+    unit += found ? page_.size() / kUnitBytes : 1;
+  }
+}
+
+void RunSalvage::begin_gap(const Status& why) {
+  if (gap_) return;
+  gap_ = why;
+  gap_from_ = last_key_.empty() ? piece_.file.smallest : behind(last_key_);
+}
+
+void RunSalvage::end_gap(std::string to) {
+  if (!gap_) return;
+  tell_lost(*gap_, std::move(gap_from_), std::move(to));
+  gap_.reset();
+}
+
+// What lies outside of the piece is answered for by another source.
+void RunSalvage::tell_lost(const Status& why, std::string from, std::string to) {
+  told_lost_ = true;
+  if (from < piece_.from) from = piece_.from;
+  if (!piece_.to.empty() && (to.empty() || to > piece_.to)) to = piece_.to;
+  if (to.empty() || from < to) events_.lost(why, std::move(from), std::move(to));
+}
+
+void RunSalvage::enter(uint64_t page_number) {
+  slot_ = 0;
+  count_ = 0;
+  page_number_ = page_number;
+  verify_budget_ = UINT64_MAX;
+  if (read_page(page_number) && leaf_.parse(page_.data(), page_.size())) {
+    count_ = leaf_.count();
+    return;
+  }
+  const Status status = damaged("a page does not verify", page_number * kUnitBytes);
+  events_.damage(status);
+  begin_gap(status);
+}
+
+bool RunSalvage::next() {
+  lost_ = Status();
+  while (!finished_) {
+    if (slot_ < count_) {
+      if (take(slot_++)) return true;
+    } else if (file_ != nullptr && page_at_ < pages_.size()) {
+      enter(pages_[page_at_++]);
+    } else {
+      finish();
+    }
+  }
+  return false;
+}
+
+void RunSalvage::finish() {
+  finished_ = true;
+  const std::string end = piece_.file.largest.empty() ? "" : behind(piece_.file.largest);
+  end_gap(end);
+  if (told_lost_ || entries_ == piece_.file.entries) return;
+  const Status status = damaged("keys are missing", Status::kWholeFile);
+  events_.damage(status);
+  tell_lost(status, piece_.file.smallest, end);
+}
+
+bool RunSalvage::take(uint32_t slot) {
+  const uint64_t offset = page_number_ * kUnitBytes + leaf_.slot_offset(slot);
+  LeafEntry entry;
+  key_bytes_.assign(leaf_.prefix());
+  const bool sound = leaf_.entry(slot, &entry);
+  if (sound) key_bytes_.append(entry.suffix);
+  if (!sound || key_bytes_.size() > kInternalKeyBytesMax || (entries_ > 0 && key_bytes_ <= last_key_)) {
+    const Status status = damaged("entry", offset);
+    events_.damage(status);
+    begin_gap(status);
+    return false;
+  }
+  end_gap(key_bytes_);
+  ++entries_;
+  last_key_ = key_bytes_;
+  key_ = key_bytes_;
+  if (key_ < piece_.from || (!piece_.to.empty() && key_ >= piece_.to)) return false;
+  LeafVersion newest{kSettledLsn, entry.flags, entry.value_size, entry.body};
+  bool whole = true;
+  if ((entry.flags & kEntryVersioned) != 0) {
+    VersionReader versions(entry.body);
+    whole = versions.ok() && versions.next(&newest);
+  }
+  kind_ = newest.kind();
+  if (!whole || !take_value(newest)) lost_ = damaged("a value does not verify", offset);
+  return true;
+}
+
+bool RunSalvage::take_value(const LeafVersion& version) {
+  value_ = version.bytes;
+  if (!version.outside()) return true;
+  const ValueRef ref = version.ref();
+  if (ref.offset > size_ || version.value_size > size_ - ref.offset) return false;
+  value_bytes_.resize(version.value_size);
+  value_ = value_bytes_;
+  return read(ref.offset, version.value_size, value_bytes_.data()) &&
+         checksum(value_bytes_.data(), value_bytes_.size(), value_seed(piece_.file.id, ref.offset)) ==
+             ref.checksum;
+}
+
+}  // namespace lightning

@@ -1,0 +1,88 @@
+// RunSalvage: what a damaged run file still holds.
+//
+// Each leaf verifies by itself, seeded with file id and page number, so neither point index nor footer nor
+// fences are needed: with whole fences the leaves are where they say, and what is lost lies between the keys
+// of the leaves around the damaged one; without, every place is tried, and the number of keys that the
+// manifest or the footer states tells whether all were found, else the whole file's range is lost.
+// A file whose footer verifies and is not the one that the manifest names is another's: nothing of it is
+// taken. Bytes that cannot be read are damaged ones.
+// Thread safety: one thread. Throws std::bad_alloc.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "admin/repair_source.h"
+#include "io/env.h"
+#include "run/fences.h"
+#include "run/leaf_page.h"
+#include "run/run_file_info.h"
+#include "view/durable_state.h"
+
+namespace lightning {
+
+class RunSalvage final : public RepairSource {
+ public:
+  /// The file that the manifest names in `piece`.
+  RunSalvage(Directory& directory, const RunPiece& piece, DamageEvents events);
+  /// A file of which only its footer speaks; usable() says whether that does.
+  RunSalvage(Directory& directory, uint64_t id, DamageEvents events);
+
+  uint64_t id() const { return piece_.file.id; }
+  bool usable() const { return file_ != nullptr; }
+  /// As the footer states; 0 without one.
+  uint64_t lsn_max() const { return footer_ ? footer_->lsn_max : 0; }
+  /// Bytes of the file passed so far.
+  uint64_t bytes_passed() const { return page_at_ < pages_.size() ? pages_[page_at_] * kUnitBytes : size_; }
+
+  bool next() override;
+
+ private:
+  enum class FooterKind { whole, damaged, of_another };
+  Status damaged(std::string_view what, uint64_t offset) const;
+  bool open_file(Directory& directory);
+  void prepare();
+  FooterKind read_footer();
+  bool read_fences();
+  bool read(uint64_t offset, uint64_t size, char* to) const;
+  bool read_page(uint64_t page_number);
+  void find_pages();
+  void enter(uint64_t page_number);
+  bool take(uint32_t slot);
+  bool take_value(const LeafVersion& version);
+  void begin_gap(const Status& why);
+  void end_gap(std::string to);
+  void finish();
+  void tell_lost(const Status& why, std::string from, std::string to);
+
+  const std::string name_;
+  const DamageEvents events_;
+  const bool named_;           // by the manifest
+  const uint64_t size_named_;  // 0: not known
+  RunPiece piece_;
+  std::unique_ptr<File> file_;
+  uint64_t size_ = 0;
+  std::optional<Footer> footer_;
+  std::vector<uint32_t> pages_;  // first units of leaves, ascending
+  size_t page_at_ = 0;           // of the next one
+  uint64_t verify_budget_ = 0;   // bytes that a search for pages may still read
+
+  std::vector<char> page_;
+  LeafPage leaf_;
+  uint32_t slot_ = 0;  // the next one
+  uint32_t count_ = 0;
+  uint64_t page_number_ = 0;
+  std::string key_bytes_;
+  std::string last_key_;
+  std::string value_bytes_;
+  uint64_t entries_ = 0;
+  bool told_lost_ = false;
+  bool finished_ = false;
+  std::optional<Status> gap_;  // why keys behind gap_from_ are lost
+  std::string gap_from_;
+};
+
+}  // namespace lightning
