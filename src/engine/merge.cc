@@ -1,5 +1,5 @@
-// Moves and merges of runs: what the policy chooses (compaction/policy.h) is carried out beside writers, readers
-// and flushes.
+// Moves and merges of runs: what the policy chooses (compaction/policy.h) is carried out beside writers,
+// readers and flushes.
 //
 // A merge writes its files, makes them durable, names them in the durable state instead of what they replace,
 // publishes a View, and only then removes files. Flushes only add runs in front meanwhile, so that a Choice
@@ -269,8 +269,8 @@ Status Engine::merge(const Choice& choice, const View& view, uint64_t* bytes_rea
   return {};
 }
 
-// One function changes the durable state and the View; between the two a flush may add runs. `writer` wrote the
-// files of `output`, if there are any: they go again unless the durable state may name them.
+// One function changes the durable state and the View; between the two a flush may add runs. `writer` wrote
+// the files of `output`, if there are any: they go again unless the durable state may name them.
 Status Engine::install_choice(const Choice& choice, const View& view, const MergeOutput& output,
                               RunSetWriter* writer) {
   OpenFiles opened;
