@@ -53,7 +53,7 @@ void check_workload(const std::vector<CrashStep>& steps, const CrashPlan& plan) 
   if (testing::Test::HasFailure()) return;
   thin_out(moments, plan.moments_max, plan.seed);
   // Some disks write larger blocks whole, some file systems tear a rename.
-  Random random(mix_seed(plan.seed, hash_key(trace)));
+  Random random(mix_seed(plan.seed, hash_bytes(trace, 0)));
   CrashCheck check{.sim = sim,
                    .grain = {.block_bytes = random.chance(0.2) ? kPageBytes : kSectorBytes,
                              .split_renames = random.chance(0.2)},

@@ -24,6 +24,7 @@ struct Stats {
   uint64_t memtable_bytes = 0;    // log memory of active and sealed memtables
   uint64_t index_bytes = 0;       // point and order indexes of memtables
   uint64_t run_memory_bytes = 0;  // fences and verification bits of open runs
+  uint64_t held_bytes = 0;        // of memtables that became runs, as long as somebody reads them
   uint64_t mapped_bytes = 0;      // run files mapped
 
   // Positions in the log.

@@ -210,7 +210,7 @@ void Engine::mirror_published(uint64_t segment_number, uint64_t lsn) {
 }
 
 // Makes room in the log for a segment of `capacity`: what is active is ended, the spare passed over.
-Status Engine::end_log_for(uint64_t capacity, uint64_t deadline) {
+Status Engine::end_log_for(uint64_t capacity, uint64_t deadline, MemoryQueue::Place& place) {
   for (;;) {
     if (Status status = refused(); !status.ok()) return status;
     end_active();
@@ -218,7 +218,7 @@ Status Engine::end_log_for(uint64_t capacity, uint64_t deadline) {
       if (Status status = pass_over_spare(); !status.ok()) return status;
     }
     const uint64_t before = view_sequence();
-    if (Status status = wait_for_memory(capacity, deadline); !status.ok()) return status;
+    if (Status status = wait_for_memory(capacity, deadline, place); !status.ok()) return status;
     // A wait unlocks: others may have made a segment active or a spare meanwhile.
     if (spare_ == nullptr && view_sequence() == before) return {};
   }
@@ -227,7 +227,8 @@ Status Engine::end_log_for(uint64_t capacity, uint64_t deadline) {
 Engine::Attempt Engine::commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome) {
   MutexLock lock(switch_mutex_);
   const uint64_t capacity = align_up(plan.length() + kEndRecordBytesMin, 4096);
-  if (outcome->status = end_log_for(capacity, deadline); !outcome->status.ok()) return Attempt::failed;
+  MemoryQueue::Place place(memory_queue_);
+  if (outcome->status = end_log_for(capacity, deadline, place); !outcome->status.ok()) return Attempt::failed;
   Result<std::shared_ptr<const MemSource>> source = make_source(capacity);
   if (!source) {
     outcome->status = source.status();

@@ -109,6 +109,7 @@ Status Engine::follow_state(const std::function<void(View&)>& change) {
 void Engine::reclaim_later() {
   background_.run_after(Lane::quick, kReclaimDelayNs, [this] {
     if (epoch_reclaim() != 0) reclaim_later();
+    memory_freed_.notify_all();
   });
 }
 
@@ -189,7 +190,8 @@ Result<Stats> Engine::stats() const {
   for (const auto& source : view->sealed) count_source(*source, &stats);
   for (const auto& run : view->runs) count_run(*run, &stats);
   stats.sorted_runs = view->runs.size();
-  stats.memory_bytes = stats.memtable_bytes + stats.index_bytes + stats.run_memory_bytes;
+  stats.held_bytes = held_memory_.bytes();
+  stats.memory_bytes = stats.memtable_bytes + stats.index_bytes + stats.run_memory_bytes + stats.held_bytes;
   stats.keyspaces = 1 + catalogue_.names().size();
   stats.snapshots = snapshots_.count();
   stats.published_lsn = log_.published();

@@ -34,6 +34,8 @@
 #include "engine/catalogue.h"
 #include "engine/commit_plan.h"
 #include "engine/counters.h"
+#include "engine/held_memory.h"
+#include "engine/memory_queue.h"
 #include "engine/snapshots.h"
 #include "io/env.h"
 #include "log/log.h"
@@ -153,7 +155,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status commit(CommitPlan& plan, const WriteOptions& options);
   Attempt try_commit(CommitPlan& plan, bool mirror, Outcome* outcome);
   Attempt commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome) EXCLUDES(switch_mutex_);
-  Status end_log_for(uint64_t capacity, uint64_t deadline) REQUIRES(switch_mutex_);
+  Status end_log_for(uint64_t capacity, uint64_t deadline, MemoryQueue::Place& place) REQUIRES(switch_mutex_);
   void mirror_published(uint64_t segment_number, uint64_t lsn);
   void fill(CommitPlan& plan, const MemSource& source, uint64_t lsn);
   void close_segment(const MemSource& source, uint64_t lsn, Outcome* outcome);
@@ -182,7 +184,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status activate(std::shared_ptr<const MemSource> source, ViewRoom room) REQUIRES(switch_mutex_);
   /// Ends the active segment, if any, and waits until all of it is published.
   void end_active() REQUIRES(switch_mutex_);
-  Status wait_for_memory(uint64_t wanted, uint64_t deadline) REQUIRES(switch_mutex_);
+  /// Until there is memory for a segment of `capacity` and its indexes, and it is the turn of `place`.
+  Status wait_for_memory(uint64_t capacity, uint64_t deadline, MemoryQueue::Place& place)
+      REQUIRES(switch_mutex_);
+  bool memory_allows(uint64_t capacity) const REQUIRES(switch_mutex_);
   uint64_t next_capacity() const REQUIRES(switch_mutex_);
   void prepare_ahead();
   void prepare_spare() EXCLUDES(switch_mutex_);
@@ -198,6 +203,17 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status follow_state(const std::function<void(View&)>& change) EXCLUDES(view_mutex_);
   void reclaim_later();
   uint64_t memory_bytes(const View& view) const;
+
+  /// Between the two a flush gives memory up: whoever waits for it waits on.
+  class Releasing {
+   public:
+    explicit Releasing(Engine& engine) : engine_(engine) { engine.releasing_.store(true); }
+    ~Releasing() { engine_.memory_released(); }
+
+   private:
+    Engine& engine_;
+  };
+  void memory_released() EXCLUDES(switch_mutex_);
   Status count_disk_bytes(Stats* stats) const;
 
   // Flush (flush.cc).
@@ -206,6 +222,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Seals what is active; the end of all that is sealed then, published.
   uint64_t seal_active() EXCLUDES(switch_mutex_);
   Status flush_round() EXCLUDES(flush_mutex_);
+  /// Where the newest sealed memtable ends; 0 when there is none.
+  uint64_t sealed_end() const;
   /// Flushes what is sealed and ends at or below `end`, all of it published.
   Status flush_sealed(uint64_t end) REQUIRES(flush_mutex_);
   /// At close: what is active, too.
@@ -279,6 +297,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   Mutex switch_mutex_;  // who makes the active segment; before store and view_mutex_
   CondVar memory_freed_;
+  MemoryQueue memory_queue_ GUARDED_BY(switch_mutex_){memory_freed_};
+  mutable HeldMemory held_memory_;
+  std::atomic<bool> releasing_{false};
   std::shared_ptr<Segment> spare_ GUARDED_BY(switch_mutex_);
   std::unique_ptr<File> recycled_ GUARDED_BY(switch_mutex_);  // a file whose blocks can be used again
   uint64_t recycled_number_ GUARDED_BY(switch_mutex_) = 0;

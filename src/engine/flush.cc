@@ -55,13 +55,20 @@ void Engine::flush_in_background() {
 
 // What is sealed now: writers that keep sealing do not keep it from ending.
 Status Engine::flush_round() {
-  const std::shared_ptr<const View> now = view();
-  if (!now->sealed.empty()) log_.wait_published(now->sealed.front()->end_lsn);
+  const uint64_t end = sealed_end();
+  if (end == 0) return {};
+  log_.wait_published(end);
   MutexLock lock(flush_mutex_);
-  return now->sealed.empty() ? Status() : flush_sealed(now->sealed.front()->end_lsn);
+  return flush_sealed(end);
+}
+
+uint64_t Engine::sealed_end() const {
+  const std::shared_ptr<const View> now = view();
+  return now->sealed.empty() ? 0 : now->sealed.front()->end_lsn;
 }
 
 Status Engine::flush_sealed(uint64_t end) {
+  const Releasing releasing(*this);  // outlives what holds the memory here
   const std::shared_ptr<const View> now = view();
   std::vector<std::shared_ptr<const MemSource>> sources(now->sealed.rbegin(), now->sealed.rend());
   while (!sources.empty() && sources.back()->end_lsn > end) sources.pop_back();
@@ -137,6 +144,7 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
   // Nothing may fail behind the commit: a run that the durable state names and the View does not would be
   // missed by the next flush, which then gives up removals that it still needs.
   ViewRoom room = room_for_view(kSealedMax, kRunsRoom);
+  held_memory_.reserve(sources.size());
   INTERLEAVE("flush.before_commit");
   writer.keep();
   const Status status = store_->commit([&](DurableState& next) {
@@ -150,6 +158,7 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     return status;
   }
   log_.forget_below(floor);
+  for (const auto& source : sources) held_memory_.add(*source);
   install_view(change, std::move(room));
   return {};
 }
@@ -194,8 +203,7 @@ uint64_t Engine::seal_active() {
       next.active = nullptr;
     });
   }
-  const std::shared_ptr<const View> now = view();
-  return now->sealed.empty() ? 0 : now->sealed.front()->end_lsn;
+  return sealed_end();
 }
 
 Status Engine::flush() {

@@ -18,6 +18,8 @@ constexpr uint64_t kNanosPerMilli = 1'000'000;
 constexpr uint64_t kAheadBytes = 4 << 20;
 constexpr uint64_t kAheadTriggerBytes = 2 << 20;
 constexpr uint64_t kMemoryWaitNs = 100 * kNanosPerMilli;
+// Of a memtable's log memory, what its indexes take with records of a hundred bytes.
+constexpr uint64_t kIndexShare = 5;
 constexpr uint64_t kTimerPeriodNs = 100 * kNanosPerMilli;
 
 // The whole file, header included, is a power of two.
@@ -33,6 +35,7 @@ uint64_t Engine::next_capacity() const {
 
 Status Engine::switch_segment(uint64_t full_number, uint64_t deadline) {
   MutexLock lock(switch_mutex_);
+  MemoryQueue::Place place(memory_queue_);
   for (;;) {
     if (Status status = refused(); !status.ok()) return status;
     const std::shared_ptr<const View> view = this->view();
@@ -40,7 +43,7 @@ Status Engine::switch_segment(uint64_t full_number, uint64_t deadline) {
     if (active != full_number) return {};
     const uint64_t capacity = next_capacity();
     const uint64_t before = view_sequence();
-    if (Status status = wait_for_memory(capacity, deadline); !status.ok()) return status;
+    if (Status status = wait_for_memory(capacity, deadline, place); !status.ok()) return status;
     if (view_sequence() != before) continue;  // it waited, and unlocked
     Result<std::shared_ptr<const MemSource>> source = make_source(capacity);
     if (!source) return source.status();
@@ -52,21 +55,31 @@ Status Engine::switch_segment(uint64_t full_number, uint64_t deadline) {
   }
 }
 
-Status Engine::wait_for_memory(uint64_t wanted, uint64_t deadline) {
+bool Engine::memory_allows(uint64_t capacity) const {
+  const std::shared_ptr<const View> view = this->view();
+  if (view->sealed.size() >= kSealedMax) return false;
+  const uint64_t held = memory_bytes(*view) + held_memory_.bytes();
+  const uint64_t more = spare_ != nullptr ? spare_->memory_bytes() : capacity;
+  return held + more + more / kIndexShare <= options_.memory_limit;
+}
+
+Status Engine::wait_for_memory(uint64_t capacity, uint64_t deadline, MemoryQueue::Place& place) {
   uint64_t began = 0;
   Status status;
+  place.join();
   for (;;) {
-    const std::shared_ptr<const View> view = this->view();
-    const bool fits =
-        memory_bytes(*view) + wanted <= options_.memory_limit && view->sealed.size() < kSealedMax;
-    // With nothing to wait for the write goes on: one active memtable is always allowed.
-    if (fits || (view->sealed.empty() && view->active == nullptr)) break;
-    if (view->sealed.empty() && view->active->segment->full()) break;
+    if (place.first()) {
+      if (memory_allows(capacity)) break;
+      // With nothing to wait for the write goes on: one active memtable is always allowed.
+      const std::shared_ptr<const View> view = this->view();
+      const bool alone = view->sealed.empty() && (view->active == nullptr || view->active->segment->full());
+      if (alone && !releasing_.load()) break;
+    }
     const uint64_t now = env_.clock().monotonic_ns();
     if (began == 0) {
       began = now;
       counters_.stalls.fetch_add(1, std::memory_order_relaxed);
-      report(EventKind::stall, "a write waits for memory", wanted, 0, {});
+      report(EventKind::stall, "a write waits for memory", capacity, 0, {});
     }
     if (status = refused(); !status.ok()) break;
     if (now >= deadline) {
@@ -243,8 +256,7 @@ void Engine::prepare_ahead() {
 void Engine::prepare_spare() {
   MutexLock lock(switch_mutex_);
   if (spare_ != nullptr || !refused().ok()) return;
-  const std::shared_ptr<const View> view = this->view();
-  if (view->active == nullptr || memory_bytes(*view) + next_capacity() > options_.memory_limit) return;
+  if (view()->active == nullptr || !memory_queue_.empty() || !memory_allows(next_capacity())) return;
   // A failure is no news yet: whoever needs the segment tries again and reports.
   Result<std::shared_ptr<Segment>> made = make_segment(next_capacity());
   if (made) spare_ = *std::move(made);
@@ -268,6 +280,12 @@ void Engine::retire_segment_files(const std::vector<std::shared_ptr<const MemSou
       (void)directory_->remove(segment.file_name());
     }
   }
+}
+
+void Engine::memory_released() {
+  epoch_reclaim();
+  releasing_.store(false);
+  MutexLock lock(switch_mutex_);
   memory_freed_.notify_all();
 }
 

@@ -30,6 +30,7 @@ constexpr StatsField kStatsFields[] = {
     {"memtable_bytes", &Stats::memtable_bytes},
     {"index_bytes", &Stats::index_bytes},
     {"run_memory_bytes", &Stats::run_memory_bytes},
+    {"held_bytes", &Stats::held_bytes},
     {"mapped_bytes", &Stats::mapped_bytes},
     {"published_lsn", &Stats::published_lsn},
     {"durable_lsn", &Stats::durable_lsn},
