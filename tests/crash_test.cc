@@ -107,6 +107,30 @@ TEST_P(RandomWorkloads, SurviveCrashes) {
   RecordProperty("images", static_cast<int>(images));
 }
 
+// Each moment of moves, merges of a tier, and a drain.
+TEST(Levels, SurviveCrashesAtEveryStep) {
+  for (const bool mapped : {true, false}) {
+    uint64_t moves = 0;
+    uint64_t merges = 0;
+    const std::vector<CrashStep> steps = {CrashStep::levels, CrashStep::remove, CrashStep::levels,
+                                          CrashStep::compact};
+    {
+      SimEnv env({.seed = 7, .supports_allocate = mapped});
+      CrashWorkload workload(env, 7, false);
+      EXPECT_EQ(workload.run(steps), "");
+      moves = workload.moves();
+      merges = workload.merges();
+    }
+    EXPECT_GT(moves, 0u);
+    EXPECT_GT(merges, 1u);
+    check_workload(steps, {.seed = 7,
+                           .mapped = mapped,
+                           .moments_max = 60 * effort(),
+                           .images_max = 6 * effort(),
+                           .nested_every = 60});
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Shards, RandomWorkloads, testing::Range<uint64_t>(1, 5));
 
 struct FaultKind {
@@ -125,7 +149,7 @@ TEST_P(SingleFaults, LoseNothingThatWasAcknowledged) {
                                   CrashStep::put_process, CrashStep::burst,        CrashStep::flush,
                                   CrashStep::batch,       CrashStep::compact,      CrashStep::put_power,
                                   CrashStep::idle,        CrashStep::put_oversize, CrashStep::reopen,
-                                  CrashStep::burst,       CrashStep::put_power,    CrashStep::sync};
+                                  CrashStep::levels,      CrashStep::put_power,    CrashStep::sync};
   for (const bool mapped : {true, false}) {
     const SimOptions sim{.seed = 5, .supports_allocate = mapped};
     uint64_t met = 1;

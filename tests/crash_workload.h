@@ -36,8 +36,9 @@ enum class CrashStep : uint8_t {
   put_oversize,  // a commit that needs a segment of its own
   burst,         // enough of class `process` for several segments
   idle,          // lets timers and background work run
+  levels,        // flushes and background work until runs were moved and merged
 };
-inline constexpr uint8_t kCrashSteps = 12;
+inline constexpr uint8_t kCrashSteps = 13;
 inline constexpr uint8_t kSmallCrashSteps =
     10;  // the first ones: what the enumeration of short sequences uses
 
@@ -71,6 +72,9 @@ class CrashWorkload {
   AllowedStates allowed() const;
   /// Has a call of the database failed?
   bool failed() const { return failed_; }
+  /// Of all databases that it opened: files moved, and merges.
+  uint64_t moves() const { return moves_; }
+  uint64_t merges() const { return merges_; }
 
   static Options options();
 
@@ -84,6 +88,7 @@ class CrashWorkload {
   std::string batch();
   std::string keyspace();
   std::string reopen();
+  std::string levels();
   std::string check_visible();
   void note_all_durable();
   void look(const SimStep& step);
@@ -97,6 +102,8 @@ class CrashWorkload {
   std::vector<uint64_t> states_ = {0};  // digests; the last one is the latest attempted
   size_t acknowledged_ = 0;
   size_t durable_ = 0;
+  uint64_t moves_ = 0;
+  uint64_t merges_ = 0;
   bool failed_ = false;
   bool ended_ = false;  // opened again, after an error, in an older state: the model cannot follow
   uint64_t step_ = 0;

@@ -66,8 +66,8 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
   Status sync();
   /// Turns what is in memory into runs and waits for it; not needed for durability.
   Status flush();
-  /// Merges all runs into one sorted run without removals or versions that nobody reads; waits for it. What is
-  /// written meanwhile is left to background work.
+  /// Merges all runs into one sorted run without removals or versions that nobody reads; waits for it. What
+  /// is written meanwhile is left to background work.
   Status compact();
 
   Result<Stats> stats() const;

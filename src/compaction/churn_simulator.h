@@ -37,7 +37,7 @@ class ChurnSimulator {
     uint64_t flush_bytes = 0;
     uint64_t merge_bytes = 0;
     uint64_t moved_bytes = 0;
-    uint64_t moves = 0;         // of files, without rewriting
+    uint64_t moves = 0;  // of files, without rewriting
     uint64_t tier_merges = 0;
     uint64_t drain_steps = 0;
     uint64_t tier_runs_max = 0;  // in one tier

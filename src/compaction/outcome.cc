@@ -40,8 +40,7 @@ void insert_in_order(Pieces added, Pieces* pieces) {
 
 /// The run of the last level, which is made when there is none.
 SortedRunInfo& last_of(std::vector<SortedRunInfo>* runs) {
-  if (runs->empty() || runs->back().level != kLastLevel)
-    runs->push_back({.level = kLastLevel, .pieces = {}});
+  if (runs->empty() || runs->back().level != kLastLevel) runs->push_back({.level = kLastLevel, .pieces = {}});
   return runs->back();
 }
 

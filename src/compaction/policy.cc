@@ -265,8 +265,8 @@ class Chooser {
 }  // namespace
 
 size_t Shape::tier_runs() const {
-  const auto at = std::find_if(runs.begin(), runs.end(),
-                               [](const RunShape& run) { return run.level >= kDrainLevel; });
+  const auto at =
+      std::find_if(runs.begin(), runs.end(), [](const RunShape& run) { return run.level >= kDrainLevel; });
   return static_cast<size_t>(at - runs.begin());
 }
 

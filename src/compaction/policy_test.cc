@@ -72,9 +72,11 @@ std::string chosen(const std::vector<TableRun>& runs, Goal goal = Goal::keep_up)
   return words(shape, choose(shape, goal, kLimits));
 }
 
-const TableRun kLarge = {kLastLevel, {{"b", "h", 40 * kBuffer}, {"j", "p", 40 * kBuffer}, {"r", "x", 40 * kBuffer}}};
+const TableRun kLarge = {kLastLevel,
+                         {{"b", "h", 40 * kBuffer}, {"j", "p", 40 * kBuffer}, {"r", "x", 40 * kBuffer}}};
 
-TableRun flushed(const char* smallest = "a", const char* largest = "z", std::vector<uint32_t> touched = {0, 1, 2}) {
+TableRun flushed(const char* smallest = "a", const char* largest = "z",
+                 std::vector<uint32_t> touched = {0, 1, 2}) {
   return {0, {{smallest, largest}}, std::move(touched)};
 }
 
@@ -104,7 +106,13 @@ TEST(Policy, MergesFourRunsOfATierIntoOne) {
             "merge 0-4 to 1");
   // What would fill the next tier goes through both at once.
   const TableRun second = {1, {{"a", "z", 4 * kBuffer}}, {0, 1, 2}};
-  EXPECT_EQ(chosen({flushed(), flushed(), flushed(), flushed(), second, second, second,
+  EXPECT_EQ(chosen({flushed(),
+                    flushed(),
+                    flushed(),
+                    flushed(),
+                    second,
+                    second,
+                    second,
                     {kLastLevel, {{"a", "z", 400 * kBuffer}}}}),
             "merge 0-7 to 2");
 }
@@ -113,7 +121,8 @@ TEST(Policy, DrainsFullTiersThatAreWorthTheRewrite) {
   const TableRun second = {1, {{"a", "z", 4 * kBuffer}}, {0, 1, 2}};
   std::vector<TableRun> runs(4, flushed());
   runs.insert(runs.end(), 3, second);
-  runs.push_back({kLastLevel, {{"a", "g", 20 * kBuffer}, {"h", "o", 20 * kBuffer}, {"p", "z", 20 * kBuffer}}});
+  runs.push_back(
+      {kLastLevel, {{"a", "g", 20 * kBuffer}, {"h", "o", 20 * kBuffer}, {"p", "z", 20 * kBuffer}}});
   EXPECT_EQ(chosen(runs), "move 0-7 to 6");
   // Four times what they hold is the limit, of what they touch.
   for (TableFile& file : runs.back().files) file.bytes = 40 * kBuffer;
@@ -152,11 +161,9 @@ TEST(Policy, CollapsesARangeOfRemovals) {
 TEST(Policy, DrainsStepByStep) {
   const TableRun drained = {kDrainLevel, {{"c", "t"}}};
   EXPECT_EQ(chosen({drained, kLarge}), "merge 0 to 7: files 0 below j");
-  EXPECT_EQ(chosen({{kDrainLevel, {{"k", "t", kBuffer, 0, true}}}, kLarge}),
-            "merge 0 to 7: files 1 below r");
+  EXPECT_EQ(chosen({{kDrainLevel, {{"k", "t", kBuffer, 0, true}}}, kLarge}), "merge 0 to 7: files 1 below r");
   // Between two files: with the next one. Behind the last one: alone.
-  EXPECT_EQ(chosen({{kDrainLevel, {{"i", "t", kBuffer, 0, true}}}, kLarge}),
-            "merge 0 to 7: files 1 below r");
+  EXPECT_EQ(chosen({{kDrainLevel, {{"i", "t", kBuffer, 0, true}}}, kLarge}), "merge 0 to 7: files 1 below r");
   EXPECT_EQ(chosen({{kDrainLevel, {{"y", "z", kBuffer, 0, true}}}, kLarge}), "merge 0 to 7: files 3-3");
   // All drained runs take part, from the least key of any.
   EXPECT_EQ(chosen({flushed(), {kDrainLevel, {{"k", "z"}}}, {kDrainLevel, {{"d", "e"}}}, kLarge}),
@@ -200,7 +207,8 @@ TEST(Policy, CompactionTakesWhatCanBeMadeBetter) {
   EXPECT_EQ(begun({{kLastLevel, {{"a", "c"}, {"d", "z"}}}}), "move 0 to 6");
   EXPECT_EQ(chosen({{kDrainLevel, {{"a", "c"}, {"d", "z"}}}}, Goal::compact), "merge 0 to 7: files 0-0");
   // Good files come through as they are, others are rewritten up to the next good one.
-  const std::vector<TableFile> files = {{"a", "c", 4 * kBuffer}, {"d", "e", 4 * kBuffer, 0, false, false}, {"f", "g"}};
+  const std::vector<TableFile> files = {
+      {"a", "c", 4 * kBuffer}, {"d", "e", 4 * kBuffer, 0, false, false}, {"f", "g"}};
   EXPECT_EQ(chosen({{kDrainLevel, files}}, Goal::compact), "move 0 to 7: files 0");
   EXPECT_EQ(chosen({{kDrainLevel, {files[1], files[2], files[0]}}}, Goal::compact),
             "merge 0 to 7: files 0-0 below f");
@@ -287,7 +295,8 @@ TEST(Outcome, AStepOfADrainCutsWhatItMerged) {
 
 TEST(Outcome, MovesKeepTheOrderOfKeys) {
   std::vector<SortedRunInfo> runs = {run_info(0, {{"d", "e"}, {"x", "y"}}, 1)};
-  const Choice down{.kind = Choice::Kind::move, .end = 1, .level = kLastLevel, .file_first = 1, .file_end = 2};
+  const Choice down{
+      .kind = Choice::Kind::move, .end = 1, .level = kLastLevel, .file_first = 1, .file_end = 2};
   apply_choice(down, 1, {}, &runs);
   EXPECT_EQ(words(runs), "0: 1 | 7: 2");
   apply_choice({.kind = Choice::Kind::move, .end = 1, .level = kLastLevel, .file_end = 1}, 2, {}, &runs);

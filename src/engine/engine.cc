@@ -148,7 +148,8 @@ namespace {
 
 void count_run(const SortedRun& run, Stats* stats) {
   const uint32_t number = run.info().level;
-  if (stats->levels.empty() || stats->levels.back().number != number) stats->levels.push_back({.number = number});
+  if (stats->levels.empty() || stats->levels.back().number != number)
+    stats->levels.push_back({.number = number});
   Stats::Level& level = stats->levels.back();
   ++level.runs;
   for (const auto& file : run.files()) {

@@ -1,5 +1,5 @@
-// Flush: sealed memtables become a run. Its files are written and made durable, named in the durable state, and
-// a View with them is published; only then are the memtables' segments given up.
+// Flush: sealed memtables become a run. Its files are written and made durable, named in the durable state,
+// and a View with them is published; only then are the memtables' segments given up.
 
 #include <algorithm>
 #include <new>

@@ -1,5 +1,5 @@
-// Moves and merges of runs: what the policy chooses (compaction/policy.h) is carried out beside writers, readers
-// and flushes.
+// Moves and merges of runs: what the policy chooses (compaction/policy.h) is carried out beside writers,
+// readers and flushes.
 //
 // A merge writes its files, makes them durable, names them in the durable state instead of what they replace,
 // publishes a View, and only then removes files. Flushes only add runs in front meanwhile, so that a Choice
@@ -66,9 +66,9 @@ std::shared_ptr<const SortedRun> part_of(const SortedRun& run, size_t first, siz
   const auto behind = static_cast<ptrdiff_t>(end);
   SortedRunInfo info{.level = run.info().level, .pieces = {}};
   info.pieces.assign(run.info().pieces.begin() + begin, run.info().pieces.begin() + behind);
-  return std::make_shared<const SortedRun>(std::move(info),
-                                           std::vector<std::shared_ptr<const RunFile>>(
-                                               run.files().begin() + begin, run.files().begin() + behind));
+  return std::make_shared<const SortedRun>(
+      std::move(info),
+      std::vector<std::shared_ptr<const RunFile>>(run.files().begin() + begin, run.files().begin() + behind));
 }
 
 /// The keys of the runs that are older than what the Choice merges.

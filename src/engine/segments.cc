@@ -285,7 +285,8 @@ bool Engine::timer_step() {
     exposed_from_lsn_ = durable;
     exposed_since_ns_ = now;
   }
-  if (now - exposed_since_ns_ + kTimerPeriodNs >= interval) note_background(Work::flush, log_.wait_durable(published));
+  if (now - exposed_since_ns_ + kTimerPeriodNs >= interval)
+    note_background(Work::flush, log_.wait_durable(published));
   return true;
 }
 

@@ -15,7 +15,7 @@ struct RunFileInfo {
   uint64_t raw_bytes = 0;    // keys and values
   uint64_t lsn_min = 0;      // the log range [lsn_min, lsn_max) that the versions came from
   uint64_t lsn_max = 0;
-  bool plain = false;        // every entry is one settled version; false also where that is not known
+  bool plain = false;    // every entry is one settled version; false also where that is not known
   std::string smallest;  // internal keys, inclusive
   std::string largest;
 };

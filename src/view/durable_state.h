@@ -7,8 +7,8 @@
 //      next_base_lsn; these, log_floor, durable_lsn, time_max_us, next_keyspace_id and removal_floor never go
 //      down.
 //  D2  log_segments stand in the order of number and base LSN, and do not overlap.
-//  D3  runs stand newest first, levels ascending, at most one run at the last level; none is empty. The pieces
-//      of a run stand in key order, and no key is answered for by two of them.
+//  D3  runs stand newest first, levels ascending, at most one run at the last level; none is empty. The
+//      pieces of a run stand in key order, and no key is answered for by two of them.
 // Thread safety: a value.
 #pragma once
 

@@ -182,7 +182,8 @@ TEST(StateStore, EditsThatBreakTheRulesChangeNothing) {
   EXPECT_TRUE(refused([](DurableState& state) { state.database_id += 2; }));
   EXPECT_TRUE(refused([](DurableState& state) { --state.time_max_us; }));
   EXPECT_TRUE(refused([](DurableState& state) { state.log_floor = state.next_base_lsn + 1; }));
-  EXPECT_TRUE(refused([](DurableState& state) { state.runs.push_back({.level = kLastLevel, .pieces = {}}); }));
+  EXPECT_TRUE(
+      refused([](DurableState& state) { state.runs.push_back({.level = kLastLevel, .pieces = {}}); }));
   EXPECT_EQ(store->generation(), generation);
   EXPECT_TRUE(same_state(store->state(), history.last()));
   EXPECT_TRUE(history.advance(*store, *directory).ok());

@@ -60,8 +60,8 @@ struct LevelField {
 };
 
 constexpr LevelField kLevelFields[] = {
-    {"level", &Stats::Level::number},   {"runs", &Stats::Level::runs},
-    {"files", &Stats::Level::files},    {"bytes", &Stats::Level::bytes},
+    {"level", &Stats::Level::number},    {"runs", &Stats::Level::runs},
+    {"files", &Stats::Level::files},     {"bytes", &Stats::Level::bytes},
     {"entries", &Stats::Level::entries}, {"removals", &Stats::Level::removals},
 };
 static_assert(sizeof(Stats::Level) == sizeof(uint64_t) * std::size(kLevelFields));
@@ -103,7 +103,8 @@ Status run_stats(Session& session) {
   for (const StatsField& field : kStatsFields) {
     session.output.write(padded(field.name, 19) + std::to_string(*stats.*field.value) + "\n");
   }
-  session.output.write(padded("write_amplification", 19) + in_hundredths(stats->write_amplification()) + "\n");
+  session.output.write(padded("write_amplification", 19) + in_hundredths(stats->write_amplification()) +
+                       "\n");
   for (const Stats::Level& level : stats->levels) {
     std::string line;
     for (const LevelField& field : kLevelFields) {
