@@ -125,9 +125,9 @@ TEST(Levels, SurviveCrashesAtEveryStep) {
     EXPECT_GT(merges, 1u);
     check_workload(steps, {.seed = 7,
                            .mapped = mapped,
-                           .moments_max = 60 * effort(),
-                           .images_max = 6 * effort(),
-                           .nested_every = 60});
+                           .moments_max = 16 * effort(),
+                           .images_max = 4 * effort(),
+                           .nested_every = 40});
   }
 }
 
