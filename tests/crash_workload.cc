@@ -13,8 +13,9 @@ namespace lightning {
 namespace {
 
 constexpr char kDirectory[] = "db";
-constexpr uint64_t kNestedImagesMax = 6;  // of one moment of a recovery
-constexpr uint64_t kOrderEvery = 8;       // so many images, the order of one recovery is checked
+constexpr uint64_t kNestedImagesMax = 6;    // of one moment of a recovery
+constexpr uint64_t kNestedMomentsMax = 60;  // of one recovery, merges of its background work included
+constexpr uint64_t kOrderEvery = 8;         // so many images, the order of one recovery is checked
 
 constexpr std::array kStepNames = {"put_power", "put_process", "remove",  "batch",  "keyspace",
                                    "sync",      "flush",       "compact", "reopen", "put_oversize",
@@ -343,6 +344,11 @@ std::string check_crash(CrashCheck& check, CrashImage image, const AllowedStates
   env.watch(nullptr);
   if (said.empty() && !env.order().violations().empty()) said = "order: " + env.order().violations().front();
   if (!said.empty()) return image.what + ": " + said;
+  if (moments.size() > kNestedMomentsMax) {
+    Random random(check.sim.seed + check.images);
+    const double share = static_cast<double>(kNestedMomentsMax) / static_cast<double>(moments.size());
+    std::erase_if(moments, [&](const CrashMoment&) { return !random.chance(share); });
+  }
   CrashCheck inner{.sim = check.sim, .nested_every = 0};
   said = check_moments(inner, moments, kNestedImagesMax);
   check.images += inner.images;
