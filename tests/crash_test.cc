@@ -112,6 +112,30 @@ TEST_P(RandomWorkloads, SurviveCrashes) {
   }
 }
 
+// Each moment of moves, merges of a tier, and a drain.
+TEST(Levels, SurviveCrashesAtEveryStep) {
+  for (const bool mapped : {true, false}) {
+    uint64_t moves = 0;
+    uint64_t merges = 0;
+    const std::vector<CrashStep> steps = {CrashStep::levels, CrashStep::remove, CrashStep::levels,
+                                          CrashStep::compact};
+    {
+      SimEnv env({.seed = 7, .supports_allocate = mapped});
+      CrashWorkload workload(env, 7, false);
+      EXPECT_EQ(workload.run(steps), "");
+      moves = workload.moves();
+      merges = workload.merges();
+    }
+    EXPECT_GT(moves, 0u);
+    EXPECT_GT(merges, 1u);
+    check_workload(steps, {.seed = 7,
+                           .mapped = mapped,
+                           .moments_max = 16 * effort(),
+                           .images_max = 4 * effort(),
+                           .nested_every = 40});
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Shards, RandomWorkloads, testing::Range<uint64_t>(1, 5));
 
 }  // namespace

@@ -37,10 +37,11 @@ enum class CrashStep : uint8_t {
   burst,         // enough of class `process` for several segments
   idle,          // lets timers and background work run
   read,          // everything that reads; takes a snapshot, or compares and releases the one that was taken
+  levels,        // flushes and background work until runs were moved and merged
 };
-inline constexpr uint8_t kCrashSteps = 13;
-inline constexpr uint8_t kSmallCrashSteps =
-    10;  // the first ones: what the enumeration of short sequences uses
+inline constexpr uint8_t kCrashSteps = 14;
+/// The first ones: what the enumeration of short sequences uses.
+inline constexpr uint8_t kSmallCrashSteps = 10;
 
 std::string describe(const std::vector<CrashStep>& steps);
 
@@ -82,6 +83,9 @@ class CrashWorkload {
   AllowedStates allowed() const;
   /// Has a call of the database failed?
   bool failed() const { return failed_; }
+  /// Of all databases that it opened: files moved, and merges.
+  uint64_t moves() const { return moves_; }
+  uint64_t merges() const { return merges_; }
 
   static Options options();
 
@@ -101,6 +105,7 @@ class CrashWorkload {
   std::string read();
   std::string read_keys();
   std::string read_snapshot();
+  std::string levels();
   std::string check_visible();
   void note_all_durable();
   void look(const SimStep& step);
@@ -121,6 +126,8 @@ class CrashWorkload {
   std::vector<uint64_t> states_ = {0};  // digests; the last one is the latest attempted
   size_t acknowledged_ = 0;
   size_t durable_ = 0;
+  uint64_t moves_ = 0;
+  uint64_t merges_ = 0;
   bool failed_ = false;
   uint64_t step_ = 0;
   std::string step_name_;

@@ -367,6 +367,10 @@ void History::release_all() {
 
 // What was made before answers `closed` afterwards; a value that was read stays.
 void History::close() {
+  if (const Result<Stats> stats = database_.stats()) {
+    work_.moves += stats->moves;
+    work_.merges += stats->merges;
+  }
   if (random_.chance(0.5)) {
     check(database_.close(), "close");
     check(database_.close().is(StatusCode::closed), "a second close");

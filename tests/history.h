@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -40,6 +41,13 @@ class History {
   void run(uint64_t steps);
   /// The step that is being made.
   uint64_t step() const { return step_; }
+  /// What background work and compaction did.
+  struct Work {
+    uint64_t moves = 0;
+    uint64_t merges = 0;
+    std::set<uint64_t> levels;  // at which runs were seen
+  };
+  const Work& work() const { return work_; }
 
  private:
   struct HeldSnapshot {
@@ -129,6 +137,7 @@ class History {
   std::vector<Keyspace> dropped_;
   std::vector<HeldSnapshot> snapshots_;
   std::vector<HeldCursor> cursors_;
+  Work work_;
   Value reused_;
   std::string kept_copy_;  // of what kept_ must still hold
   Value kept_;             // a value that outlives what it was read from

@@ -259,6 +259,12 @@ void History::stats() {
   check(stats->durable_lsn <= stats->published_lsn, "what is durable lies beyond what is published");
   check(stats->snapshots == snapshots_.size() + cursors_.size(), "Stats::snapshots");
   check(stats->unknown_files.empty(), "unknown files in the directory");
+  uint64_t runs = 0;
+  for (const Stats::Level& level : stats->levels) {
+    work_.levels.insert(level.number);
+    runs += level.runs;
+  }
+  check(runs == stats->sorted_runs, "Stats::levels");
 }
 
 void History::approximate_size() {

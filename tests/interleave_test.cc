@@ -53,15 +53,19 @@ class Interleaving {
     env_.spawn("reader", [&] { read(db); });
     env_.spawn("scanner", [&] { scan(db); });
     env_.spawn("flusher", [&] { flush(db); });
+    env_.spawn("compactor", [&] { compact(db); });
     const Status outcome = env_.run();
     EXPECT_TRUE(outcome.ok()) << outcome.to_string();
     const uint64_t trace = env_.trace_hash();
+    merges_ = db.stats()->merges;
     if (seed_ % 2 == 0) {
       EXPECT_TRUE(db.close().ok());
     }
     check_after(env_.kill(), options);
     return trace;
   }
+
+  uint64_t merges() const { return merges_; }
 
  private:
   std::string key_of(int writer) const { return "w" + std::to_string(writer); }
@@ -145,6 +149,14 @@ class Interleaving {
     }
   }
 
+  // Beside flushes and the merges of the background.
+  void compact(Database& db) {
+    for (int i = 0; i < 3; ++i) {
+      const Status status = db.compact();
+      ASSERT_TRUE(status.ok()) << status.to_string();
+    }
+  }
+
   // A killed process loses nothing that was acknowledged.
   void check_after(SimDisk disk, const Options& options) {
     SimEnv after({.seed = seed_ + 1}, std::move(disk));
@@ -163,13 +175,18 @@ class Interleaving {
   // Of threads that run one at a time.
   uint64_t written_[kWriters] = {};
   uint64_t batches_ = 0;
+  uint64_t merges_ = 0;
 };
 
 TEST(Interleave, EverySeedKeepsItsPromises) {
+  uint64_t merges = 0;
   for (uint64_t seed = 1; seed <= seeds() && !testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    Interleaving(seed).run();
+    Interleaving one(seed);
+    one.run();
+    merges += one.merges();
   }
+  EXPECT_GE(merges, seeds());
 }
 
 TEST(Interleave, TheSameSeedGivesTheSameTrace) {

@@ -49,7 +49,7 @@ bool agrees(History& history, uint64_t seed, uint64_t steps) {
 }
 
 /// Seeds decide everything: the kind of segments, when background work runs, the history.
-bool run_simulated(uint64_t seed, uint64_t steps) {
+bool run_simulated(uint64_t seed, uint64_t steps, History::Work* work) {
   Random random(seed ^ 0x5eed);
   SimEnv env({.seed = seed,
               .switch_probability = random.chance(0.5) ? 1.0 / 16 : 1.0 / 200,
@@ -60,21 +60,29 @@ bool run_simulated(uint64_t seed, uint64_t steps) {
   History history(env, "db", seed, random.chance(0.1), [&] { stuck = env.run_until_idle(); });
   const bool good = agrees(history, seed, steps);
   EXPECT_TRUE(stuck.ok()) << "seed " << seed << ": " << stuck.to_string();
+  work->moves += history.work().moves;
+  work->merges += history.work().merges;
+  work->levels.insert(history.work().levels.begin(), history.work().levels.end());
   return good && stuck.ok();
 }
 
 class SimulatedModel : public testing::TestWithParam<uint64_t> {};
 
 TEST_P(SimulatedModel, AgreesWithRandomHistories) {
+  History::Work work;
   if (const uint64_t seed = from_environment("LIGHTNING_MODEL_SEED", 0); seed != 0) {
-    run_simulated(seed, kStepsOfHistory);
+    run_simulated(seed, kStepsOfHistory, &work);
     return;
   }
   const uint64_t steps = operations() / kShards;
   uint64_t seed = from_environment("LIGHTNING_MODEL_FIRST_SEED", 1) + GetParam() * 1'000'000;
   for (uint64_t done = 0; done < steps; done += kStepsOfHistory, ++seed) {
-    if (!run_simulated(seed, std::min(kStepsOfHistory, steps - done))) return;
+    if (!run_simulated(seed, std::min(kStepsOfHistory, steps - done), &work)) return;
   }
+  if (steps < 2 * kStepsOfHistory) return;
+  EXPECT_GT(work.moves, 0u);
+  EXPECT_GT(work.merges, 20u);
+  EXPECT_GE(work.levels.size(), 3u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shards, SimulatedModel, testing::Range<uint64_t>(0, kShards));

@@ -217,6 +217,7 @@ TEST(Threads, SeeWhatMustHold) {
   EXPECT_GT(stage.reads.load(), 0u);
   EXPECT_GE(check_scan(stage.database.scan(), false), kWriters * kKeysOfWriter);
   expect_ok(stage.database.background_error(), "background_error");
+  EXPECT_GT(stage.database.stats()->merges, 0u);
   expect_ok(stage.database.close(), "close");
 }
 

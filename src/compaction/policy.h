@@ -102,7 +102,7 @@ struct Choice {
 
 Choice choose(const Shape& shape, Goal goal, const PolicyLimits& limits);
 
-/// What compact() begins with: everything goes to the drain level. Nothing when nothing can be gained.
+/// What compact() begins with: everything goes to the drain level, if there is anything to be gained.
 Choice begin_compaction(const Shape& shape, const PolicyLimits& limits);
 
 /// The rule that `choice` breaks, empty if none.
