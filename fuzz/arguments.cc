@@ -56,6 +56,7 @@ Arguments made_of(const Verb& verb, Words words) {
   if (accepts & cli::kKey) arguments.key = next();
   if (accepts & cli::kValue) arguments.value = next();
   if (accepts & cli::kFile) arguments.file = next();
+  if (accepts & cli::kInto) arguments.into = next();
   if (accepts & cli::kName) arguments.name = next();
   if (accepts & cli::kRange) arguments.prefix = maybe();
   if ((accepts & cli::kRange) && !arguments.prefix) {
@@ -104,13 +105,14 @@ Words words_for(const Verb& verb, const Arguments& arguments) {
   if (verb.accepts & cli::kKey) words.push_back(arguments.key);
   if (verb.accepts & cli::kValue) words.push_back(arguments.value);
   if (verb.accepts & cli::kFile) words.push_back(arguments.file);
+  if (verb.accepts & cli::kInto) words.push_back(arguments.into);
   if (verb.accepts & cli::kName) words.push_back(arguments.name);
   return words;
 }
 
 bool same(const Arguments& a, const Arguments& b) {
   const auto all = [](const Arguments& x) {
-    return std::tie(x.directory, x.key, x.value, x.file, x.name, x.options, x.durability, x.keyspace,
+    return std::tie(x.directory, x.key, x.value, x.file, x.into, x.name, x.options, x.durability, x.keyspace,
                     x.format.json, x.format.hex, x.prefix, x.from, x.to, x.limit, x.reverse, x.keys_only);
   };
   return all(a) == all(b);

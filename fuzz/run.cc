@@ -33,6 +33,8 @@ RunFileInfo info_of(std::string_view file) {
   info.entries = footer->entries;
   info.removals = footer->removals;
   info.raw_bytes = footer->raw_bytes;
+  info.lsn_min = footer->lsn_min;
+  info.lsn_max = footer->lsn_max;
   if (!inside(footer->fences_offset, footer->fences_bytes, file.size()) ||
       footer->fences_bytes < sizeof(FencesHeader)) {
     return info;

@@ -96,16 +96,6 @@ void Engine::install_view(const std::function<void(View&)>& change, ViewRoom roo
   reclaim_later();
 }
 
-Status Engine::follow_state(const std::function<void(View&)>& change) {
-  try {
-    install_view(change);
-    return {};
-  } catch (const std::bad_alloc&) {
-    log_.refuse(Status(StatusCode::out_of_memory, "to follow a change of the durable state"));
-    return log_.failure();
-  }
-}
-
 void Engine::reclaim_later() {
   background_.run_after(Lane::quick, kReclaimDelayNs, [this] {
     if (epoch_reclaim() != 0) reclaim_later();

@@ -184,7 +184,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status activate(std::shared_ptr<const MemSource> source, ViewRoom room) REQUIRES(switch_mutex_);
   /// Ends the active segment, if any, and waits until all of it is published.
   void end_active() REQUIRES(switch_mutex_);
-  /// Until there is memory for a segment of `capacity` and its indexes, and it is the turn of `place`.
+  /// Until there is memory for a segment of `capacity` and its indexes and it is the turn of `place`, or
+  /// until the View changes.
   Status wait_for_memory(uint64_t capacity, uint64_t deadline, MemoryQueue::Place& place)
       REQUIRES(switch_mutex_);
   bool memory_allows(uint64_t capacity) const REQUIRES(switch_mutex_);
@@ -199,8 +200,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   ViewRoom room_for_view(size_t more_sealed, size_t more_runs) const;
   void install_view(const std::function<void(View&)>& change, ViewRoom room) EXCLUDES(view_mutex_);
   void install_view(const std::function<void(View&)>& change) { install_view(change, room_for_view(0, 0)); }
-  /// After the durable state changed: a View that cannot follow it ends all writing.
-  Status follow_state(const std::function<void(View&)>& change) EXCLUDES(view_mutex_);
   void reclaim_later();
   uint64_t memory_bytes(const View& view) const;
 
@@ -242,6 +241,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void merge_in_background();
   enum class Step : uint8_t { made, none };
   /// Makes the next move or merge, if there is one to be made.
+  Result<Step> guarded_step(Goal goal) EXCLUDES(merge_mutex_);
   Result<Step> merge_step(Goal goal) REQUIRES(merge_mutex_);
   Status execute(const Choice& choice, const View& view) REQUIRES(merge_mutex_);
   Status merge(const Choice& choice, const View& view, uint64_t* bytes_read, RunSetWriter& writer,

@@ -126,16 +126,19 @@ void Engine::schedule_merge() {
   }
 }
 
+Result<Engine::Step> Engine::guarded_step(Goal goal) {
+  try {
+    MutexLock lock(merge_mutex_);
+    return merge_step(goal);
+  } catch (const std::bad_alloc&) {
+    return Status(StatusCode::out_of_memory, "a merge");
+  }
+}
+
 // One step a task: others of the lane come between.
 void Engine::merge_in_background() {
   merge_scheduled_.store(false, std::memory_order_release);
-  Result<Step> step = Step::none;
-  try {
-    MutexLock lock(merge_mutex_);
-    step = merge_step(Goal::keep_up);
-  } catch (const std::bad_alloc&) {
-    step = Status(StatusCode::out_of_memory, "a merge");
-  }
+  const Result<Step> step = guarded_step(Goal::keep_up);
   refuse_after_store_failure();
   if (step.status().is(StatusCode::closed)) return;
   note_background(Work::merge, step.status());
@@ -155,11 +158,7 @@ void Engine::settle_when_idle() {
   const auto look = [this] {
     idle_watch_.store(false, std::memory_order_release);
     if (counters_.commits.sum() != idle_commits_.load(std::memory_order_relaxed)) return settle_when_idle();
-    Result<Step> step = Step::none;
-    {
-      MutexLock lock(merge_mutex_);
-      step = merge_step(Goal::settle);
-    }
+    const Result<Step> step = guarded_step(Goal::settle);
     refuse_after_store_failure();
     if (!step || *step == Step::made) schedule_merge();
   };
@@ -269,8 +268,8 @@ Status Engine::merge(const Choice& choice, const View& view, uint64_t* bytes_rea
   return {};
 }
 
-// One function changes the durable state and the View; between the two a flush may add runs. `writer` wrote
-// the files of `output`, if there are any: they go again unless the durable state may name them.
+// One function changes the durable state and the View. Meanwhile flushes only add runs in front. `writer`
+// wrote the files of `output`, if there are any: they go again unless the durable state may name them.
 Status Engine::install_choice(const Choice& choice, const View& view, const MergeOutput& output,
                               RunSetWriter* writer) {
   OpenFiles opened;
@@ -280,15 +279,20 @@ Status Engine::install_choice(const Choice& choice, const View& view, const Merg
     opened[info.id] = *std::move(file);
   }
   const size_t runs_then = view.runs.size();
-  std::vector<uint64_t> gone;
-  // Made before the commit: behind it only what follow_state() answers for may fail.
+  const std::shared_ptr<const View> now = this->view();
+  const std::vector<SortedRunInfo> before = infos_of(*now);
+  std::vector<SortedRunInfo> after = before;
+  apply_choice(choice, runs_then, output, &after);
+  const std::vector<uint64_t> gone = files_gone(before, after);
+  const std::vector<std::shared_ptr<const SortedRun>> runs = runs_of(std::move(after), now->runs, opened);
   const std::function<void(View&)> change = [&](View& next) {
-    const std::vector<SortedRunInfo> before = infos_of(next);
-    std::vector<SortedRunInfo> after = before;
-    apply_choice(choice, runs_then, output, &after);
-    gone = files_gone(before, after);
-    next.runs = runs_of(std::move(after), next.runs, opened);
+    const size_t added = next.runs.size() - now->runs.size();
+    next.runs.resize(added);
+    next.runs.insert(next.runs.end(), runs.begin(), runs.end());
   };
+  // Nothing may fail behind the commit.
+  LIGHTNING_INVARIANT("I5", runs.size() <= now->runs.size() + kRunsRoom);
+  ViewRoom room = room_for_view(kSealedMax, kRunsRoom + kRunsRoom);
   if (writer != nullptr) writer->keep();
   const Status status =
       store_->commit([&](DurableState& next) { apply_choice(choice, runs_then, output, &next.runs); });
@@ -296,7 +300,7 @@ Status Engine::install_choice(const Choice& choice, const View& view, const Merg
     if (writer != nullptr && store_->failure().ok()) writer->remove_all();
     return status;
   }
-  if (Status followed = follow_state(change); !followed.ok()) return followed;
+  install_view(change, std::move(room));
   for (const uint64_t id : gone) (void)directory_->remove(run_file_name(id));
   return {};
 }

@@ -64,10 +64,12 @@ bool Engine::memory_allows(uint64_t capacity) const {
 }
 
 Status Engine::wait_for_memory(uint64_t capacity, uint64_t deadline, MemoryQueue::Place& place) {
+  const uint64_t before = view_sequence();
   uint64_t began = 0;
   Status status;
   place.join();
-  for (;;) {
+  // Once the View changed the caller looks again: what it wanted memory for may be there.
+  while (view_sequence() == before) {
     if (place.first()) {
       if (memory_allows(capacity)) break;
       // With nothing to wait for the write goes on: one active memtable is always allowed.
@@ -283,7 +285,11 @@ void Engine::retire_segment_files(const std::vector<std::shared_ptr<const MemSou
 }
 
 void Engine::memory_released() {
-  epoch_reclaim();
+  try {
+    epoch_reclaim();
+  } catch (const std::bad_alloc&) {
+    // The next one frees it.
+  }
   releasing_.store(false);
   MutexLock lock(switch_mutex_);
   memory_freed_.notify_all();
