@@ -19,8 +19,8 @@ inline uint64_t uint_from_environment(const char* name, uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-/// Adds `n` to the count called `what`: states, nested, faults, syscalls, allocations, kills, power_cuts,
-/// operations.
+/// Adds `n` to the count called `what`: states, nested, faults, syscalls, allocations, damages,
+/// interleavings, kills, power_cuts, operations.
 inline void count(const std::string& what, uint64_t n) {
   struct Counts {
     std::map<std::string, uint64_t> all;

@@ -3,8 +3,9 @@
 // again. And what the failure of each single call of the Env may do.
 //
 // LIGHTNING_CRASH_EFFORT=n   n times as many random workloads, moments, and images of each moment
-// LIGHTNING_CRASH_SEED=s     the random workload of this seed alone
-// LIGHTNING_CRASH_FOURTH=n   every n-th sequence of four steps; 1 = all
+// LIGHTNING_CRASH_SEED=s     the random workloads from this seed on, and other images of the sequences
+// LIGHTNING_CRASH_SEEDS=n    so many random workloads from there; 1 unless said
+// LIGHTNING_CRASH_FOURTH=n   every n-th sequence of four steps, beginning at the seed; 1 = all
 #include <gtest/gtest.h>
 
 #include "base/hash.h"
@@ -25,6 +26,8 @@ constexpr uint64_t kDefaultFourthEvery = 101;
 #endif
 
 uint64_t effort() { return uint_from_environment("LIGHTNING_CRASH_EFFORT", kDefaultEffort); }
+/// 0: none is given.
+uint64_t given_seed() { return uint_from_environment("LIGHTNING_CRASH_SEED", 0); }
 
 /// Moments of `steps`, thinned out to about `moments_max`, each checked with `images_max` images.
 struct CrashPlan {
@@ -69,21 +72,25 @@ class ShortSequences : public testing::TestWithParam<uint8_t> {};
 TEST_P(ShortSequences, SurviveEveryCrash) {
   const auto step = [](uint8_t chosen) { return static_cast<CrashStep>(chosen); };
   const uint64_t fourth_every = uint_from_environment("LIGHTNING_CRASH_FOURTH", kDefaultFourthEvery);
-  uint64_t number = GetParam();
-  check_workload({step(GetParam())}, {.images_max = 32 * effort(), .nested_every = 10});
+  const uint64_t seed = given_seed() != 0 ? given_seed() : 1;
+  uint64_t number = seed + GetParam();
+  check_workload({step(GetParam())}, {.seed = seed, .images_max = 32 * effort(), .nested_every = 10});
   for (uint8_t second = 0; second < kSmallCrashSteps; ++second) {
     for (const bool mapped : {true, false}) {
-      check_workload({step(GetParam()), step(second)},
-                     {.mapped = mapped, .moments_max = 8 * effort(), .images_max = 8 * effort()});
+      check_workload(
+          {step(GetParam()), step(second)},
+          {.seed = seed, .mapped = mapped, .moments_max = 8 * effort(), .images_max = 8 * effort()});
     }
     for (uint8_t third = 0; third < kSmallCrashSteps; ++third) {
-      check_workload(
-          {step(GetParam()), step(second), step(third)},
-          {.mapped = (second + third) % 3 != 0, .moments_max = 4 * effort(), .images_max = 4 * effort()});
+      check_workload({step(GetParam()), step(second), step(third)}, {.seed = seed,
+                                                                     .mapped = (second + third) % 3 != 0,
+                                                                     .moments_max = 4 * effort(),
+                                                                     .images_max = 4 * effort()});
       for (uint8_t fourth = 0; fourth < kSmallCrashSteps; ++fourth) {
         if (number++ % fourth_every != 0) continue;
         check_workload({step(GetParam()), step(second), step(third), step(fourth)},
-                       {.mapped = (second + third + fourth) % 3 != 0,
+                       {.seed = seed,
+                        .mapped = (second + third + fourth) % 3 != 0,
                         .moments_max = 4 * effort(),
                         .images_max = 4 * effort()});
       }
@@ -97,9 +104,10 @@ INSTANTIATE_TEST_SUITE_P(First, ShortSequences, testing::Range<uint8_t>(0, kSmal
 class RandomWorkloads : public testing::TestWithParam<uint64_t> {};
 
 TEST_P(RandomWorkloads, SurviveCrashes) {
-  const uint64_t only = uint_from_environment("LIGHTNING_CRASH_SEED", 0);
-  for (uint64_t i = 0; i < (only != 0 ? 1 : 2 * effort()); ++i) {
-    const uint64_t seed = only != 0 ? only : GetParam() * 1000 + i;
+  const uint64_t given = given_seed();
+  const uint64_t seeds = given == 0 ? 2 * effort() : uint_from_environment("LIGHTNING_CRASH_SEEDS", 1);
+  for (uint64_t i = 0; i < seeds; ++i) {
+    const uint64_t seed = given != 0 ? given + i : GetParam() * 1000 + i;
     Random random(seed);
     std::vector<CrashStep> steps(5 + random.below(40));
     for (CrashStep& step : steps) step = static_cast<CrashStep>(random.below(kCrashSteps));

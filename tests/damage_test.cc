@@ -1,11 +1,15 @@
 // A database whose files are missing, cut, damaged or of a newer format: an open and every read give the
 // right answer or an error that names the file, nothing is changed on disk, and with the file as it was
 // everything is there again.
+//
+// LIGHTNING_DAMAGE_SEED=s   other bits are flipped; 488 in a row flip each one
 #include <gtest/gtest.h>
 
 #include "api/open_in.h"
 #include "base/coding.h"
 #include "base/hash.h"
+#include "log/segment.h"
+#include "testing/counts.h"
 #include "testing/model.h"
 #include "testing/sim_env.h"
 #include "view/super.h"
@@ -158,17 +162,19 @@ TEST_F(Damage, AFileThatWasCutIsCorruption) {
 // After a clean close everything that is read is known to have been durable, so no flipped bit may go
 // unnoticed as a torn tail.
 TEST_F(Damage, AFlippedBitGivesTheRightAnswerOrCorruption) {
+  const uint64_t seed = uint_from_environment("LIGHTNING_DAMAGE_SEED", 0);
   uint64_t noticed = 0;
   for (const std::string& path : paths_) {
     const std::string bytes = disk_.file_bytes(path);
-    for (uint64_t at = 0; at < bytes.size(); at += kFlipStride) {
+    for (uint64_t at = seed % kFlipStride; at < bytes.size(); at += kFlipStride) {
       SCOPED_TRACE(path + " flipped at " + std::to_string(at));
       std::string flipped = bytes;
-      flipped[at] = static_cast<char>(flipped[at] ^ (1 << at % 8));
+      flipped[at] = static_cast<char>(flipped[at] ^ (1 << (at + seed / kFlipStride) % 8));
       SimDisk damaged = disk_.kill_image();
       damaged.put_file(path, flipped);
       const Status status = look(std::move(damaged), at % 2 == 0);
       if (HasFailure()) return;
+      count("damages", 1);
       if (status.ok()) continue;
       ++noticed;
       // A magic number or version that is not ours may be called that.
@@ -178,6 +184,34 @@ TEST_F(Damage, AFlippedBitGivesTheRightAnswerOrCorruption) {
     }
   }
   EXPECT_GT(noticed, 100u);
+}
+
+// A process that was killed and a machine that went down leave a log without a recorded end: what a later
+// record states to be durable is what tells damage from a torn tail.
+TEST_F(Damage, AFlippedBitBeforeADurableRecordIsNoTornTail) {
+  SimEnv env;
+  Result<Database> database = open_in(env, kDirectory, options(), OpenKind::create);
+  ASSERT_TRUE(database);
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(database->put("key" + std::to_string(i), "value", {.durability = Durability::power}).ok());
+  }
+  SimDisk killed = env.disk().kill_image();
+  const std::string path = std::string(kDirectory) + "/" + segment_file_name(1);
+  const std::string bytes = killed.file_bytes(path);
+  for (uint64_t at = kSegmentHeaderBytes; at < kSegmentHeaderBytes + 50 * kRecordBytesMin; at += 7) {
+    for (const uint64_t boots : {0, 1}) {
+      SCOPED_TRACE("flipped at " + std::to_string(at) + ", " + std::to_string(boots) + " boots later");
+      std::string flipped = bytes;
+      flipped[at] = static_cast<char>(flipped[at] ^ (1 << at % 8));
+      SimDisk damaged = killed.kill_image();
+      damaged.put_file(path, flipped);
+      damaged.set_boot_id(killed.boot_id() + boots);
+      SimEnv after({}, std::move(damaged));
+      const Status status = open_in(after, kDirectory, options(), OpenKind::open).status();
+      ASSERT_TRUE(status.is(StatusCode::corruption)) << status.to_string();
+      ASSERT_EQ(status.file(), segment_file_name(1));
+    }
+  }
 }
 
 TEST_F(Damage, AFileOfAnotherDatabaseIsCorruption) {
@@ -219,6 +253,23 @@ TEST_F(Damage, ANewerFormatIsNotSupported) {
   for (const std::string& other : paths_) {
     if (other == path) continue;
     EXPECT_EQ(env.disk().file_bytes(other), disk_.file_bytes(other)) << other;
+  }
+}
+
+TEST_F(Damage, OfADatabaseWhoseStateWasDamagedUnknownSegmentsStay) {
+  const std::string stray = std::string(kDirectory) + "/" + segment_file_name(77);
+  for (const bool damaged : {false, true}) {
+    SimDisk disk = disk_.kill_image();
+    disk.put_file(stray, "left by a crash, or named by a state that was lost");
+    if (damaged) {
+      std::string super = disk.file_bytes(path_of("SUPER"));
+      super[100] = static_cast<char>(super[100] ^ 1);
+      disk.put_file(path_of("SUPER"), super);
+    }
+    SimEnv env({}, std::move(disk));
+    Result<Database> database = open_in(env, kDirectory, options(), OpenKind::open);
+    ASSERT_TRUE(database) << database.status().to_string();
+    EXPECT_EQ(env.disk().has_file(stray), damaged);
   }
 }
 

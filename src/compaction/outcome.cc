@@ -84,7 +84,7 @@ void apply_choice(const Choice& choice, size_t runs_then, const MergeOutput& out
       output.next.empty() ? pieces.clear() : void(keep_from(output.next, 0, pieces.size(), &pieces));
     }
     Pieces& last = last_of(runs).pieces;
-    size_t left = 0;
+    [[maybe_unused]] size_t left = 0;  // by an invariant
     if (output.stopped) {
       left = keep_from(output.next, choice.file_first, choice.file_end, &last);
     } else {
