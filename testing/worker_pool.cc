@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "testing/allocation_truce.h"
+
 namespace lightning {
 
 namespace {
@@ -31,6 +33,7 @@ void work(Worker* worker) {
     worker->has_job.wait(0, std::memory_order_acquire);
     worker->has_job.store(0, std::memory_order_relaxed);
     std::exchange(worker->job, nullptr)();
+    const AllocationTruce truce;
     const std::lock_guard lock(pool().mutex);
     pool().idle.push_back(worker);
   }

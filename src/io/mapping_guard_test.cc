@@ -203,7 +203,8 @@ volatile char* unguarded_page() {
   return data + page_bytes();
 }
 
-volatile char* g_expected_address = nullptr;
+// Stored before the access that faults, so the pointer is volatile too.
+volatile char* volatile g_expected_address = nullptr;
 
 void exit_by_handler(int, siginfo_t* info, void*) {
   sigset_t mask;
