@@ -233,7 +233,8 @@ Status StateStore::commit(const std::function<void(DurableState&)>& edit) {
 
 Result<uint64_t> StateStore::new_file_id() {
   const MutexLock lock(mutex_);
-  if (next_file_id_ == state_.next_file_id) {
+  // Above it after a manifest that could not be made.
+  if (next_file_id_ >= state_.next_file_id) {
     if (Status status = commit_locked([](DurableState&) {}); !status.ok()) return status;
   }
   return next_file_id_++;

@@ -219,6 +219,21 @@ TEST(StateStore, FileIdsBeyondWhatIsSetAside) {
   EXPECT_GT(*store->new_file_id(), *ids.rbegin());
 }
 
+// The first commit after an open takes an id for its manifest before any id is set aside.
+TEST(StateStore, FileIdsAreSetAsideAfterAManifestThatWasNotMade) {
+  for (const FaultEffect effect : {FaultEffect::none, FaultEffect::done}) {
+    SimEnv env;
+    const auto directory = directory_of(env);
+    StorePtr store = *StateStore::create(*directory, History(1).initial());
+    env.faults().add({.call = SimCall::create, .name_part = ".manifest", .effect = effect});
+    EXPECT_FALSE(store->new_file_id());
+    ASSERT_TRUE(store->failure().ok());
+    const Result<uint64_t> id = store->new_file_id();
+    ASSERT_TRUE(id);
+    EXPECT_LT(*id, (*StateStore::open(*directory, StoreAccess::read))->state().next_file_id);
+  }
+}
+
 TEST(StateStore, Orphans) {
   SimEnv env;
   const auto directory = directory_of(env);
