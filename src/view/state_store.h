@@ -49,7 +49,8 @@
 // Thread safety: internally synchronised; state() waits for a commit that is being written.
 // Ownership: the Directory must outlive the store.
 // Costs: an open reads two files (15 us for three runs, 5 ms for 10,000); a commit is three syncs, a rewrite
-// four. Both walk all pieces: with 10,000 of them 6 ms.
+// four, the first commit after an open six: it makes durable what the open read before it goes on. Both walk
+// all pieces: with 10,000 of them 6 ms.
 #pragma once
 
 #include <lightning/status.h>

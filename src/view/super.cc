@@ -147,4 +147,16 @@ Status write_super(File& file, const SuperRecord& record) {
   return file.sync();
 }
 
+Status write_super_again(File& file, const SuperRecord& record) {
+  const int first = first_slot(record.generation);
+  for (int slot = first; slot < first + 2; ++slot) {
+    char bytes[kSuperSlotBytes] = {};
+    encode_slot(record, slot, bytes);
+    const uint64_t offset = static_cast<uint64_t>(slot) * kSuperSlotBytes;
+    if (Status status = file.write(offset, {bytes, sizeof(bytes)}); !status.ok()) return status;
+    if (Status status = file.sync(); !status.ok()) return status;
+  }
+  return Status();
+}
+
 }  // namespace lightning

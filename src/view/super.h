@@ -70,4 +70,8 @@ std::string encode_whole_super(const SuperRecord& record);
 /// Overwrites the pair of slots of record.generation and syncs.
 Status write_super(File& file, const SuperRecord& record);
 
+/// Writes the pair that stands there already again, a slot at a time: each moment has one of them whole.
+/// Makes durable what a process wrote that was killed, or failed, before its sync.
+Status write_super_again(File& file, const SuperRecord& record);
+
 }  // namespace lightning
