@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -16,6 +15,7 @@
 #include <lightning/database.h>
 
 #include "io/scratch_directory.h"
+#include "testing/counts.h"
 #include "testing/random.h"
 
 namespace lightning {
@@ -23,10 +23,7 @@ namespace {
 
 constexpr uint64_t kDefaultOverwrites = 10'000'000;
 
-uint64_t overwrites() {
-  const char* text = std::getenv("LIGHTNING_MEMORY_OVERWRITES");
-  return text == nullptr ? kDefaultOverwrites : std::strtoull(text, nullptr, 10);
-}
+uint64_t overwrites() { return uint_from_environment("LIGHTNING_MEMORY_OVERWRITES", kDefaultOverwrites); }
 
 uint64_t resident_bytes() {
   uint64_t pages = 0;

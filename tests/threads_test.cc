@@ -8,7 +8,6 @@
 #include <array>
 #include <atomic>
 #include <charconv>
-#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
@@ -16,6 +15,7 @@
 #include <lightning/database.h>
 
 #include "io/scratch_directory.h"
+#include "testing/counts.h"
 #include "testing/random.h"
 
 namespace lightning {
@@ -26,10 +26,7 @@ constexpr uint32_t kReaders = 8;
 constexpr uint32_t kScanners = 2;
 constexpr uint32_t kKeysOfWriter = 16;
 
-uint64_t operations() {
-  const char* text = std::getenv("LIGHTNING_THREADS_OPERATIONS");
-  return text == nullptr ? 10'000 : std::strtoull(text, nullptr, 10);
-}
+uint64_t operations() { return uint_from_environment("LIGHTNING_THREADS_OPERATIONS", 10'000); }
 
 Options small_buffers() {
   Options options;

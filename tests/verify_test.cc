@@ -4,14 +4,13 @@
 // LIGHTNING_DAMAGE_STRIDE=n   every n-th bit; 1 takes five minutes for verify() alone
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "admin/repair.h"
 #include "admin/verify.h"
 #include "api/open_in.h"
 #include "log/segment.h"
 #include "run/run_format.h"
 #include "run/run_writer.h"
+#include "testing/counts.h"
 #include "tests/damage_set.h"
 #include "view/state_store.h"
 #include "view/super.h"
@@ -27,10 +26,7 @@ constexpr uint64_t kVerifyStride = 211;
 constexpr uint64_t kRepairStride = 1511;
 #endif
 
-uint64_t stride(uint64_t otherwise) {
-  const char* text = std::getenv("LIGHTNING_DAMAGE_STRIDE");
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
+uint64_t stride(uint64_t otherwise) { return uint_from_environment("LIGHTNING_DAMAGE_STRIDE", otherwise); }
 
 std::string flipped(std::string bytes, uint64_t bit) {
   bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));
