@@ -63,6 +63,10 @@ struct Stats {
   uint64_t moves = 0;  // run files that went down a level without being rewritten
   uint64_t move_bytes = 0;
 
+  // Delays of writes, beside stall_us: how long, because flushes or merges were behind.
+  uint64_t paced_memory_us = 0;
+  uint64_t paced_merges_us = 0;
+
   /// Bytes of flushes and merges over those that users wrote, since the open; 0 before the first write.
   double write_amplification() const {
     const auto written = static_cast<double>(flush_bytes_written + merge_bytes_written);

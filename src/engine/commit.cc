@@ -87,6 +87,9 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
   const Durability durability =
       options.durability == Durability::standard ? options_.durability : options.durability;
   const bool mirror = durability == Durability::process;
+  if (pacer_.on()) [[unlikely]] {
+    if (Status status = pace(plan.length(), options); !status.ok()) return status;
+  }
   uint64_t deadline = 0;  // asked of the clock only when there is something to wait for
   for (;;) {
     Outcome outcome;
@@ -120,6 +123,30 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
     }
     return wait_for(durability, outcome.lsn + plan.length());
   }
+}
+
+Status Engine::pace(uint64_t bytes, const WriteOptions& options) {
+  if (!pacer_.takes_turn(bytes)) return {};
+  if (Status status = refused(); !status.ok()) return status;
+  update_pace();
+  return pacer_.wait(bytes, deadline_of(options));
+}
+
+void Engine::update_pace() {
+  const std::shared_ptr<const View> now = view();
+  uint64_t left = 0;
+  Debt debt{.flush_bytes_per_s = pacer_.flush_bytes_per_s()};
+  if (now->active != nullptr) {
+    const Segment& segment = *now->active->segment;
+    left = segment.capacity() - std::min(segment.used(), segment.capacity());
+  }
+  for (const auto& source : now->sealed) debt.backlog_bytes += source->segment->capacity();
+  debt.backlog_bytes -= std::min(debt.backlog_bytes, pacer_.flushed_bytes());
+  const uint64_t used = memory_bytes(*now) + held_memory_.bytes();
+  const uint64_t free = options_.memory_limit - std::min(options_.memory_limit, used);
+  debt.free_bytes = left + free * kIndexShare / (kIndexShare + 1);
+  for (const auto& run : now->runs) debt.runs += run->info().level == kLastLevel ? 0 : 1;
+  pacer_.set(pace_of(debt));
 }
 
 // Steps 1 to 6, in one epoch, waiting for nothing but bucket locks, whose holders wait for nothing.

@@ -18,6 +18,7 @@ Engine::Engine(Env& env, const Options& options)
       process_word_(env.process_word()),
       options_(options),
       mapped_(options.sigbus_guard && env.guards_mappings()),
+      pacer_(env.clock()),
       background_(env.executor()) {}
 
 Engine::~Engine() {
@@ -93,6 +94,7 @@ void Engine::install_view(const std::function<void(View&)>& change, ViewRoom roo
     if (*room.former != nullptr) epoch_retire(room.former.release());
   }
   INTERLEAVE("view.installed");
+  update_pace();
   reclaim_later();
 }
 
@@ -200,6 +202,8 @@ Result<Stats> Engine::stats() const {
   stats.move_bytes = counters_.move_bytes;
   stats.stalls = counters_.stalls;
   stats.stall_us = counters_.stall_us;
+  stats.paced_memory_us = pacer_.waited_us(PaceReason::memory);
+  stats.paced_merges_us = pacer_.waited_us(PaceReason::merges);
   stats.unasked_scan_errors = counters_.unasked_scan_errors;
   stats.recovered_records = counters_.recovered_records;
   stats.recovery_us = counters_.recovery_us;

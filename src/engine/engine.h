@@ -36,6 +36,7 @@
 #include "engine/counters.h"
 #include "engine/held_memory.h"
 #include "engine/memory_queue.h"
+#include "engine/pacer.h"
 #include "engine/snapshots.h"
 #include "io/env.h"
 #include "log/log.h"
@@ -153,6 +154,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status commit_one(uint32_t keyspace, EntryKind kind, std::string_view key, std::string_view value,
                     const WriteOptions& options);
   Status commit(CommitPlan& plan, const WriteOptions& options);
+  /// Lets the writer wait for background work that is behind.
+  Status pace(uint64_t bytes, const WriteOptions& options);
+  void update_pace();
   Attempt try_commit(CommitPlan& plan, bool mirror, Outcome* outcome);
   Attempt commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome) EXCLUDES(switch_mutex_);
   Status end_log_for(uint64_t capacity, uint64_t deadline, MemoryQueue::Place& place) REQUIRES(switch_mutex_);
@@ -162,6 +166,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status wait_for(Durability durability, uint64_t end_lsn);
   Status check_keyspaces(const CommitPlan& plan) const;
 
+  /// Of a memtable's log memory, the part that its indexes take beside it with records of a hundred bytes.
+  static constexpr uint64_t kIndexShare = 5;
   /// Sealed memtables that may wait for their flush, whatever the memory limit.
   static constexpr size_t kSealedMax = 64;
   /// More runs than a merge can add to a View while somebody else makes the next one.
@@ -286,6 +292,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   alignas(64) Log log_;
   mutable Counters counters_;
   Snapshots snapshots_;
+  Pacer pacer_;
 
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<DirectoryLock> lock_;

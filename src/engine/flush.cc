@@ -96,6 +96,9 @@ Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>
   if (closed_.load(std::memory_order_relaxed) && !closing_) return Status(StatusCode::closed, "closing");
   if (log_.failed()) return log_.failure();
   const uint64_t began = env_.clock().monotonic_ns();
+  uint64_t log_bytes = 0;
+  for (const auto& source : sources) log_bytes += source->end_lsn - source->segment->base_lsn();
+  Pacer::Flush pace(pacer_, log_bytes);
   const uint64_t lsn_min = sources.front()->segment->base_lsn();
   const uint64_t lsn_max = sources.back()->end_lsn;
   // A run is durable, so what it holds must not outlive what the log loses.
@@ -115,6 +118,7 @@ Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>
   merger.seek_first();
   if (Status status = write_versions(merger, sieve, writer, closing_, nullptr); !status.ok()) return status;
   if (Status status = install_flush(sources, lsn_max, writer); !status.ok()) return status;
+  pace.succeeded();
   retire_segment_files(sources);
   schedule_merge();
   const uint64_t took_us = (env_.clock().monotonic_ns() - began) / 1000;

@@ -47,6 +47,8 @@ constexpr StatsField kStatsFields[] = {
     {"move_bytes", &Stats::move_bytes},
     {"stalls", &Stats::stalls},
     {"stall_us", &Stats::stall_us},
+    {"paced_memory_us", &Stats::paced_memory_us},
+    {"paced_merges_us", &Stats::paced_merges_us},
     {"unasked_scan_errors", &Stats::unasked_scan_errors},
     {"recovered_records", &Stats::recovered_records},
     {"recovery_us", &Stats::recovery_us},
