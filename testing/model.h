@@ -4,8 +4,8 @@
 // are commits too. What was visible at a held moment is kept until it is released; other versions go when
 // they are overwritten. The default keyspace is called "".
 // Entries expire by the time that set_time() gave last. digest() and size() count them until they are
-// overwritten. digest() is a sum over all entries, so that it follows each change and equals that of any model or database
-// with the same contents, whatever their history.
+// overwritten. digest() is a sum over all entries, so that it follows each change and equals that of any
+// model or database with the same contents, whatever their history.
 // Thread safety: externally synchronised. Costs: a microsecond a call.
 #pragma once
 
@@ -67,8 +67,8 @@ class Model {
   std::vector<std::string> keyspaces() const;
   std::optional<std::string_view> get(const std::string& keyspace, std::string_view key,
                                       Moment at = kNow) const;
-  /// The first entry at or behind `key`, or only behind it; those that have expired by `time_us` do not count,
-  /// by default the present time.
+  /// The first entry at or behind `key`, or only behind it; those that have expired by `time_us` do not
+  /// count, by default the present time.
   std::optional<ModelEntry> first_from(const std::string& keyspace, std::string_view key, bool inclusive,
                                        Moment at = kNow, std::optional<uint64_t> time_us = {}) const;
   /// The last entry at or before `key`, or only before it; with no key, of all.

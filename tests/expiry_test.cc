@@ -446,9 +446,9 @@ TEST_F(Expiry, HoldsInADatabaseOpenedReadOnly) {
   EXPECT_EQ(keys_of(db_.scan()), "b");
 }
 
-// Cut at every change of the disk, and then the clock is set back by a century: an entry that has expired may be
-// there again if nothing durable says otherwise, the version before it never; and what a purge relied on is
-// never forgotten.
+// Cut at every change of the disk, and then the clock is set back by a century: an entry that has expired may
+// be there again if nothing durable says otherwise, the version before it never; and what a purge relied on
+// is never forgotten.
 TEST(ExpiryCrash, NoCutBringsAnOlderVersionBack) {
   struct Moment {
     SimDisk disk;

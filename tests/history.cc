@@ -212,8 +212,8 @@ void History::set_default_ttl() {
   }
 }
 
-// Set back, the clock is where only what was found expired says that it was later: that is the time of an entry
-// that expires just now.
+// Set back, the clock is where only what was found expired says that it was later: that is the time of an
+// entry that expires just now.
 void History::pass_time() {
   if (!random_.chance(0.2)) {
     constexpr std::array<uint64_t, 5> kStepsMs = {1, 50, 5'000, 50'000, 2'000'000};

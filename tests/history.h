@@ -3,9 +3,9 @@
 // Every call of the public API occurs, over several keyspaces that come and go, with snapshots and cursors
 // that stay open across flushes, merges and dropped keyspaces, and with closing and opening under other
 // options. Keys collide often; empty keys, long common prefixes, keys of 65,535 bytes, empty values and
-// values of up to 64 MiB occur. Entries expire, by their own times and by defaults; the clock stands still within
-// a step and goes forward, and back by years, between steps. The same seed gives the same history. A disagreement is thrown as a
-// Disagreement.
+// values of up to 64 MiB occur. Entries expire, by their own times and by defaults; the clock stands still
+// within a step and goes forward, and back by years, between steps. The same seed gives the same history. A
+// disagreement is thrown as a Disagreement.
 // Thread safety: one thread.
 #pragma once
 

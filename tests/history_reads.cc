@@ -192,8 +192,8 @@ void History::check_place(HeldCursor& held, const std::optional<ModelEntry>& exp
   held.position = expected->key;
 }
 
-// What the move may come to, in order: an entry that has expired by the earliest moment that the cursor may judge
-// by is hidden, one that has not by the latest is shown. Of one between, the cursor tells its moment.
+// What the move may come to, in order: an entry that has expired by the earliest moment that the cursor may
+// judge by is hidden, one that has not by the latest is shown. Of one between, the cursor tells its moment.
 void History::check_cursor(HeldCursor& held, bool forward, const std::optional<std::string>& from,
                            bool inclusive, std::string_view move) {
   std::optional<std::string> at = from;

@@ -143,8 +143,8 @@ class Interleaving {
     }
   }
 
-  // One key with one entry after the other that expires, as the clock jumps to and fro: what a read once did not
-  // find does not come back, and nothing that was before it.
+  // One key with one entry after the other that expires, as the clock jumps to and fro: what a read once did
+  // not find does not come back, and nothing that was before it.
   void expire(Database& db) {
     ASSERT_TRUE(db.put("t", counted(0, 10)).ok());
     for (uint64_t i = 1; i <= kSteps; ++i) {

@@ -156,8 +156,8 @@ class Chooser {
     return file.expired >= (goal_ == Goal::settle ? Expired::quarter : Expired::half);
   }
 
-  /// Files of the last level that stand side by side, or a run of a tier, whose entries have expired. A rewrite
-  /// leaves none that has, so that it is not chosen again.
+  /// Files of the last level that stand side by side, or a run of a tier, whose entries have expired. A
+  /// rewrite leaves none that has, so that it is not chosen again.
   std::optional<Choice> rewrite_expired() const {
     const size_t files = last_ == nullptr ? 0 : last_->files.size();
     for (size_t at = 0; at < files; ++at) {

@@ -1,6 +1,6 @@
 // Sieve: what a flush or merge writes of a key: nothing of a dropped keyspace, else the versions that
-// somebody may read (retention.h). A version that has expired is a removal: so it is gone when the key's oldest
-// source is at hand, and hides older versions where it is not.
+// somebody may read (retention.h). A version that has expired is a removal: so it is gone when the key's
+// oldest source is at hand, and hides older versions where it is not.
 //
 // Thread safety: one thread.
 #pragma once
@@ -23,8 +23,8 @@ namespace lightning {
 
 class Sieve {
  public:
-  /// `read_lsns`: the registered ones; `dropped`: ids of dropped keyspaces. Both ascend. What `judge` says has
-  /// expired, no reader sees from now on.
+  /// `read_lsns`: the registered ones; `dropped`: ids of dropped keyspaces. Both ascend. What `judge` says
+  /// has expired, no reader sees from now on.
   Sieve(std::vector<uint64_t> read_lsns, std::vector<uint32_t> dropped, OlderKeys older, ExpiryJudge& judge)
       : read_lsns_(std::move(read_lsns)),
         dropped_(std::move(dropped)),

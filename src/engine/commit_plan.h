@@ -34,8 +34,8 @@ class CommitPlan {
  public:
   /// One operation, kept by the caller.
   explicit CommitPlan(Operation& only) : operations_(&only, 1) { lay_out(); }
-  /// The operations of an encoded batch of at most kBatchBytesMax, each as `finish` makes it of what the batch
-  /// says.
+  /// The operations of an encoded batch of at most kBatchBytesMax, each as `finish` makes it of what the
+  /// batch says.
   template <typename Fn>
   CommitPlan(std::string_view encoded, size_t count, Fn&& finish) {
     many_.reserve(count);

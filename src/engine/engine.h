@@ -292,8 +292,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status refused() const;
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
               Value* value) const;
-  /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the clock
-  /// was asked.
+  /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the
+  /// clock was asked.
   bool take_expiring(Hit* hit, uint64_t* moment) const;
   Status unusable() const;
   Status not_dropped(uint32_t keyspace) const;

@@ -35,9 +35,9 @@ class Snapshots {
     const auto found = counts_.find(lsn);
     if (--found->second == 0) counts_.erase(found);
   }
-  // Moments by which cursors judge what has expired, and the times by which flushes and merges do (purges). No
-  // purge is by a time above the moment of a cursor: a moment that comes meanwhile is at least that time, and
-  // when a purge ends, the clock is at least at all that it gave up.
+  // Moments by which cursors judge what has expired, and the times by which flushes and merges do (purges).
+  // No purge is by a time above the moment of a cursor: a moment that comes meanwhile is at least that time,
+  // and when a purge ends, the clock is at least at all that it gave up.
   template <typename Fn>
   uint64_t add_moment(Fn&& now) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);

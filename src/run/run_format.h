@@ -16,8 +16,8 @@
 //   slots     u16 each: offset of the entry / 4, to a multiple of 4
 //   entries   in key order, each at a multiple of 4
 //
-// Entry: u8 flags (EntryKind of the newest version, kEntry...), varint size of the key behind the prefix, varint value size, these
-// key bytes, and then
+// Entry: u8 flags (EntryKind of the newest version, kEntry...), varint size of the key behind the prefix,
+// varint value size, these key bytes, and then
 //   - plain: the value (nothing for a removal): one settled version, visible to every reader
 //   - kEntryOutside: ValueRef; the value size is that of the value it names
 //   - kEntryVersioned: varint n >= 1; n times varint LSN, u8 flags, varint value size, newest first; then for
