@@ -92,8 +92,8 @@ class Engine {
   virtual std::unique_ptr<Session> session() = 0;
   // Flushes, and compacts to the shape that is best for reading; returns when no background work is left.
   virtual void settle() = 0;
-  // Bytes that flushes and merges wrote since the open, by the engine's own counters, its log apart; nothing if
-  // it does not count them.
+  // Bytes that flushes and merges wrote since the open, by the engine's own counters, its log apart; nothing
+  // if it does not count them.
   virtual std::optional<uint64_t> written_bytes() { return std::nullopt; }
 };
 

@@ -1,5 +1,5 @@
-// queue: what a queue on top of an ordered store does. Each operation puts an entry behind the last one, looks for
-// the first one, and removes it: what was removed piles up where the next look begins.
+// queue: what a queue on top of an ordered store does. Each operation puts an entry behind the last
+// one, looks for the first one, and removes it: what was removed piles up where the next look begins.
 //
 // Figure: last_tenth_ratio, the rate of the last tenth of the operations over that of the first.
 #pragma once

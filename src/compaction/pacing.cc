@@ -10,9 +10,9 @@ constexpr double kMiB = 1 << 20;
 constexpr double kNanosPerSecond = 1e9;
 constexpr double kRunsPriceMost = 16;
 
-// Price of a byte in units of what it costs to flush it. Free memory of three times the backlog is no debt; without
-// any it is three: what stops a writer is the limit itself. (Steeper prices made the slowest seconds of a load
-// slower, because memory comes back in lumps.)
+// Price of a byte in units of what it costs to flush it. Free memory of three times the backlog is no debt;
+// without any it is three: what stops a writer is the limit itself. (Steeper prices made the slowest seconds
+// of a load slower, because memory comes back in lumps.)
 double memory_price(const Debt& debt) {
   if (debt.backlog_bytes == 0) return 0;
   const double ratio = static_cast<double>(debt.free_bytes) / static_cast<double>(debt.backlog_bytes);

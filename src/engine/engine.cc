@@ -19,6 +19,7 @@ Engine::Engine(Env& env, const Options& options)
       options_(options),
       mapped_(options.sigbus_guard && env.guards_mappings()),
       pacer_(env.clock()),
+      expiry_clock_(env.clock()),
       background_(env.executor()) {}
 
 Engine::~Engine() {
@@ -159,6 +160,7 @@ void count_run(const SortedRun& run, Stats* stats) {
     level.bytes += file->info().size;
     level.entries += file->info().entries;
     level.removals += file->info().removals;
+    level.expiring += file->info().expiry.expiring;
     ++stats->run_files;
     stats->run_entries += file->info().entries;
     stats->run_memory_bytes += file->memory_bytes();

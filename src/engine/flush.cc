@@ -112,7 +112,8 @@ Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>
     if (cursors.back() == nullptr) throw std::bad_alloc();
   }
   const std::shared_ptr<const View> before = view();
-  Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_of(*before));
+  Purge purge(expiry_clock_, snapshots_);
+  Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_of(*before), purge);
   VersionMerger merger(std::move(cursors));
   RunSetWriter writer(*directory_, *store_, run_options(0), lsn_min, lsn_max);
   merger.seek_first();
@@ -156,6 +157,7 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     std::erase_if(next.log_segments, [&](const LogSegmentInfo& segment) { return segment.base_lsn < floor; });
     next.log_floor = floor;
     next.durable_lsn = std::max(next.durable_lsn, floor);
+    record_time(next);
   });
   if (!status.ok()) {
     if (store_->failure().ok()) writer.remove_all();

@@ -1,8 +1,8 @@
 // Pacer: makes writers wait as long as compaction/pacing.h says, before their commit is reserved.
 //
-// Who takes the log over a multiple of kGrainBytes waits for that much; whoever writes between two of them does
-// not even look at a clock. Waits follow one another (a token bucket), so that any number of writers together
-// go at the pace.
+// Who takes the log over a multiple of kGrainBytes waits for that much; whoever writes between two of them
+// does not even look at a clock. Waits follow one another (a token bucket), so that any number of writers
+// together go at the pace.
 //
 // Thread safety: internally synchronised.
 #pragma once

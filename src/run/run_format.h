@@ -16,8 +16,8 @@
 //   slots     u16 each: offset of the entry / 4, to a multiple of 4
 //   entries   in key order, each at a multiple of 4
 //
-// Entry: u8 flags (EntryKind, kEntry...), varint size of the key behind the prefix, varint value size, these
-// key bytes, and then
+// Entry: u8 flags (EntryKind of the newest version, kEntry...), varint size of the key behind the prefix,
+// varint value size, these key bytes, and then
 //   - plain: the value (nothing for a removal): one settled version, visible to every reader
 //   - kEntryOutside: ValueRef; the value size is that of the value it names
 //   - kEntryVersioned: varint n >= 1; n times varint LSN, u8 flags, varint value size, newest first; then for
@@ -46,6 +46,7 @@
 
 #include "base/coding.h"
 #include "base/hash.h"
+#include "run/run_file_info.h"
 
 namespace lightning {
 
@@ -57,7 +58,7 @@ inline constexpr uint64_t kLargeLeafEntryBytes = 256;
 inline constexpr uint64_t kLeafStartMax = 65536 * kUnitBytes;
 inline constexpr uint64_t kEntryAlignment = 4;
 inline constexpr uint64_t kValueAlignment = 8;
-inline constexpr uint64_t kRunValueBytesMax = 1u << 30;
+inline constexpr uint64_t kRunValueBytesMax = (1u << 30) + 8;  // an expiry in front
 inline constexpr uint64_t kJumboBytesMax = 1ull << 31;
 
 enum class PageKind : uint8_t { leaf = 1, jumbo = 2, index = 3 };
@@ -175,7 +176,8 @@ struct Footer {
   uint64_t raw_bytes;
   uint64_t lsn_min;
   uint64_t lsn_max;
-  uint8_t reserved[kUnitBytes - 8 * 19];
+  RunExpiry expiry;
+  uint8_t reserved[kUnitBytes - 8 * 23];
   uint64_t checksum;  // of all before it, seeded page_seed() of kFooterSeed
 };
 static_assert(sizeof(Footer) == kUnitBytes && offsetof(Footer, checksum) == kUnitBytes - 8);

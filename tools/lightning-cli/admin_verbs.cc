@@ -1,4 +1,4 @@
-// stats, flush, compact, keyspaces, drop, options: verbs of the whole database, and of none.
+// stats, flush, compact, keyspaces, set-ttl, drop, options: verbs of the whole database, and of none.
 #include <cstdio>
 
 #include <nlohmann/json.hpp>
@@ -65,9 +65,10 @@ struct LevelField {
 };
 
 constexpr LevelField kLevelFields[] = {
-    {"level", &Stats::Level::number},    {"runs", &Stats::Level::runs},
-    {"files", &Stats::Level::files},     {"bytes", &Stats::Level::bytes},
-    {"entries", &Stats::Level::entries}, {"removals", &Stats::Level::removals},
+    {"level", &Stats::Level::number},      {"runs", &Stats::Level::runs},
+    {"files", &Stats::Level::files},       {"bytes", &Stats::Level::bytes},
+    {"entries", &Stats::Level::entries},   {"removals", &Stats::Level::removals},
+    {"expiring", &Stats::Level::expiring},
 };
 static_assert(sizeof(Stats::Level) == sizeof(uint64_t) * std::size(kLevelFields));
 
@@ -140,6 +141,8 @@ Status run_keyspaces(Session& session) {
   for (const std::string& name : *names) session.output.write(escape(name) + "\n");
   return {};
 }
+
+Status run_set_ttl(Session& session) { return session.keyspace.set_default_ttl(session.arguments.ttl_ms); }
 
 Status run_drop(Session& session) { return session.database.drop_keyspace(session.arguments.name); }
 
