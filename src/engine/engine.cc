@@ -18,8 +18,8 @@ Engine::Engine(Env& env, const Options& options)
       process_word_(env.process_word()),
       options_(options),
       mapped_(options.sigbus_guard && env.guards_mappings()),
-      pacer_(env.clock()),
       expiry_clock_(env.clock()),
+      pacer_(env.clock()),
       background_(env.executor()) {}
 
 Engine::~Engine() {
