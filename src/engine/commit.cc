@@ -2,6 +2,7 @@
 
 #include <lightning/keyspace.h>
 
+#include <algorithm>
 #include <new>
 
 #include "base/check.h"
@@ -204,6 +205,8 @@ Engine::Attempt Engine::try_commit(CommitPlan& plan, bool mirror, Outcome* outco
   fill(plan, source, outcome->lsn);  // 4, 5
   plan.unlock(index);
   INTERLEAVE("commit.unlocked");
+  if (vacancies_.any()) [[unlikely]]
+    end_vacancies(plan, outcome->lsn);
   segment.complete(outcome->lsn, static_cast<uint32_t>(plan.length()));  // 6
   outcome->published = log_.publish_if_next(outcome->lsn, static_cast<uint32_t>(plan.length()));
   if (mirror && outcome->published) segment.mirror_published(outcome->lsn + plan.length());
@@ -212,6 +215,19 @@ Engine::Attempt Engine::try_commit(CommitPlan& plan, bool mirror, Outcome* outco
   counters_.commits.add(1);
   counters_.user_bytes_written.add(plan.user_bytes());
   return Attempt::done;
+}
+
+void Engine::end_vacancies(const CommitPlan& plan, uint64_t lsn) const {
+  for (const Operation& operation : plan.operations()) {
+    if (operation.entry.kind != EntryKind::remove) vacancies_.note_put(operation.entry.key, lsn);
+  }
+}
+
+uint64_t Engine::tail_lsn() const {
+  EpochGuard epoch;
+  const View* view = view_.load(std::memory_order_seq_cst);
+  if (view->active != nullptr) return view->active->segment->tail_lsn();
+  return std::max(log_.published(), view->sealed.empty() ? 0 : view->sealed.front()->end_lsn);
 }
 
 void Engine::fill(CommitPlan& plan, const MemSource& source, uint64_t lsn) {
@@ -298,11 +314,16 @@ Engine::Attempt Engine::commit_oversized(CommitPlan& plan, uint64_t deadline, Ou
     spare_ = mine.segment;
     return Attempt::failed;
   }
+  const UnseenPuts unseen(vacancies_);  // until the View has the segment
   mine.segment->reserve_first(plan.length());
   outcome->lsn = mine.segment->base_lsn();
   outcome->segment_number = mine.segment->number();
   fill(plan, mine, outcome->lsn);
   plan.unlock(mine.table->point_index());
+  {
+    EpochGuard epoch;
+    end_vacancies(plan, outcome->lsn);
+  }
   mine.segment->complete(outcome->lsn, static_cast<uint32_t>(plan.length()));
   if (const Status status = activate(*source, std::move(room)); !status.ok()) {
     // The record is complete in the segment that comes next, whoever makes it active.

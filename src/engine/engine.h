@@ -39,6 +39,7 @@
 #include "engine/pacer.h"
 #include "engine/purge.h"
 #include "engine/snapshots.h"
+#include "engine/vacancies.h"
 #include "io/env.h"
 #include "log/log.h"
 #include "view/expiry_clock.h"
@@ -125,6 +126,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
     if (in_this_process()) snapshots_.remove_moment(moment);
   }
   uint64_t read_lsn(const View& view, const ReadOptions& options) const;
+  Vacancies& vacancies() { return vacancies_; }
+  /// Every commit that is not below it is reserved later than this call.
+  uint64_t tail_lsn() const;
   bool is_mine(const Snapshot& snapshot) const;
   Counters& counters() const { return counters_; }
 
@@ -173,6 +177,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Attempt commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome) EXCLUDES(switch_mutex_);
   Status end_log_for(uint64_t capacity, uint64_t deadline, MemoryQueue::Place& place) REQUIRES(switch_mutex_);
   void mirror_published(uint64_t segment_number, uint64_t lsn);
+  /// Ends the vacancies that it puts something into, before anybody can see that.
+  void end_vacancies(const CommitPlan& plan, uint64_t lsn) const;
   void fill(CommitPlan& plan, const MemSource& source, uint64_t lsn);
   void close_segment(const MemSource& source, uint64_t lsn, Outcome* outcome);
   Status wait_for(Durability durability, uint64_t end_lsn);
@@ -321,6 +327,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   mutable Counters counters_;
   Snapshots snapshots_;
   Pacer pacer_;
+  Vacancies vacancies_;
 
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<DirectoryLock> lock_;

@@ -166,7 +166,7 @@ uint64_t Segment::first_stray_byte(const char* header_page) {
 }
 
 Segment::Reserved Segment::reserve(uint64_t length, uint64_t* lsn) {
-  const uint64_t position = tail_.fetch_add(length, std::memory_order_relaxed);
+  const uint64_t position = tail_.fetch_add(length, std::memory_order_seq_cst);
   *lsn = identity_.base_lsn + position;
   if (position > record_bytes_max()) return Reserved::beyond;
   if (position + length > record_bytes_max()) return Reserved::crossed;

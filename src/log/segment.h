@@ -28,6 +28,7 @@
 
 #include <lightning/status.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -115,6 +116,11 @@ class Segment {
     const uint64_t tail = tail_.load(std::memory_order_relaxed);
     return tail < capacity() ? tail : capacity();
   }
+  /// Every reservation here is below it, or comes after this call in the order of all sequentially consistent
+  /// operations.
+  uint64_t tail_lsn() const {
+    return identity_.base_lsn + std::min(tail_.load(std::memory_order_seq_cst), capacity());
+  }
   /// Completes the record at `lsn`, whose first `bytes` but the mark stand in memory: copies it to the
   /// mapping and sets both marks.
   void complete(uint64_t lsn, uint32_t bytes);
@@ -168,7 +174,8 @@ class Segment {
   uint64_t loaded_mirror_ = 0;
   Mutex populate_mutex_;  // the mapping is not dropped while it is populated
   std::atomic<uint64_t> ahead_trigger_{0};
-  alignas(64) std::atomic<uint64_t> tail_{0};  // bytes reserved; a line that only writers touch
+  // Bytes reserved; a line that only writers touch. Partner of a reservation: tail_lsn().
+  alignas(64) std::atomic<uint64_t> tail_{0};
 };
 
 }  // namespace lightning
