@@ -17,6 +17,7 @@ constexpr uint64_t kHiddenPercentUnderLoad = 42;
 constexpr uint64_t kHiddenPercentOfFullTier = 33;
 constexpr uint64_t kHiddenPercentSettled = 10;
 constexpr uint64_t kDrainRatio = 4;
+constexpr size_t kTierRunsBesideDrain = 12;
 constexpr uint64_t kRemovedShareOfTiers = 4;
 constexpr uint64_t kRemovedShareOfTouched = 3;
 
@@ -68,6 +69,8 @@ class Chooser {
     if (goal_ != Goal::compact) {
       if (const auto found = move_down()) return *found;
       if (tiers_ == uppers_ && tiers_ > 0 && drain_is_due()) return to_drain(tiers_);
+      // What a drain is about to take away is waited for rather than what it will take next is rewritten.
+      if (tiers_ != uppers_ && tiers_ < kTierRunsBesideDrain) return drain_step();
       if (const auto found = merge_tiers()) return *found;
       if (tiers_ == uppers_) {
         if (const auto found = rewrite_expired()) return *found;

@@ -113,7 +113,7 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
       options.durability == Durability::standard ? options_.durability : options.durability;
   const bool mirror = durability == Durability::process;
   if (pacer_.on()) [[unlikely]] {
-    if (Status status = pace(plan.length(), options); !status.ok()) return status;
+    if (Status status = pace(plan, options); !status.ok()) return status;
   }
   uint64_t deadline = 0;  // asked of the clock only when there is something to wait for
   for (;;) {
@@ -150,7 +150,11 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
   }
 }
 
-Status Engine::pace(uint64_t bytes, const WriteOptions& options) {
+Status Engine::pace(const CommitPlan& plan, const WriteOptions& options) {
+  const auto removals =
+      std::count_if(plan.operations().begin(), plan.operations().end(),
+                    [](const auto& operation) { return operation.entry.kind == EntryKind::remove; });
+  const uint64_t bytes = plan.length() + static_cast<uint64_t>(removals) * pacer_.removal_bytes();
   if (!pacer_.takes_turn(bytes)) return {};
   if (Status status = refused(); !status.ok()) return status;
   update_pace();
@@ -169,8 +173,10 @@ void Engine::update_pace() {
   debt.backlog_bytes -= std::min(debt.backlog_bytes, pacer_.flushed_bytes());
   const uint64_t used = memory_bytes(*now) + held_memory_.bytes();
   const uint64_t free = options_.memory_limit - std::min(options_.memory_limit, used);
-  debt.free_bytes = left + free * kIndexShare / (kIndexShare + 1);
-  for (const auto& run : now->runs) debt.runs += run->info().level == kLastLevel ? 0 : 1;
+  debt.free_bytes =
+      std::min(left + free * kIndexShare / (kIndexShare + 1), kBacklogBuffers * options_.write_buffer_size);
+  measure_runs(*now, &debt);
+  debt.tier_bytes_min = PolicyLimits::of(options_.write_buffer_size).tier_bytes_min;
   pacer_.set(pace_of(debt));
 }
 

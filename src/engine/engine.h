@@ -171,7 +171,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
                     const WriteOptions& options);
   Status commit(CommitPlan& plan, const WriteOptions& options);
   /// Lets the writer wait for background work that is behind.
-  Status pace(uint64_t bytes, const WriteOptions& options);
+  Status pace(const CommitPlan& plan, const WriteOptions& options);
   void update_pace();
   Attempt try_commit(CommitPlan& plan, bool mirror, Outcome* outcome);
   Attempt commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome) EXCLUDES(switch_mutex_);
@@ -186,6 +186,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Gives a put its expiry. `now` is 0 until it was needed.
   void set_expiry(Operation& operation, uint64_t ttl_ms, uint64_t* now) const;
 
+  /// However much memory there is, a backlog of more write buffers than this is flushed no faster.
+  static constexpr uint64_t kBacklogBuffers = 6;
   /// Of a memtable's log memory, the part that its indexes take beside it with records of a hundred bytes.
   static constexpr uint64_t kIndexShare = 5;
   /// Sealed memtables that may wait for their flush, whatever the memory limit.
@@ -275,6 +277,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status install_choice(const Choice& choice, const View& view, const MergeOutput& output,
                         RunSetWriter* writer) REQUIRES(merge_mutex_);
   Status compact_runs() REQUIRES(merge_mutex_);
+  /// Counts what merges owe.
+  void measure_runs(const View& view, Debt* debt) const;
   Shape shape_of_runs(const View& view) const;
   void settle_when_idle();
   /// Looks at the runs again after `delay_ns`.

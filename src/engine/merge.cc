@@ -27,18 +27,22 @@ constexpr uint64_t kIdleNs = 1'000'000'000;
 constexpr uint64_t kExpiryWatchNs = 60'000'000'000;
 constexpr uint64_t kNanosPerMicro = 1000;
 
+/// The part of the file that counts.
+double share_of(const RunFile& file, const KeyRange& range) {
+  if (!range.clipped) return 1;
+  const uint64_t whole = file.approximate_bytes(file.info().smallest, file.info().largest);
+  if (whole == 0) return 1;
+  return static_cast<double>(file.approximate_bytes(range.smallest, range.largest)) /
+         static_cast<double>(whole);
+}
+
 /// Looks into the runs of a View.
 class ViewProbe final : public RunProbe {
  public:
   explicit ViewProbe(const View& view) : view_(view), cursors_(view.runs.size()) {}
 
   double share(size_t run, size_t piece) const override {
-    const RunFile& file = *view_.runs[run]->files()[piece];
-    const KeyRange& range = view_.runs[run]->ranges()[piece];
-    const uint64_t whole = file.approximate_bytes(file.info().smallest, file.info().largest);
-    if (whole == 0) return 1;
-    return static_cast<double>(file.approximate_bytes(range.smallest, range.largest)) /
-           static_cast<double>(whole);
+    return share_of(*view_.runs[run]->files()[piece], view_.runs[run]->ranges()[piece]);
   }
   // What cannot be read is taken for touched.
   bool first_key_from(size_t run, std::string_view key, std::string* found) const override {
@@ -199,6 +203,32 @@ uint64_t Engine::purge_time() const { return snapshots_.next_purge(expiry_clock_
 
 void Engine::record_time(DurableState& state) const {
   state.time_max_us = std::max(state.time_max_us, static_cast<int64_t>(expiry_clock_.floor()));
+}
+
+void Engine::measure_runs(const View& view, Debt* debt) const {
+  uint64_t last_entries = 0;
+  double upper_bytes = 0;
+  double removals = 0;
+  for (const auto& run : view.runs) {
+    const bool last = run->info().level == kLastLevel;
+    debt->runs += last ? 0 : 1;
+    for (size_t i = 0; i < run->files().size(); ++i) {
+      const RunFileInfo& file = run->files()[i]->info();
+      if (last) {
+        debt->last_bytes += file.size;
+        last_entries += file.entries;
+        continue;
+      }
+      const double share = share_of(*run->files()[i], run->ranges()[i]);
+      upper_bytes += share * static_cast<double>(file.size);
+      removals += share * static_cast<double>(file.removals);
+    }
+  }
+  const double average =
+      last_entries == 0 ? 0 : static_cast<double>(debt->last_bytes) / static_cast<double>(last_entries);
+  debt->upper_bytes = static_cast<uint64_t>(upper_bytes);
+  debt->removed_bytes = static_cast<uint64_t>(removals * average);
+  debt->entry_bytes = static_cast<uint64_t>(average);
 }
 
 Shape Engine::shape_of_runs(const View& view) const {
