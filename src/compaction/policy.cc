@@ -382,9 +382,8 @@ std::string_view check_merge(const Shape& shape, const Choice& choice) {
 std::string_view check_rewrite(const Shape& shape, const Choice& choice) {
   const bool files = shape.has_last() && choice.file_first < choice.file_end &&
                      choice.file_end <= shape.runs.back().files.size();
-  return files && choice.end == shape.upper_runs() && choice.to.empty()
-             ? ""
-             : "a rewrite of files that are none";
+  return files && choice.end == shape.upper_runs() && choice.to.empty() ? ""
+                                                                        : "a rewrite of files that are none";
 }
 
 }  // namespace
