@@ -35,7 +35,7 @@ struct Pace {
 
 /// Up to here runs are normal: four of a tier, and what comes while they are merged.
 inline constexpr uint64_t kRunsUnpaced = 24;
-/// From here on a byte takes sixteen times as long as flushing it does.
+/// From here on a byte takes ten times as long as flushing it does.
 inline constexpr uint64_t kRunsMost = 48;
 
 Pace pace_of(const Debt& debt);

@@ -69,7 +69,7 @@ class Chooser {
     if (goal_ != Goal::compact) {
       if (const auto found = move_down()) return *found;
       if (tiers_ == uppers_ && tiers_ > 0 && drain_is_due()) return to_drain(tiers_);
-      // What a drain is about to take away is waited for rather than what it will take next is rewritten.
+      // The next drain takes what the tiers hold; merging them first made this one wait for seconds.
       if (tiers_ != uppers_ && tiers_ < kTierRunsBesideDrain) return drain_step();
       if (const auto found = merge_tiers()) return *found;
       if (tiers_ == uppers_) {

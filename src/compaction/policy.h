@@ -17,6 +17,7 @@
 //   - when a third of what they touch is removed, by tiers of which a quarter is removals: a queue's front,
 //     a deleted range;
 //   - when compact() asks; then the last level goes through the drain, too.
+// While a drain is under way tiers are not merged, unless they are twelve runs: the next one takes them all.
 //
 // A file of the last level, or a run of a tier, of which half has expired (a quarter when nobody writes) is
 // rewritten in its place.

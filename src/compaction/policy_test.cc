@@ -174,9 +174,13 @@ TEST(Policy, DrainsStepByStep) {
   EXPECT_EQ(chosen({{kDrainLevel, {{"b", "t"}}},
                     {kLastLevel, {{"a", "c", 1000}, {"d", "e", 1000}, {"f", "g", 4 * kBuffer}, {"h", "z"}}}}),
             "merge 0 to 7: files 0-3 below h");
-  // A drain goes on whatever is asked; tiers that are full come first.
+  // A drain goes on whatever is asked; only very many runs come first.
   EXPECT_EQ(chosen({drained, kLarge}, Goal::compact), "merge 0 to 7: files 0 below j");
-  EXPECT_EQ(chosen({flushed(), flushed(), flushed(), flushed(), drained, kLarge}), "merge 0-4 to 1");
+  std::vector<TableRun> runs(11, flushed());
+  runs.insert(runs.end(), {drained, kLarge});
+  EXPECT_EQ(chosen(runs), "merge 11 to 7: files 0 below j");
+  runs.insert(runs.begin(), flushed());
+  EXPECT_EQ(chosen(runs), "merge 0-12 to 1");
 }
 
 TEST(Policy, MovesWholeFilesOfADrain) {
