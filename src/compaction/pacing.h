@@ -1,10 +1,11 @@
 // Pacing: how fast writers may go, given what background work owes. A pure function.
 //
-// Three debts. Memory: what is sealed and not flushed yet, beside what writers can still fill before they would
-// have to wait for memory. Runs: those above the last level, when merges lag behind flushes. Space: what these
-// runs may hide of the last level, beyond what the policy leaves before it merges them. Each makes a byte dearer in proportion to itself, from early on, so that a load that is too fast settles at the speed of
-// the background instead of running into the limit and standing still there: with as much left as is owed,
-// writers go as fast as flushes do.
+// Three debts. Memory: what is sealed and not flushed yet, beside what writers can still fill before they
+// would have to wait for memory. Runs: those above the last level, when merges lag behind flushes. Space:
+// what these runs may hide of the last level, beyond what the policy leaves before it merges them. Each
+// makes a byte dearer in proportion to itself, from early on, so that a load that is too fast settles at
+// the speed of the background instead of running into the limit and standing still there: with as much left
+// as is owed, writers go as fast as flushes do.
 //
 // Thread safety: pure.
 #pragma once

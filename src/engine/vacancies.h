@@ -1,19 +1,19 @@
-// Vacancies: ranges of keys in which readers found nothing to show, so that the next one need not look again. The front
-// of a queue is one: removed entries, thousands of them, before the first that is there.
+// Vacancies: ranges of keys in which readers found nothing to show, so that the next one need not look
+// again. The front of a queue is one: removed entries, thousands of them, before the first that is there.
 //
-// A vacancy [from, to) was looked through by a read at LSN `since`, and no put came into it below LSN `until`. What a
-// read at S with since <= S <= until sees there is nothing: removals, range removals and the passing of time
-// only hide more.
+// A vacancy [from, to) was looked through by a read at LSN `since`, and no put came into it below LSN
+// `until`. What a read at S with since <= S <= until sees there is nothing: removals, range removals and
+// the passing of time only hide more.
 //
 // Invariants
 //  V1  A put into a vacancy lowers `until` to its own LSN, after its reservation and before its record is
 //      complete, hence before any reader can see it.
-//  V2  A vacancy is of use only after a second read found it empty at an S not below the log's tail at the moment
-//      when writers could see it. A writer that did not see it reserved below that tail: its put is not above S, and
-//      the second read would have met it. (Writer: reserve, then look at the slots. Reader: fill the slot, then
-//      read the tail. One of the two sees the other.)
-// Thread safety: internally synchronised; writers and find() take no lock.
-// Costs: a commit pays one load of a line that changes only with the vacancies.
+//  V2  A vacancy is of use only after a second read found it empty at an S not below the log's tail at the
+//      moment when writers could see it. A writer that did not see it reserved below that tail: its put is
+//      not above S, and the second read would have met it. (Writer: reserve, then look at the slots.
+//      Reader: fill the slot, then read the tail. One of the two sees the other.) Thread safety: internally
+//      synchronised; writers and find() take no lock. Costs: a commit pays one load of a line that changes
+//      only with the vacancies.
 #pragma once
 
 #include <array>
@@ -45,8 +45,8 @@ class Vacancies {
 
   /// Is there anything that a read of an emptiness could confirm?
   bool unconfirmed() const { return unconfirmed_.load(std::memory_order_relaxed) != 0; }
-  /// A read at `read_lsn` found [from, to) empty: confirms what lies inside, and keeps it if `worth_keeping`. `tail`
-  /// gives the LSN below which everything is reserved. Not inside an epoch.
+  /// A read at `read_lsn` found [from, to) empty: confirms what lies inside, and keeps it if
+  /// `worth_keeping`. `tail` gives the LSN below which everything is reserved. Not inside an epoch.
   void note_empty(std::string_view from, std::string_view to, uint64_t read_lsn, bool worth_keeping,
                   const std::function<uint64_t()>& tail) EXCLUDES(mutex_);
 
@@ -73,8 +73,8 @@ class Vacancies {
   size_t next_victim_ GUARDED_BY(mutex_) = 0;
 };
 
-/// While it lives nothing new is learned: for puts whose LSN is above the log's tail as readers see it. They are
-/// noted meanwhile.
+/// While it lives nothing new is learned: for puts whose LSN is above the log's tail as readers see it.
+/// They are noted meanwhile.
 class UnseenPuts {
  public:
   explicit UnseenPuts(Vacancies& vacancies) : unseen_(vacancies.unseen_) {
