@@ -11,9 +11,9 @@
 //  V2  A vacancy is of use only after a second read found it empty at an S not below the log's tail at the
 //      moment when writers could see it. A writer that did not see it reserved below that tail: its put is
 //      not above S, and the second read would have met it. (Writer: reserve, then look at the slots.
-//      Reader: fill the slot, then read the tail. One of the two sees the other.) Thread safety: internally
-//      synchronised; writers and find() take no lock. Costs: a commit pays one load of a line that changes
-//      only with the vacancies.
+//      Reader: fill the slot, then read the tail. One of the two sees the other.)
+// Thread safety: internally synchronised; writers and find() take no lock.
+// Costs: a commit pays one load of a line that changes only with the vacancies.
 #pragma once
 
 #include <array>
