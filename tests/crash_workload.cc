@@ -29,7 +29,7 @@ constexpr uint64_t kOrderEvery = 8;  // so many images, the order of one recover
 
 constexpr std::array kStepNames = {"put_power", "put_process", "remove",  "batch",  "keyspace",
                                    "sync",      "flush",       "compact", "reopen", "put_oversize",
-                                   "burst",     "idle",        "read",    "levels"};
+                                   "burst",     "idle",        "read",    "levels", "copy"};
 static_assert(kStepNames.size() == kCrashSteps);
 
 std::string name_of(CrashStep step) { return kStepNames[static_cast<size_t>(step)]; }
@@ -335,6 +335,21 @@ std::string CrashWorkload::levels() {
   return {};
 }
 
+std::string CrashWorkload::copy() {
+  const std::string into = directory_ + "/copy" + std::to_string(copies_++);
+  const bool link = random_.chance(0.5);
+  const Result<CopyReport> made =
+      ask([&] { return link ? database_.checkpoint(into) : database_.backup(into); });
+  if (!made) return note(made.status());
+  note_all_durable();
+  Result<Database> opened = ask([&] { return open_in(env_, into, options(), OpenKind::open); });
+  if (!opened) return note(opened.status());
+  const Result<uint64_t> found = ask([&] { return digest_of(*opened); });
+  if (!found) return note(found.status());
+  if (*found != model_.digest()) return "a copy holds something else:" + contents(*opened);
+  return note(ask([&] { return opened->close(); }));
+}
+
 std::string CrashWorkload::make(CrashStep step) {
   const std::string key(1, static_cast<char>('a' + random_.below(4)));
   const auto expect = [this](const Status& status) {
@@ -380,6 +395,8 @@ std::string CrashWorkload::make(CrashStep step) {
       return read();
     case CrashStep::levels:
       return levels();
+    case CrashStep::copy:
+      return copy();
   }
   return {};
 }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "admin/copy.h"
+#include "admin/verify.h"
 #include "api/open_in.h"
 
 namespace lightning {
@@ -77,6 +79,7 @@ void History::run(uint64_t steps) {
       {10, &History::stats},
       {20, &History::approximate_size},
       {3, &History::compare},
+      {2, &History::copy},
   });
   static const uint64_t total = [] {
     uint64_t sum = 0;
@@ -315,6 +318,34 @@ void History::sync() {
 }
 
 void History::idle() { idle_(); }
+
+// A copy holds the same, also one of a copy, and goes its own way.
+void History::copy() {
+  const std::string into = directory_ + "/copy" + std::to_string(copies_made_++);
+  Result<CopyReport> report = random_.chance(0.5) ? database_.checkpoint(into) : database_.backup(into);
+  check(report.status(), "a copy");
+  everything_durable_ = true;
+  if (random_.chance(0.3)) {
+    check(restore_in(env_, into, into + "/restored", {}).status(), "restore");
+    check_copy(into + "/restored");
+  }
+  check_copy(into);
+}
+
+void History::check_copy(const std::string& path) {
+  Result<VerifyReport> verified = verify_in(env_, path, {});
+  check(verified.status(), "verify of a copy");
+  check(verified->ok(), "a copy that does not verify");
+  Options options = options_;
+  options.create = false;
+  Result<Database> opened = open_in(env_, path, options, OpenKind::open);
+  check(opened.status(), "open of a copy");
+  const std::string said = difference(model_, *opened);
+  check(said.empty(), "a copy: " + said);
+  for (int i = 0; i < 20; ++i) check(opened->put(random_key(), "of the copy"), "a put into a copy");
+  check(opened->compact(), "compact of a copy");
+  check(opened->close(), "close of a copy");
+}
 
 void History::compare() {
   const std::string said = difference(model_, database_);

@@ -83,6 +83,7 @@ class History {
   void sync();
   void reopen();
   void idle();
+  void copy();
   void get();
   void get_reused();
   void get_durable();
@@ -118,6 +119,7 @@ class History {
   void check_scan(Scan scan, const std::string& keyspace, const std::string& from,
                   const std::optional<std::string>& to, const ReadPoint& point);
   void release_all();
+  void check_copy(const std::string& path);
 
   Env& env_;
   const std::string directory_;
@@ -137,6 +139,7 @@ class History {
   std::vector<Keyspace> dropped_;
   std::vector<HeldSnapshot> snapshots_;
   std::vector<HeldCursor> cursors_;
+  uint64_t copies_made_ = 0;
   Work work_;
   Value reused_;
   std::string kept_copy_;  // of what kept_ must still hold

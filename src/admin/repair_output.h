@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "admin/empty_directory.h"
 #include "io/env.h"
 #include "run/run_writer.h"
 #include "view/durable_state.h"
@@ -31,7 +32,7 @@ class RepairOutput {
   /// Names the keyspaces and makes all of it the database.
   Status finish(const std::map<uint32_t, std::string>& keyspaces);
 
-  Directory& directory() { return *directory_; }
+  Directory& directory() { return *into_.directory; }
 
  private:
   explicit RepairOutput(uint64_t value_separation) : value_separation_(value_separation) {}
@@ -40,8 +41,7 @@ class RepairOutput {
   Status end_run();
 
   const uint64_t value_separation_;
-  std::unique_ptr<Directory> directory_;
-  std::unique_ptr<DirectoryLock> lock_;
+  EmptyDirectory into_;
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<RunWriter> writer_;
   SortedRunInfo run_;

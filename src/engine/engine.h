@@ -33,9 +33,11 @@
 #include "engine/background.h"
 #include "engine/catalogue.h"
 #include "engine/commit_plan.h"
+#include "engine/copy_moment.h"
 #include "engine/counters.h"
 #include "engine/held_memory.h"
 #include "engine/memory_queue.h"
+#include "engine/retired_files.h"
 #include "engine/snapshots.h"
 #include "io/env.h"
 #include "log/log.h"
@@ -115,7 +117,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool is_mine(const Snapshot& snapshot) const;
   Counters& counters() const { return counters_; }
 
-  // For verify().
+  /// All that is committed now, to be copied. What it names stays until it is gone; close() waits for that,
+  /// and whoever holds it asks usable() often.
+  Result<std::unique_ptr<CopyMoment>> copy_moment();
+
+  // For verify() and copies.
   Env& env() const { return env_; }
   Directory& directory() const { return *directory_; }
   const StateStore& state_store() const { return *store_; }
@@ -312,6 +318,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::atomic<bool> merge_scheduled_{false};
   std::atomic<bool> idle_watch_{false};
   std::atomic<uint64_t> idle_commits_{0};  // when the idle watch last looked
+  RetiredFiles retired_files_;
 
   Mutex flush_mutex_;  // one flush at a time; before switch_mutex_, store and view_mutex_
   bool closing_ GUARDED_BY(flush_mutex_) = false;  // the flush that close() itself makes

@@ -283,7 +283,8 @@ Status Engine::install_choice(const Choice& choice, const View& view, const Merg
   const std::vector<SortedRunInfo> before = infos_of(*now);
   std::vector<SortedRunInfo> after = before;
   apply_choice(choice, runs_then, output, &after);
-  const std::vector<uint64_t> gone = files_gone(before, after);
+  RetiredFiles::Ids gone;
+  gone.push_back(files_gone(before, after));
   const std::vector<std::shared_ptr<const SortedRun>> runs = runs_of(std::move(after), now->runs, opened);
   const std::function<void(View&)> change = [&](View& next) {
     const size_t added = next.runs.size() - now->runs.size();
@@ -301,7 +302,7 @@ Status Engine::install_choice(const Choice& choice, const View& view, const Merg
     return status;
   }
   install_view(change, std::move(room));
-  for (const uint64_t id : gone) (void)directory_->remove(run_file_name(id));
+  retired_files_.retire(*directory_, std::move(gone));
   return {};
 }
 

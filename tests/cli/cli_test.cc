@@ -189,11 +189,35 @@ TEST_F(CliTest, OptionsArePrinted) {
   }
 }
 
+TEST_F(CliTest, CheckpointBackupRestore) {
+  cli_ok({"load", db_, "-"}, "a\t1\nb\t2\n");
+  cli_ok({"compact", db_});
+  cli_ok({"put", db_, "c", "3"});
+  const DirectoryImage before = directory_image(db_);
+  EXPECT_NE(cli_ok({"checkpoint", db_, path("linked")}).find(", of these 1 linked\n"), std::string::npos);
+  const json made = json::parse(cli_ok({"backup", db_, path("copied"), "--json"}));
+  EXPECT_EQ(made["run_entries"], 2);
+  EXPECT_EQ(made["files"], 2);
+  EXPECT_EQ(made["linked_files"], 0);
+  cli_ok({"restore", path("copied"), path("restored")});
+  EXPECT_EQ(directory_image(db_), before);
+  const std::string all = cli_ok({"scan", db_});
+  for (const std::string name : {"linked", "copied", "restored"}) {
+    EXPECT_EQ(cli_ok({"scan", path(name)}), all);
+    cli_ok({"verify-integrity", path(name)});
+    cli_ok({"put", path(name), "d", name});
+    cli_ok({"compact", path(name)});
+  }
+  EXPECT_EQ(cli_ok({"scan", db_}), all);
+  EXPECT_TRUE(fails_with(cli({"backup", db_, path("copied")}), 5, "already_exists"));
+  EXPECT_TRUE(fails_with(cli({"restore", path("nothing"), path("new")}), 1, "not_found"));
+}
+
 TEST_F(CliTest, HelpOfEachVerb) {
   const std::string overview = cli_ok({"--help"});
   for (const std::string verb :
        {"create", "put", "get", "delete", "scan", "count", "load", "dump", "stats", "flush", "compact",
-        "keyspaces", "drop", "options", "verify-integrity", "repair"}) {
+        "keyspaces", "drop", "options", "verify-integrity", "repair", "checkpoint", "backup", "restore"}) {
     EXPECT_NE(overview.find("\n  " + verb + " "), std::string::npos) << verb;
     EXPECT_NE(cli_ok({verb, "--help"}).find("lightning-cli " + verb), std::string::npos);
   }

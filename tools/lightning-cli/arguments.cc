@@ -9,6 +9,8 @@ namespace {
 void add_positionals(CLI::App& app, uint32_t accepts, Arguments& arguments) {
   if (accepts & kDirectory)
     app.add_option("DB", arguments.directory, "Directory of the database")->required();
+  if (accepts & kBackup)
+    app.add_option("BACKUP", arguments.directory, "Directory of a backup or checkpoint")->required();
   if (accepts & kKey) app.add_option("KEY", arguments.key, "Key")->required();
   if (accepts & kValue) app.add_option("VALUE", arguments.value, "Value")->required();
   if (accepts & kFile) {

@@ -27,6 +27,7 @@ enum Accepts : uint32_t {
   kDirection = 1 << 11,
   kKeysOnly = 1 << 12,
   kInto = 1 << 13,
+  kBackup = 1 << 14,
 };
 
 struct Arguments {

@@ -35,6 +35,12 @@ constexpr Verb kVerbs[] = {
     {"repair",
      "Writes what survives of a damaged database into another directory; exit code 3 if keys are lost",
      Access::none, kDirectory | kInto | kJson, run_repair},
+    {"checkpoint", "Makes a second database of this one, its files shared by hard links where that can be",
+     Access::read, kDatabase | kInto | kJson, run_checkpoint},
+    {"backup", "Copies the database into another directory, every checksum verified on the way", Access::read,
+     kDatabase | kInto | kJson, run_backup},
+    {"restore", "Verifies a backup and makes a database of it", Access::none, kBackup | kInto | kJson,
+     run_restore},
     {"options", "Prints the table of options", Access::none, kJson, run_options},
 };
 
