@@ -128,8 +128,8 @@ struct CopyReport {
 
 /// Makes in `into`, which must be empty or not exist, a database that holds what the one in `backup` holds:
 /// any copy, or any database that nobody has open for writing. Every byte of it is verified, and none
-/// changed: `corruption` with file and offset where it is damaged. `not_found`: there is no database. Other errors:
-/// Database::backup().
+/// changed: `corruption` with file and offset where it is damaged. `not_found`: there is no database. Other
+/// errors: Database::backup().
 LIGHTNING_EXPORT Result<CopyReport> restore(const std::string& backup, const std::string& into,
                                             const BackupOptions& options = {});
 
