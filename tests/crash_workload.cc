@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 
 #include "api/open_in.h"
 #include "testing/allocation_truce.h"
+#include "tests/entries_source.h"
 #include "tests/order_rules.h"
 #include "view/state_store.h"
 
@@ -27,9 +29,9 @@ constexpr std::array<NestedPlan, 3> kNestedPlans = {{{60, 6, 30}, {3, 3, 3}, {3,
 
 constexpr uint64_t kOrderEvery = 8;  // so many images, the order of one recovery is checked
 
-constexpr std::array kStepNames = {"put_power", "put_process", "remove",  "batch",  "keyspace",
-                                   "sync",      "flush",       "compact", "reopen", "put_oversize",
-                                   "burst",     "idle",        "read",    "levels", "copy"};
+constexpr std::array kStepNames = {"put_power", "put_process", "remove", "batch",        "keyspace", "sync",
+                                   "flush",     "compact",     "reopen", "put_oversize", "burst",    "idle",
+                                   "read",      "levels",      "copy",   "ingest"};
 static_assert(kStepNames.size() == kCrashSteps);
 
 std::string name_of(CrashStep step) { return kStepNames[static_cast<size_t>(step)]; }
@@ -350,6 +352,18 @@ std::string CrashWorkload::copy() {
   return note(ask([&] { return opened->close(); }));
 }
 
+std::string CrashWorkload::ingest() {
+  std::map<std::string, std::string> entries = {
+      {"a", value(20)}, {"b" + std::to_string(random_.below(3)), value(1500)}, {"d", value(10)}};
+  for (int i = 0; i < 20; ++i) entries["n" + std::to_string(random_.below(100))] = value(100);
+  EntriesSource source({entries.begin(), entries.end()});
+  std::vector<ModelWrite> writes;
+  for (const auto& [key, value] : entries) writes.push_back({"", key, value});
+  return commit(
+      Durability::power, [&](Model& model) { model.write(writes); },
+      [&] { return database_.ingest(source).status(); });
+}
+
 std::string CrashWorkload::make(CrashStep step) {
   const std::string key(1, static_cast<char>('a' + random_.below(4)));
   const auto expect = [this](const Status& status) {
@@ -397,6 +411,8 @@ std::string CrashWorkload::make(CrashStep step) {
       return levels();
     case CrashStep::copy:
       return copy();
+    case CrashStep::ingest:
+      return ingest();
   }
   return {};
 }

@@ -39,8 +39,9 @@ enum class CrashStep : uint8_t {
   read,          // everything that reads; takes a snapshot, or compares and releases the one that was taken
   levels,        // flushes and background work until runs were moved and merged
   copy,          // a checkpoint or a backup, opened and compared
+  ingest,        // some keys that others write too, and some that nobody does
 };
-inline constexpr uint8_t kCrashSteps = 15;
+inline constexpr uint8_t kCrashSteps = 16;
 /// The first ones: what the enumeration of short sequences uses.
 inline constexpr uint8_t kSmallCrashSteps = 10;
 
@@ -108,6 +109,7 @@ class CrashWorkload {
   std::string read_snapshot();
   std::string levels();
   std::string copy();
+  std::string ingest();
   std::string check_visible();
   void note_all_durable();
   void look(const SimStep& step);

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "admin/copy.h"
 #include "admin/verify.h"
 #include "api/open_in.h"
+#include "tests/entries_source.h"
 
 namespace lightning {
 
@@ -80,6 +82,7 @@ void History::run(uint64_t steps) {
       {20, &History::approximate_size},
       {3, &History::compare},
       {2, &History::copy},
+      {4, &History::ingest},
   });
   static const uint64_t total = [] {
     uint64_t sum = 0;
@@ -220,6 +223,30 @@ void History::write_batch() {
   if (count == 0) return check(database_.write(batch), "write of an empty batch");
   check(database_.write(batch, random_write_options()), "write of a batch");
   model_.write(writes);
+}
+
+void History::ingest() {
+  std::string name;
+  Keyspace& keyspace = random_keyspace(&name);
+  std::map<std::string, std::string> entries;
+  const uint64_t count = random_.chance(0.1) ? 500 : random_.below(20);
+  for (uint64_t i = 0; i < count; ++i) entries[random_key()] = random_value();
+  EntriesSource::Entries sorted(entries.begin(), entries.end());
+  if (sorted.size() > 1 && random_.chance(0.1)) {
+    EntriesSource::Entries wrong = sorted;
+    std::swap(wrong[0], wrong[1]);
+    EntriesSource source(std::move(wrong));
+    check(keyspace.ingest(source).status().is(StatusCode::invalid_argument), "an ingestion out of order");
+    return;
+  }
+  EntriesSource source(std::move(sorted));
+  const Result<IngestReport> report = keyspace.ingest(source);
+  check(report.status(), "ingest");
+  check(report->entries == entries.size(), "the number of ingested entries");
+  everything_durable_ = everything_durable_ || !entries.empty();
+  std::vector<ModelWrite> writes;
+  for (const auto& [key, value] : entries) writes.push_back({name, key, value});
+  if (!writes.empty()) model_.write(writes);
 }
 
 // What must be refused, and must change nothing.

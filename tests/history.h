@@ -74,6 +74,7 @@ class History {
   void put();
   void remove();
   void write_batch();
+  void ingest();
   void refused_writes();
   void create_keyspace();
   void drop_keyspace();

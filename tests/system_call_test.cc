@@ -39,7 +39,7 @@ std::ostream& operator<<(std::ostream& out, const Kind& kind) { return out << ki
 
 std::vector<CrashStep> life() {
   using enum CrashStep;
-  return {put_power, keyspace,     batch, read, burst,  flush,     batch, compact,
+  return {put_power, keyspace,     batch, read, burst,  flush,     batch, compact, ingest,
           remove,    put_oversize, read,  copy, reopen, put_power, read,  copy};
 }
 

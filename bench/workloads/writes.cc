@@ -29,6 +29,17 @@ void fill_batch(Worker& worker) {
   });
 }
 
+void ingest(Worker& worker) {
+  uint64_t i = worker.first;
+  worker.session.ingest([&](Entry* entry) {
+    if (i == worker.end) return false;
+    *entry = {worker.key(i), worker.data.values(i)};
+    ++i;
+    return true;
+  });
+  worker.operations += worker.end - worker.first;
+}
+
 void overwrite(Worker& worker) {
   const Permutation order(worker.data.config.num, ~worker.data.config.seed);
   worker.repeat([&](uint64_t i) {

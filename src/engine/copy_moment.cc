@@ -9,7 +9,7 @@ namespace lightning {
 
 // Files are kept before the View is taken: what a merge retired before is in no View that is taken now.
 Result<std::unique_ptr<CopyMoment>> Engine::copy_moment() {
-  auto moment = std::make_unique<CopyMoment>(retired_files_, *directory_);
+  auto moment = std::make_unique<CopyMoment>(long_calls_, retired_files_, *directory_);
   if (Status status = usable(); !status.ok()) return status;
   std::shared_ptr<const View> now;
   // While the View stays, all that is published lies in it, and its runs hold nothing that is not. It changes
@@ -18,7 +18,7 @@ Result<std::unique_ptr<CopyMoment>> Engine::copy_moment() {
     now = view();
     INTERLEAVE("copy.view");
     moment->lsn_ = log_.published();
-  } while (view_sequence() != now->sequence);
+  } while (view_sequence() != now->sequence || now->ingested_at() >= moment->lsn_);
   moment->log_.assign(now->sealed.rbegin(), now->sealed.rend());
   if (now->active != nullptr) moment->log_.push_back(now->active);
   std::erase_if(moment->log_, [&](const std::shared_ptr<const MemSource>& source) {

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/long_calls.h"
 #include "engine/retired_files.h"
 #include "io/env.h"
 #include "view/durable_state.h"
@@ -25,7 +26,8 @@ namespace lightning {
 
 class CopyMoment {
  public:
-  CopyMoment(RetiredFiles& retired, Directory& directory) : retired_(retired), directory_(directory) {
+  CopyMoment(LongCalls& calls, RetiredFiles& retired, Directory& directory)
+      : call_(calls), retired_(retired), directory_(directory) {
     retired_.keep();
   }
   ~CopyMoment() { retired_.release(directory_); }
@@ -46,6 +48,7 @@ class CopyMoment {
  private:
   friend class Engine;
 
+  const LongCalls::Call call_;
   RetiredFiles& retired_;
   Directory& directory_;
   uint64_t lsn_ = 0;

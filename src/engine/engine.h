@@ -10,6 +10,7 @@
 // Ownership: shared by Database, Keyspace, Snapshot and Cursor handles; the last one frees it.
 #pragma once
 
+#include <lightning/ingest.h>
 #include <lightning/options.h>
 #include <lightning/stats.h>
 #include <lightning/status.h>
@@ -36,6 +37,7 @@
 #include "engine/copy_moment.h"
 #include "engine/counters.h"
 #include "engine/held_memory.h"
+#include "engine/long_calls.h"
 #include "engine/memory_queue.h"
 #include "engine/retired_files.h"
 #include "engine/snapshots.h"
@@ -71,6 +73,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status remove(uint32_t keyspace, std::string_view key, const WriteOptions& options);
   /// `encoded` as format/batch_codec.h says.
   Status write(std::string_view encoded, size_t operations, const WriteOptions& options);
+
+  // Ingestion (ingest.cc).
+  Result<IngestReport> ingest(uint32_t keyspace, IngestSource& source);
 
   // Reading (read.cc).
   /// Fills `value`, if it is not null, with what it finds.
@@ -234,6 +239,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// At close: what is active, too.
   Status flush_everything() REQUIRES(flush_mutex_);
   Status flush_sources(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
+  /// All of flush_sources() but giving the segments' files up.
+  Status flush_into_run(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
   Status install_flush(const std::vector<std::shared_ptr<const MemSource>>& sources, uint64_t floor,
                        RunSetWriter& writer) REQUIRES(flush_mutex_);
   Status verify_source(const MemSource& source) const;
@@ -241,6 +248,15 @@ class Engine : public std::enable_shared_from_this<Engine> {
   RunWriterOptions run_options(uint64_t file_bytes) const;
   Status write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
                         const std::function<bool(std::string_view)>& ends_at);
+
+  // Ingestion (ingest.cc).
+  using Sources = std::vector<std::shared_ptr<const MemSource>>;
+  Status write_ingested(uint32_t keyspace, IngestSource& source, RunSetWriter& writer, IngestReport* report);
+  Status install_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer);
+  /// Ends the log and turns all of it into runs; `flushed` were the memtables. Writers that come wait.
+  Status flush_log(Sources* flushed) REQUIRES(flush_mutex_, switch_mutex_);
+  Status name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer)
+      REQUIRES(flush_mutex_, switch_mutex_);
 
   // Moves and merges (merge.cc).
   void schedule_merge();
@@ -319,6 +335,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::atomic<bool> idle_watch_{false};
   std::atomic<uint64_t> idle_commits_{0};  // when the idle watch last looked
   RetiredFiles retired_files_;
+  LongCalls long_calls_;
 
   Mutex flush_mutex_;  // one flush at a time; before switch_mutex_, store and view_mutex_
   bool closing_ GUARDED_BY(flush_mutex_) = false;  // the flush that close() itself makes

@@ -16,6 +16,7 @@
 #include "compaction/older_keys.h"
 #include "compaction/shape.h"
 #include "engine/engine.h"
+#include "format/log_entry.h"
 #include "view/merge_cursor.h"
 
 namespace lightning {
@@ -173,6 +174,8 @@ Shape Engine::shape_of_runs(const View& view) const {
 
 Result<Engine::Step> Engine::merge_step(Goal goal) {
   const std::shared_ptr<const View> now = view();
+  // What is not yet visible may be hidden from a snapshot to come. Whoever ingests it schedules a merge.
+  if (now->ingested_at() >= log_.published()) return Step::none;
   const Shape shape = shape_of_runs(*now);
   const Choice choice = choose(shape, goal, PolicyLimits::of(options_.write_buffer_size));
   LIGHTNING_INVARIANT("I8", check_choice(shape, choice).empty());
@@ -202,6 +205,7 @@ Status Engine::execute(const Choice& choice, const View& view) {
     for (const RunPiece& piece : run->info().pieces) {
       lsn_min = std::min(lsn_min, piece.file.lsn_min);
       lsn_max = std::max(lsn_max, piece.file.lsn_max);
+      if (piece.ingested_at != 0) lsn_max = std::max(lsn_max, piece.ingested_at + kLogAlignment);
     }
   }
   MergeOutput output;

@@ -14,18 +14,13 @@ void RetiredFiles::release(Directory& directory) {
   MutexLock lock(mutex_);
   LIGHTNING_INVARIANT("I5", keepers_ > 0);
   if (keepers_ == 1) remove_waiting(directory);
-  if (--keepers_ == 0) released_.notify_all();
+  --keepers_;
 }
 
 void RetiredFiles::retire(Directory& directory, Ids ids) {
   MutexLock lock(mutex_);
   waiting_.splice(waiting_.end(), ids);
   if (keepers_ == 0) remove_waiting(directory);
-}
-
-void RetiredFiles::wait_until_released() {
-  MutexLock lock(mutex_);
-  while (keepers_ != 0) released_.wait(mutex_);
 }
 
 // What cannot be removed is an orphan of the next open.

@@ -24,14 +24,11 @@ class RetiredFiles {
   void release(Directory& directory) EXCLUDES(mutex_);
   /// The state that does not name them is durable, and the View that does not is installed.
   void retire(Directory& directory, Ids ids) EXCLUDES(mutex_);
-  /// Returns once nobody keeps files.
-  void wait_until_released() EXCLUDES(mutex_);
 
  private:
   void remove_waiting(Directory& directory) REQUIRES(mutex_);
 
   Mutex mutex_;
-  CondVar released_;
   uint64_t keepers_ GUARDED_BY(mutex_) = 0;
   Ids waiting_ GUARDED_BY(mutex_);
 };

@@ -133,6 +133,22 @@ TEST_F(CliTest, LoadReadsFilesAndSaysWhatIsWrongWithThem) {
   EXPECT_TRUE(fails_with(cli({"load", db_, "-"}, std::string(70'000, 'k') + "\tv\n"), 2, "65,535"));
 }
 
+TEST_F(CliTest, LoadSortedIsAllOrNothing) {
+  const auto load = [&](const std::string& lines) { return cli({"load", db_, "-", "--sorted"}, lines); };
+  cli_ok({"put", db_, "b", "before"});
+  EXPECT_EQ(cli_ok({"load", db_, "--sorted", "-"}, "a\t1\n\nb\t2\nc\t3\n"), "3 loaded\n");
+  EXPECT_EQ(cli_ok({"scan", db_}), "a\t1\nb\t2\nc\t3\n");
+  EXPECT_TRUE(fails_with(load("d\t1\nf\t2\ne\t3\n"), 2, "line 3: the key \"e\" does not stand behind"));
+  EXPECT_TRUE(fails_with(load("d\t1\nno tab\n"), 2, "line 2: "));
+  EXPECT_EQ(cli_ok({"count", db_}), "3\n");
+  cli_ok({"load", db_, "--sorted", "--keyspace", "k", "--json", "-"}, R"({"key":"x","value":"1"})"
+                                                                      "\n"
+                                                                      R"({"key":"y","value":"2"})"
+                                                                      "\n");
+  EXPECT_EQ(cli_ok({"count", db_, "--keyspace", "k"}), "2\n");
+  cli_ok({"verify-integrity", db_});
+}
+
 TEST_F(CliTest, WhatIsDumpedIsLoaded) {
   const auto seed = std::random_device()();
   SCOPED_TRACE("seed " + std::to_string(seed));

@@ -36,6 +36,9 @@ void add_range(CLI::App& app, uint32_t accepts, Arguments& arguments) {
     app.add_flag("--reverse", arguments.reverse, "From the last key to the first");
     app.add_option("--limit", arguments.limit, "At most so many entries")->check(CLI::NonNegativeNumber);
   }
+  if (accepts & kSorted)
+    app.add_flag("--sorted", arguments.sorted,
+                 "The keys of the file ascend: all entries at once or none, and faster where there are many");
   if (accepts & kKeysOnly) app.add_flag("--keys-only", arguments.keys_only, "Keys without values");
 }
 

@@ -28,6 +28,7 @@ enum Accepts : uint32_t {
   kKeysOnly = 1 << 12,
   kInto = 1 << 13,
   kBackup = 1 << 14,
+  kSorted = 1 << 15,
 };
 
 struct Arguments {
@@ -47,6 +48,7 @@ struct Arguments {
   std::optional<uint64_t> limit;
   bool reverse = false;
   bool keys_only = false;
+  bool sorted = false;
 };
 
 /// Lets `app` take what `accepts` says, into `arguments`, which must outlive the parse.

@@ -20,7 +20,7 @@ constexpr Verb kVerbs[] = {
      kDatabase | kPrinted | kRange | kDirection | kKeysOnly, run_scan},
     {"count", "Counts entries", Access::read, kDatabase | kPrinted | kRange, run_count},
     {"load", "Writes the entries of a file; makes the database and the keyspace if needed",
-     Access::write_or_create, kWriting | kPrinted | kFile, run_load},
+     Access::write_or_create, kWriting | kPrinted | kFile | kSorted, run_load},
     {"dump", "Prints all entries in a form that load takes", Access::read, kDatabase | kPrinted, run_dump},
     {"stats", "Prints sizes and counters", Access::read, kDatabase | kJson, run_stats},
     {"flush", "Turns what is in memory and in the log into sorted files", Access::write, kDatabase,
