@@ -348,13 +348,13 @@ void History::idle() { idle_(); }
 
 // A copy holds the same, also one of a copy, and goes its own way.
 void History::copy() {
-  const std::string into = directory_ + "/copy" + std::to_string(copies_made_++);
+  const std::string into = directory_ + "-copy" + std::to_string(copies_made_++);
   Result<CopyReport> report = random_.chance(0.5) ? database_.checkpoint(into) : database_.backup(into);
   check(report.status(), "a copy");
   everything_durable_ = true;
   if (random_.chance(0.3)) {
-    check(restore_in(env_, into, into + "/restored", {}).status(), "restore");
-    check_copy(into + "/restored");
+    check(restore_in(env_, into, into + "-restored", {}).status(), "restore");
+    check_copy(into + "-restored");
   }
   check_copy(into);
 }

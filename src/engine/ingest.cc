@@ -1,7 +1,7 @@
 // Ingestion: sorted entries become runs without passing through the log, and visible as one commit.
 //
 //   1. The entries are written into run files, which nothing names; they have no LSN in them.
-//   2. What is in memory is flushed, twice, while writers go on: little is left then.
+//   2. Where much is in memory it is flushed, twice at the most, while writers go on: little is left then.
 //   3. Under flush_mutex_ and switch_mutex_ the log is ended. Writers find no active memtable and wait for
 //      switch_mutex_. What is left in memory is flushed. Now everything that was ever committed is in runs
 //      and published, and nobody can reserve.
@@ -33,6 +33,7 @@ namespace {
 
 constexpr uint64_t kEntriesBetweenLooks = 1024;
 constexpr int kFlushesBeforehand = 2;
+constexpr uint64_t kLittle = 8;  // less than this part of a write buffer is flushed while writers wait
 
 // For a message: what is not printable as \xHH.
 std::string readable(std::string_view key) {
@@ -100,7 +101,12 @@ Status Engine::write_ingested(uint32_t keyspace, IngestSource& source, RunSetWri
 }
 
 Status Engine::install_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer) {
-  for (int i = 0; i < kFlushesBeforehand; ++i) {
+  const auto much_in_memory = [this] {
+    const std::shared_ptr<const View> now = view();
+    return !now->sealed.empty() ||
+           (now->active != nullptr && now->active->segment->used() > options_.write_buffer_size / kLittle);
+  };
+  for (int i = 0; i < kFlushesBeforehand && much_in_memory(); ++i) {
     const uint64_t end = seal_active();
     log_.wait_published(end);
     MutexLock lock(flush_mutex_);
