@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 
 #include "api/open_in.h"
 #include "testing/allocation_truce.h"
+#include "tests/entries_source.h"
 #include "tests/order_rules.h"
 #include "view/state_store.h"
 
@@ -28,9 +30,9 @@ constexpr std::array<NestedPlan, 3> kNestedPlans = {{{60, 6, 30}, {3, 3, 3}, {3,
 
 constexpr uint64_t kOrderEvery = 8;  // so many images, the order of one recovery is checked
 
-constexpr std::array kStepNames = {"put_power", "put_process", "remove",  "batch",  "keyspace",
-                                   "sync",      "flush",       "compact", "reopen", "put_oversize",
-                                   "burst",     "idle",        "read",    "levels"};
+constexpr std::array kStepNames = {"put_power", "put_process", "remove", "batch",        "keyspace", "sync",
+                                   "flush",     "compact",     "reopen", "put_oversize", "burst",    "idle",
+                                   "read",      "levels",      "copy",   "ingest"};
 static_assert(kStepNames.size() == kCrashSteps);
 
 std::string name_of(CrashStep step) { return kStepNames[static_cast<size_t>(step)]; }
@@ -340,6 +342,33 @@ std::string CrashWorkload::levels() {
   return {};
 }
 
+std::string CrashWorkload::copy() {
+  const std::string into = directory_ + "/copy" + std::to_string(copies_++);
+  const bool link = random_.chance(0.5);
+  const Result<CopyReport> made =
+      ask([&] { return link ? database_.checkpoint(into) : database_.backup(into); });
+  if (!made) return note(made.status());
+  note_all_durable();
+  Result<Database> opened = ask([&] { return open_in(env_, into, options(), OpenKind::open); });
+  if (!opened) return note(opened.status());
+  const Result<uint64_t> found = ask([&] { return digest_of(*opened); });
+  if (!found) return note(found.status());
+  if (*found != model_.digest()) return "a copy holds something else:" + contents(*opened);
+  return note(ask([&] { return opened->close(); }));
+}
+
+std::string CrashWorkload::ingest() {
+  std::map<std::string, std::string> entries = {
+      {"a", value(20)}, {"b" + std::to_string(random_.below(3)), value(1500)}, {"d", value(10)}};
+  for (int i = 0; i < 20; ++i) entries["n" + std::to_string(random_.below(100))] = value(100);
+  EntriesSource source({entries.begin(), entries.end()});
+  std::vector<ModelWrite> writes;
+  for (const auto& [key, value] : entries) writes.push_back({"", key, value});
+  return commit(
+      Durability::power, [&](Model& model) { model.write(writes); },
+      [&] { return database_.ingest(source).status(); });
+}
+
 std::string CrashWorkload::make(CrashStep step) {
   const std::string key(1, static_cast<char>('a' + random_.below(4)));
   const auto expect = [this](const Status& status) {
@@ -385,6 +414,10 @@ std::string CrashWorkload::make(CrashStep step) {
       return read();
     case CrashStep::levels:
       return levels();
+    case CrashStep::copy:
+      return copy();
+    case CrashStep::ingest:
+      return ingest();
   }
   return {};
 }

@@ -38,8 +38,10 @@ enum class CrashStep : uint8_t {
   idle,          // lets timers and background work run
   read,          // everything that reads; takes a snapshot, or compares and releases the one that was taken
   levels,        // flushes and background work until runs were moved and merged
+  copy,          // a checkpoint or a backup, opened and compared
+  ingest,        // some keys that others write too, and some that nobody does
 };
-inline constexpr uint8_t kCrashSteps = 14;
+inline constexpr uint8_t kCrashSteps = 16;
 /// The first ones: what the enumeration of short sequences uses.
 inline constexpr uint8_t kSmallCrashSteps = 10;
 
@@ -106,6 +108,8 @@ class CrashWorkload {
   std::string read_keys();
   std::string read_snapshot();
   std::string levels();
+  std::string copy();
+  std::string ingest();
   std::string check_visible();
   void note_all_durable();
   void look(const SimStep& step);
@@ -128,6 +132,7 @@ class CrashWorkload {
   size_t durable_ = 0;
   uint64_t moves_ = 0;
   uint64_t merges_ = 0;
+  uint64_t copies_ = 0;
   bool failed_ = false;
   uint64_t step_ = 0;
   std::string step_name_;

@@ -3,8 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
+#include "admin/copy.h"
+#include "admin/verify.h"
 #include "api/open_in.h"
+#include "tests/entries_source.h"
 
 namespace lightning {
 
@@ -80,6 +84,8 @@ void History::run(uint64_t steps) {
       {10, &History::stats},
       {20, &History::approximate_size},
       {3, &History::compare},
+      {2, &History::copy},
+      {4, &History::ingest},
   });
   static const uint64_t total = [] {
     uint64_t sum = 0;
@@ -288,6 +294,30 @@ void History::write_batch() {
   model_.write(writes);
 }
 
+void History::ingest() {
+  std::string name;
+  Keyspace& keyspace = random_keyspace(&name);
+  std::map<std::string, std::string> entries;
+  const uint64_t count = random_.chance(0.1) ? 500 : random_.below(20);
+  for (uint64_t i = 0; i < count; ++i) entries[random_key()] = random_value();
+  EntriesSource::Entries sorted(entries.begin(), entries.end());
+  if (sorted.size() > 1 && random_.chance(0.1)) {
+    EntriesSource::Entries wrong = sorted;
+    std::swap(wrong[0], wrong[1]);
+    EntriesSource source(std::move(wrong));
+    check(keyspace.ingest(source).status().is(StatusCode::invalid_argument), "an ingestion out of order");
+    return;
+  }
+  EntriesSource source(std::move(sorted));
+  const Result<IngestReport> report = keyspace.ingest(source);
+  check(report.status(), "ingest");
+  check(report->entries == entries.size(), "the number of ingested entries");
+  everything_durable_ = everything_durable_ || !entries.empty();
+  std::vector<ModelWrite> writes;
+  for (const auto& [key, value] : entries) writes.push_back({name, key, value});
+  if (!writes.empty()) model_.write(writes);
+}
+
 // What must be refused, and must change nothing.
 void History::refused_writes() {
   const std::string too_long(kKeyBytesMax + 1, 'x');
@@ -385,6 +415,34 @@ void History::sync() {
 }
 
 void History::idle() { idle_(); }
+
+// A copy holds the same, also one of a copy, and goes its own way.
+void History::copy() {
+  const std::string into = directory_ + "-copy" + std::to_string(copies_made_++);
+  Result<CopyReport> report = random_.chance(0.5) ? database_.checkpoint(into) : database_.backup(into);
+  check(report.status(), "a copy");
+  everything_durable_ = true;
+  if (random_.chance(0.3)) {
+    check(restore_in(env_, into, into + "-restored", {}).status(), "restore");
+    check_copy(into + "-restored");
+  }
+  check_copy(into);
+}
+
+void History::check_copy(const std::string& path) {
+  Result<VerifyReport> verified = verify_in(env_, path, {});
+  check(verified.status(), "verify of a copy");
+  check(verified->ok(), "a copy that does not verify");
+  Options options = options_;
+  options.create = false;
+  Result<Database> opened = open_in(env_, path, options, OpenKind::open);
+  check(opened.status(), "open of a copy");
+  const std::string said = difference(model_, *opened);
+  check(said.empty(), "a copy: " + said);
+  for (int i = 0; i < 20; ++i) check(opened->put(random_key(), "of the copy"), "a put into a copy");
+  check(opened->compact(), "compact of a copy");
+  check(opened->close(), "close of a copy");
+}
 
 void History::compare() {
   const std::string said = difference(model_, database_);

@@ -80,6 +80,7 @@ class History {
   void put();
   void remove();
   void write_batch();
+  void ingest();
   void refused_writes();
   void create_keyspace();
   void drop_keyspace();
@@ -91,6 +92,7 @@ class History {
   void sync();
   void reopen();
   void idle();
+  void copy();
   void get();
   void get_reused();
   void get_durable();
@@ -133,6 +135,7 @@ class History {
   void check_scan(Scan scan, const std::string& keyspace, const std::string& from,
                   const std::optional<std::string>& to, const ReadPoint& point);
   void release_all();
+  void check_copy(const std::string& path);
 
   ClockEnv env_;
   const std::string directory_;
@@ -153,6 +156,7 @@ class History {
   std::vector<Keyspace> dropped_;
   std::vector<HeldSnapshot> snapshots_;
   std::vector<HeldCursor> cursors_;
+  uint64_t copies_made_ = 0;
   Work work_;
   Value reused_;
   std::string kept_copy_;  // of what kept_ must still hold

@@ -1,7 +1,5 @@
 // The only write path. The numbers are the steps of the commit protocol in docs/ARCHITECTURE.md.
 
-#include <lightning/keyspace.h>
-
 #include <algorithm>
 #include <new>
 
@@ -13,16 +11,6 @@
 namespace lightning {
 
 namespace {
-
-Status check_key(std::string_view key) {
-  if (key.size() <= kKeyBytesMax) return {};
-  return Status(StatusCode::invalid_argument, "a key is at most 65,535 bytes long");
-}
-
-Status check_value(std::string_view value) {
-  if (value.size() <= kValueBytesMax) return {};
-  return Status(StatusCode::invalid_argument, "a value is at most 1 GiB long");
-}
 
 // The limits of what was encoded without a check.
 Status check_batch(std::string_view encoded) {
@@ -44,7 +32,8 @@ Status check_batch(std::string_view encoded) {
   return {};
 }
 
-/// Of a commit that is visible, so that no other code may be answered, with or without memory for the reason.
+}  // namespace
+
 Status unknown_outcome(const Status& cause) {
   try {
     return Status(StatusCode::unknown_outcome, "visible, but it may not survive: " + cause.to_string(),
@@ -53,8 +42,6 @@ Status unknown_outcome(const Status& cause) {
     return Status(StatusCode::unknown_outcome, "visible, but it may not survive");
   }
 }
-
-}  // namespace
 
 Status Engine::put(uint32_t keyspace, std::string_view key, std::string_view value,
                    const WriteOptions& options) {

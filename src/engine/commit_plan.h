@@ -5,6 +5,7 @@
 // Thread safety: one thread. Refers to the caller's bytes.
 #pragma once
 
+#include <lightning/keyspace.h>
 #include <lightning/status.h>
 
 #include <algorithm>
@@ -18,6 +19,17 @@
 #include "memtable/point_index.h"
 
 namespace lightning {
+
+inline Status check_key(std::string_view key) {
+  if (key.size() <= kKeyBytesMax) return {};
+  return Status(StatusCode::invalid_argument, "a key is at most 65,535 bytes long");
+}
+inline Status check_value(std::string_view value) {
+  if (value.size() <= kValueBytesMax) return {};
+  return Status(StatusCode::invalid_argument, "a value is at most 1 GiB long");
+}
+/// Of a commit that is visible, so that no other code may be answered, with or without memory for the reason.
+Status unknown_outcome(const Status& cause);
 
 struct Operation {
   LogEntry entry;  // its value is the user's, whatever its kind

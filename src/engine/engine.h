@@ -10,6 +10,7 @@
 // Ownership: shared by Database, Keyspace, Snapshot and Cursor handles; the last one frees it.
 #pragma once
 
+#include <lightning/ingest.h>
 #include <lightning/options.h>
 #include <lightning/stats.h>
 #include <lightning/status.h>
@@ -33,11 +34,14 @@
 #include "engine/background.h"
 #include "engine/catalogue.h"
 #include "engine/commit_plan.h"
+#include "engine/copy_moment.h"
 #include "engine/counters.h"
 #include "engine/held_memory.h"
+#include "engine/long_calls.h"
 #include "engine/memory_queue.h"
 #include "engine/pacer.h"
 #include "engine/purge.h"
+#include "engine/retired_files.h"
 #include "engine/snapshots.h"
 #include "engine/vacancies.h"
 #include "io/env.h"
@@ -73,6 +77,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status remove(uint32_t keyspace, std::string_view key, const WriteOptions& options);
   /// `encoded` as format/batch_codec.h says.
   Status write(std::string_view encoded, size_t operations, const WriteOptions& options);
+
+  // Ingestion (ingest.cc).
+  Result<IngestReport> ingest(uint32_t keyspace, IngestSource& source);
 
   // Reading (read.cc).
   /// Fills `value`, if it is not null, with what it finds.
@@ -132,7 +139,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool is_mine(const Snapshot& snapshot) const;
   Counters& counters() const { return counters_; }
 
-  // For verify().
+  /// All that is committed now, to be copied. What it names stays until it is gone; close() waits for that,
+  /// and whoever holds it asks usable() often.
+  Result<std::unique_ptr<CopyMoment>> copy_moment();
+
+  // For verify() and copies.
   Env& env() const { return env_; }
   Directory& directory() const { return *directory_; }
   const StateStore& state_store() const { return *store_; }
@@ -256,6 +267,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// At close: what is active, too.
   Status flush_everything() REQUIRES(flush_mutex_);
   Status flush_sources(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
+  /// All of flush_sources() but giving the segments' files up.
+  Status flush_into_run(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
   Status install_flush(const std::vector<std::shared_ptr<const MemSource>>& sources, uint64_t floor,
                        RunSetWriter& writer) REQUIRES(flush_mutex_);
   Status verify_source(const MemSource& source) const;
@@ -263,6 +276,15 @@ class Engine : public std::enable_shared_from_this<Engine> {
   RunWriterOptions run_options(uint64_t file_bytes) const;
   Status write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
                         const std::function<bool(std::string_view)>& ends_at);
+
+  // Ingestion (ingest.cc).
+  using Sources = std::vector<std::shared_ptr<const MemSource>>;
+  Status write_ingested(uint32_t keyspace, IngestSource& source, RunSetWriter& writer, IngestReport* report);
+  Status install_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer);
+  /// Ends the log and turns all of it into runs; `flushed` were the memtables. Writers that come wait.
+  Status flush_log(Sources* flushed) REQUIRES(flush_mutex_, switch_mutex_);
+  Status name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer)
+      REQUIRES(flush_mutex_, switch_mutex_);
 
   // Moves and merges (merge.cc).
   void schedule_merge();
@@ -358,6 +380,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::atomic<bool> merge_scheduled_{false};
   std::atomic<bool> idle_watch_{false};
   std::atomic<uint64_t> idle_commits_{0};  // when the idle watch last looked
+  RetiredFiles retired_files_;
+  LongCalls long_calls_;
 
   Mutex flush_mutex_;  // one flush at a time; before switch_mutex_, store and view_mutex_
   bool closing_ GUARDED_BY(flush_mutex_) = false;  // the flush that close() itself makes

@@ -93,6 +93,13 @@ Status Engine::flush_everything() {
 
 // `sources` oldest first: a prefix of what is not flushed yet (I8: flushes are installed in segment order).
 Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>& sources) {
+  if (Status status = flush_into_run(sources); !status.ok()) return status;
+  retire_segment_files(sources);
+  schedule_merge();
+  return {};
+}
+
+Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>>& sources) {
   if (closed_.load(std::memory_order_relaxed) && !closing_) return Status(StatusCode::closed, "closing");
   if (log_.failed()) return log_.failure();
   const uint64_t began = env_.clock().monotonic_ns();
@@ -120,8 +127,6 @@ Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>
   if (Status status = write_versions(merger, sieve, writer, closing_, nullptr); !status.ok()) return status;
   if (Status status = install_flush(sources, lsn_max, writer); !status.ok()) return status;
   pace.succeeded();
-  retire_segment_files(sources);
-  schedule_merge();
   const uint64_t took_us = (env_.clock().monotonic_ns() - began) / 1000;
   counters_.flushes.fetch_add(1, std::memory_order_relaxed);
   counters_.flush_bytes_written.fetch_add(writer.bytes(), std::memory_order_relaxed);

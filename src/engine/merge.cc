@@ -16,6 +16,7 @@
 #include "compaction/older_keys.h"
 #include "compaction/shape.h"
 #include "engine/engine.h"
+#include "format/log_entry.h"
 #include "view/merge_cursor.h"
 
 namespace lightning {
@@ -239,6 +240,8 @@ Shape Engine::shape_of_runs(const View& view) const {
 
 Result<Engine::Step> Engine::merge_step(Goal goal) {
   const std::shared_ptr<const View> now = view();
+  // What is not yet visible may be hidden from a snapshot to come. Whoever ingests it schedules a merge.
+  if (now->ingested_at() >= log_.published()) return Step::none;
   const Shape shape = shape_of_runs(*now);
   const Choice choice = choose(shape, goal, PolicyLimits::of(options_.write_buffer_size));
   LIGHTNING_INVARIANT("I8", check_choice(shape, choice).empty());
@@ -268,6 +271,7 @@ Status Engine::execute(const Choice& choice, const View& view) {
     for (const RunPiece& piece : run->info().pieces) {
       lsn_min = std::min(lsn_min, piece.file.lsn_min);
       lsn_max = std::max(lsn_max, piece.file.lsn_max);
+      if (piece.ingested_at != 0) lsn_max = std::max(lsn_max, piece.ingested_at + kLogAlignment);
     }
   }
   MergeOutput output;
@@ -354,7 +358,8 @@ Status Engine::install_choice(const Choice& choice, const View& view, const Merg
   const std::vector<SortedRunInfo> before = infos_of(*now);
   std::vector<SortedRunInfo> after = before;
   apply_choice(choice, runs_then, output, &after);
-  const std::vector<uint64_t> gone = files_gone(before, after);
+  RetiredFiles::Ids gone;
+  gone.push_back(files_gone(before, after));
   const std::vector<std::shared_ptr<const SortedRun>> runs = runs_of(std::move(after), now->runs, opened);
   const std::function<void(View&)> change = [&](View& next) {
     const size_t added = next.runs.size() - now->runs.size();
@@ -374,7 +379,7 @@ Status Engine::install_choice(const Choice& choice, const View& view, const Merg
     return status;
   }
   install_view(change, std::move(room));
-  for (const uint64_t id : gone) (void)directory_->remove(run_file_name(id));
+  retired_files_.retire(*directory_, std::move(gone));
   return {};
 }
 

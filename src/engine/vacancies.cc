@@ -11,10 +11,10 @@ Vacancies::~Vacancies() {
   for (std::atomic<Vacancy*>& slot : slots_) delete slot.load(std::memory_order_relaxed);
 }
 
-void Vacancies::note_put(std::string_view key, uint64_t lsn) const {
+void Vacancies::note_puts(std::string_view smallest, std::string_view largest, uint64_t lsn) const {
   for (const std::atomic<Vacancy*>& slot : slots_) {
     const Vacancy* vacancy = slot.load(std::memory_order_seq_cst);
-    if (vacancy == nullptr || key < vacancy->from || key >= vacancy->to) continue;
+    if (vacancy == nullptr || largest < vacancy->from || smallest >= vacancy->to) continue;
     uint64_t until = vacancy->until.load(std::memory_order_relaxed);
     while (lsn < until && !vacancy->until.compare_exchange_weak(until, lsn, std::memory_order_release)) {
     }

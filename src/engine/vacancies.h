@@ -38,7 +38,9 @@ class Vacancies {
   /// For writers: is there any? The rest of theirs is only for then.
   bool any() const { return filled_.load(std::memory_order_seq_cst) != 0; }
   /// A put of `key` (internal) at `lsn`, reserved and not complete. Inside an epoch.
-  void note_put(std::string_view key, uint64_t lsn) const;
+  void note_put(std::string_view key, uint64_t lsn) const { note_puts(key, key, lsn); }
+  /// Puts of keys from `smallest` to `largest`.
+  void note_puts(std::string_view smallest, std::string_view largest, uint64_t lsn) const;
 
   /// The vacancy of use at `read_lsn` that `key` lies in. False if there is none.
   bool find(std::string_view key, uint64_t read_lsn, std::string* from, std::string* to) const;

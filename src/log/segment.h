@@ -79,6 +79,8 @@ class Segment {
   /// not even name the database.
   static Result<std::shared_ptr<Segment>> open_headless(Directory& directory,
                                                         const SegmentIdentity& expected);
+  /// The header page that `identity` gets.
+  static std::string header_page(const SegmentIdentity& identity);
   /// The first byte of a header page that has to be zero and is not; kSegmentHeaderBytes if none.
   static uint64_t first_stray_byte(const char* header_page);
 
@@ -161,7 +163,6 @@ class Segment {
 
  private:
   Segment() = default;
-  Status write_header();
   static bool parse_header(const char* page, SegmentIdentity* identity);
   /// Reads the data behind the header into memory.
   Status load_data();

@@ -49,7 +49,12 @@ Found lookup(const View& view, std::string_view key, uint64_t hash, ReadPoint po
     const std::shared_ptr<const RunFile>* file = run->file_of(key);
     if (file == nullptr) continue;
     const RunFile::Found outcome = (*file)->find(key, hash, point.run_lsn(), hit);
-    if (outcome != RunFile::Found::absent) return take_run_hit(outcome, *file, hit);
+    if (outcome == RunFile::Found::absent) continue;
+    if (run->ingested_at() != 0 && !run->shows(file, point.lsn())) [[unlikely]] {
+      *hit = {};
+      continue;
+    }
+    return take_run_hit(outcome, *file, hit);
   }
   return Found::absent;
 }
@@ -75,6 +80,7 @@ void ask_memory(const MemSource& source, std::span<ManyKey> keys, uint64_t read_
 }
 
 void ask_run(const SortedRun& run, std::span<ManyKey> keys, uint64_t read_lsn) {
+  const bool shows_all = run.ingested_at() < read_lsn;
   for (const ManyKey& one : keys) {
     if (one.done) continue;
     if (const auto* file = run.file_of(one.key)) (*file)->prefetch(one.hash);
@@ -82,7 +88,8 @@ void ask_run(const SortedRun& run, std::span<ManyKey> keys, uint64_t read_lsn) {
   for (ManyKey& one : keys) {
     one.locator = RunFile::kNotHere;
     if (one.done) continue;
-    if (const auto* file = run.file_of(one.key)) one.locator = (*file)->locate(one.hash);
+    const auto* file = run.file_of(one.key);
+    if (file != nullptr && (shows_all || run.shows(file, read_lsn))) one.locator = (*file)->locate(one.hash);
   }
   for (ManyKey& one : keys) {
     if (one.done || one.locator == RunFile::kNotHere) continue;

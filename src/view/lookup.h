@@ -26,7 +26,8 @@ class ReadPoint {
   static ReadPoint at(uint64_t lsn) { return ReadPoint(nullptr, lsn); }
 
   uint64_t lsn() const { return log_ != nullptr ? log_->published() : lsn_; }
-  /// What a run is asked with: all it holds is older than any `latest` read.
+  /// What a run is asked with: all it holds is older than any `latest` read, but for one that was ingested
+  /// just now (SortedRun::shows()).
   uint64_t run_lsn() const { return log_ != nullptr ? kReadAllLsn : lsn_; }
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "log/scan.h"
+#include "view/ingested_cursor.h"
 
 namespace lightning {
 
@@ -36,6 +37,7 @@ SortedRun::SortedRun(SortedRunInfo info, std::vector<std::shared_ptr<const RunFi
                        .largest_excluded = cut,
                        .clipped = !piece.from.empty() || !piece.to.empty()});
     bounded_ |= ranges_.back().clipped;
+    ingested_at_ = std::max(ingested_at_, piece.ingested_at);
   }
 }
 
@@ -57,9 +59,23 @@ const std::shared_ptr<const RunFile>* SortedRun::search_file_of(std::string_view
 }
 
 std::unique_ptr<SourceCursor> SortedRun::cursor(uint64_t read_lsn) const {
-  if (files_.size() == 1 && !bounded_) return files_[0]->cursor(read_lsn);
+  if (files_.size() == 1 && !bounded_) return file_cursor(0, read_lsn);
   return std::make_unique<DisjointCursor>(
-      ranges_, [this, read_lsn](size_t file) { return files_[file]->cursor(read_lsn); });
+      ranges_, [this, read_lsn](size_t file) { return file_cursor(file, read_lsn); });
+}
+
+std::unique_ptr<SourceCursor> SortedRun::file_cursor(size_t file, uint64_t read_lsn) const {
+  std::unique_ptr<SourceCursor> cursor = files_[file]->cursor(read_lsn);
+  const uint64_t ingested_at = info_.pieces[file].ingested_at;
+  if (ingested_at == 0 || cursor == nullptr || (ingested_at < read_lsn && read_lsn != kReadAllLsn))
+    return cursor;
+  return std::make_unique<IngestedCursor>(std::move(cursor), ingested_at, read_lsn);
+}
+
+uint64_t View::ingested_at() const {
+  uint64_t lsn = 0;
+  for (const auto& run : runs) lsn = std::max(lsn, run->ingested_at());
+  return lsn;
 }
 
 Result<std::vector<std::unique_ptr<SourceCursor>>> View::cursors(uint64_t read_lsn) const {

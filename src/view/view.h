@@ -52,8 +52,16 @@ class SortedRun {
     return files_.size() == 1 && !bounded_ ? &files_[0] : search_file_of(key);
   }
   std::unique_ptr<SourceCursor> cursor(uint64_t read_lsn) const;
+  /// Reads above this LSN see all of the run; those at or below it ask shows(). 0 of most runs.
+  uint64_t ingested_at() const { return ingested_at_; }
+  /// Does a read at `read_lsn` see what is in `file`, an answer of file_of()?
+  bool shows(const std::shared_ptr<const RunFile>* file, uint64_t read_lsn) const {
+    const uint64_t ingested_at = info_.pieces[static_cast<size_t>(file - files_.data())].ingested_at;
+    return ingested_at == 0 || ingested_at < read_lsn;
+  }
 
  private:
+  std::unique_ptr<SourceCursor> file_cursor(size_t file, uint64_t read_lsn) const;
   const std::shared_ptr<const RunFile>* search_file_of(std::string_view key) const;
   bool answers(size_t file, std::string_view key) const;
 
@@ -61,6 +69,7 @@ class SortedRun {
   const std::vector<std::shared_ptr<const RunFile>> files_;
   std::vector<KeyRange> ranges_;  // into info_
   bool bounded_ = false;          // some piece has an interval narrower than its file
+  uint64_t ingested_at_ = 0;      // the largest of the pieces
 };
 
 class View : public std::enable_shared_from_this<View> {
@@ -69,6 +78,9 @@ class View : public std::enable_shared_from_this<View> {
   std::vector<std::shared_ptr<const MemSource>> sealed;  // newest first
   std::vector<std::shared_ptr<const SortedRun>> runs;    // newest first
   uint64_t sequence = 0;                                 // grows with each View of an engine
+
+  /// The largest of the runs; a View is whole for reads above it.
+  uint64_t ingested_at() const;
 
   /// One cursor a source, newest first, as of `read_lsn`; memtables brought up to it before.
   Result<std::vector<std::unique_ptr<SourceCursor>>> cursors(uint64_t read_lsn) const;

@@ -20,7 +20,7 @@ constexpr Verb kVerbs[] = {
      kDatabase | kPrinted | kRange | kDirection | kKeysOnly, run_scan},
     {"count", "Counts entries", Access::read, kDatabase | kPrinted | kRange, run_count},
     {"load", "Writes the entries of a file; makes the database and the keyspace if needed",
-     Access::write_or_create, kWriting | kPrinted | kTtl | kFile, run_load},
+     Access::write_or_create, kWriting | kPrinted | kTtl | kFile | kSorted, run_load},
     {"dump", "Prints all entries in a form that load takes", Access::read, kDatabase | kPrinted, run_dump},
     {"stats", "Prints sizes and counters", Access::read, kDatabase | kJson, run_stats},
     {"flush", "Turns what is in memory and in the log into sorted files", Access::write, kDatabase,
@@ -37,6 +37,12 @@ constexpr Verb kVerbs[] = {
     {"repair",
      "Writes what survives of a damaged database into another directory; exit code 3 if keys are lost",
      Access::none, kDirectory | kInto | kJson, run_repair},
+    {"checkpoint", "Makes a second database of this one, its files shared by hard links where that can be",
+     Access::read, kDatabase | kInto | kJson, run_checkpoint},
+    {"backup", "Copies the database into another directory, every checksum verified on the way", Access::read,
+     kDatabase | kInto | kJson, run_backup},
+    {"restore", "Verifies a backup and makes a database of it", Access::none, kBackup | kInto | kJson,
+     run_restore},
     {"options", "Prints the table of options", Access::none, kJson, run_options},
 };
 

@@ -65,6 +65,10 @@ Status run_keyspaces(Session& session);
 Status run_set_ttl(Session& session);
 Status run_drop(Session& session);
 Status run_options(Session& session);
+// copy_verbs.cc
+Status run_checkpoint(Session& session);
+Status run_backup(Session& session);
+Status run_restore(Session& session);
 // integrity_verbs.cc
 Status run_verify(Session& session);
 Status run_repair(Session& session);
