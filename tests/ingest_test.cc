@@ -445,7 +445,7 @@ TEST_F(Ingest, EntriesLiveAsLongAsTheirKeyspaceSays) {
   env_.sleep(1'001'000'000);
   EXPECT_FALSE(db_->get("a"));
   ASSERT_TRUE(db_->compact().ok());
-  EXPECT_EQ(db_->stats()->run_entries, 0u);
+  EXPECT_EQ(db_->stats()->run_entries, 1u);  // of the catalogue
 }
 
 }  // namespace
