@@ -26,6 +26,7 @@ struct ModelWrite {
   std::string keyspace;
   std::string key;
   std::optional<std::string> value;  // nothing: a removal
+  std::optional<std::string> to = {};  // of all keys from `key` up to this
 };
 
 /// Views that die at the model's next change.
@@ -44,6 +45,7 @@ class Model {
   // Commits.
   void put(const std::string& keyspace, std::string_view key, std::string_view value);
   void remove(const std::string& keyspace, std::string_view key);
+  void remove_range(const std::string& keyspace, std::string_view from, std::string_view to);
   void write(std::span<const ModelWrite> writes);
   void create_keyspace(const std::string& name);
   void drop_keyspace(const std::string& name);
@@ -85,6 +87,7 @@ class Model {
   };
 
   void set(const std::string& keyspace, std::string_view key, std::shared_ptr<const std::string> value);
+  void set_none(const std::string& keyspace, std::string_view from, std::string_view to);
   const Table& table(const std::string& name) const;
   static const std::string* visible(const Versions& versions, Moment at);
   bool held_within(Moment from, Moment to) const;

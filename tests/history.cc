@@ -54,6 +54,7 @@ void History::run(uint64_t steps) {
       {3000, &History::put},
       {900, &History::remove},
       {700, &History::write_batch},
+      {60, &History::remove_range},
       {1500, &History::get},
       {900, &History::get_reused},
       {500, &History::contains},
@@ -195,6 +196,32 @@ void History::remove() {
   model_.remove(name, key);
 }
 
+std::pair<std::string, std::string> History::random_range() {
+  std::string from = random_key();
+  std::string to = random_key();
+  if (random_.chance(0.7)) {
+    to = from;
+    to += random_.chance(0.5) ? '\0' : '\xff';
+    if (to.size() > kKeyBytesMax) to.pop_back();
+  }
+  if (to < from && random_.chance(0.9)) std::swap(from, to);
+  return {from, to};
+}
+
+void History::remove_range() {
+  std::string name;
+  Keyspace& keyspace = random_keyspace(&name);
+  // Sometimes many in a row, over the same and neighbouring ranges.
+  const uint64_t count = random_.chance(0.05) ? 200 : 1;
+  const auto [first, behind] = random_range();
+  for (uint64_t i = 0; i < count; ++i) {
+    const auto [from, to] = i == 0 ? std::pair(first, behind) : std::pair(first, first + std::to_string(i % 50));
+    if (to.size() > kKeyBytesMax) return;
+    check(keyspace.remove_range(from, to, random_write_options()), "remove_range");
+    model_.remove_range(name, from, to);
+  }
+}
+
 void History::write_batch() {
   std::vector<ModelWrite> writes;
   WriteBatch batch;
@@ -204,7 +231,11 @@ void History::write_batch() {
     Keyspace& keyspace = random_keyspace(&name);
     // Some keys again and again within the batch.
     const std::string& key = random_.chance(0.3) ? keys_[random_.below(3)] : random_key();
-    if (random_.chance(0.3)) {
+    if (random_.chance(0.03)) {
+      const auto [from, to] = random_range();
+      name.empty() ? batch.remove_range(from, to) : batch.remove_range(keyspace, from, to);
+      if (from < to) writes.push_back({name, from, std::nullopt, to});
+    } else if (random_.chance(0.3)) {
       name.empty() ? batch.remove(key) : batch.remove(keyspace, key);
       writes.push_back({name, key, std::nullopt});
     } else {
@@ -213,8 +244,8 @@ void History::write_batch() {
       writes.push_back({name, key, std::move(value)});
     }
   }
-  check(batch.count() == count, "WriteBatch::count");
-  if (count == 0) return check(database_.write(batch), "write of an empty batch");
+  check(batch.count() == writes.size(), "WriteBatch::count");
+  if (writes.empty()) return check(database_.write(batch), "write of an empty batch");
   check(database_.write(batch, random_write_options()), "write of a batch");
   model_.write(writes);
 }
@@ -224,6 +255,12 @@ void History::refused_writes() {
   const std::string too_long(kKeyBytesMax + 1, 'x');
   check(database_.put(too_long, "v").is(StatusCode::invalid_argument), "a put of a key of 65,536 bytes");
   check(database_.remove(too_long).is(StatusCode::invalid_argument), "a removal of a key of 65,536 bytes");
+  check(database_.remove_range("a", too_long).is(StatusCode::invalid_argument), "a range up to 65,536 bytes");
+  check(database_.remove_range(too_long, "z").is(StatusCode::invalid_argument), "a range from 65,536 bytes");
+  check(database_.remove_range("k", "a"), "a range that ends before it begins");
+  WriteBatch ranges;
+  ranges.remove_range("", too_long);
+  check(database_.write(ranges).is(StatusCode::invalid_argument), "a batch with a range up to 65,536 bytes");
   WriteBatch batch;
   batch.put(keys_[0], "must not be written");
   batch.put(too_long, "v");
@@ -242,6 +279,7 @@ void History::refused_writes() {
   for (Keyspace& gone : dropped_) {
     check(gone.put("k", "v").is(StatusCode::not_found), "a put into a dropped keyspace");
     check(gone.remove("k").is(StatusCode::not_found), "a removal from a dropped keyspace");
+    check(gone.remove_range("a", "z").is(StatusCode::not_found), "a range removal from a dropped keyspace");
     check(gone.get("k").status().is(StatusCode::not_found), "a get from a dropped keyspace");
     check(gone.contains("k").status().is(StatusCode::not_found), "contains of a dropped keyspace");
     check(gone.scan().status().is(StatusCode::not_found), "a scan of a dropped keyspace");
@@ -370,6 +408,7 @@ void History::close() {
   if (const Result<Stats> stats = database_.stats()) {
     work_.moves += stats->moves;
     work_.merges += stats->merges;
+    work_.drops += stats->drops;
   }
   if (random_.chance(0.5)) {
     check(database_.close(), "close");

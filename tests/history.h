@@ -45,6 +45,7 @@ class History {
   struct Work {
     uint64_t moves = 0;
     uint64_t merges = 0;
+    uint64_t drops = 0;
     std::set<uint64_t> levels;  // at which runs were seen
   };
   const Work& work() const { return work_; }
@@ -73,6 +74,7 @@ class History {
   // The steps (history.cc: writes and life; history_reads.cc: reads).
   void put();
   void remove();
+  void remove_range();
   void write_batch();
   void refused_writes();
   void create_keyspace();
@@ -104,6 +106,8 @@ class History {
   Options random_options();
   void make_keys();
   const std::string& random_key();
+  /// Mostly around few keys.
+  std::pair<std::string, std::string> random_range();
   std::string random_value();
   WriteOptions random_write_options();
   /// The handle; a random one, the default keyspace mostly.

@@ -58,10 +58,13 @@ struct Stats {
     uint64_t bytes = 0;
     uint64_t entries = 0;
     uint64_t removals = 0;
+    uint64_t range_removals = 0;
   };
   std::vector<Level> levels;
   uint64_t moves = 0;  // run files that went down a level without being rewritten
   uint64_t move_bytes = 0;
+  uint64_t drops = 0;  // run files that range removals covered, given up without being read
+  uint64_t drop_bytes = 0;
 
   /// Bytes of flushes and merges over those that users wrote, since the open; 0 before the first write.
   double write_amplification() const {

@@ -24,7 +24,11 @@ class Sieve {
   Sieve(std::vector<uint64_t> read_lsns, std::vector<uint32_t> dropped, OlderKeys older)
       : read_lsns_(std::move(read_lsns)), dropped_(std::move(dropped)), older_(std::move(older)) {}
 
-  /// Of the versions of `key`, newest first, those to be written; valid until the next call. Keys ascend.
+  /// Of range removals of the same sources.
+  RangeMap keep_ranges(const RangeMap& all) const { return retained_ranges(all, read_lsns_, older_); }
+  const std::vector<uint64_t>& read_lsns() const { return read_lsns_; }
+
+  /// Of the versions of `key`, range removals over it included, newest first, those to be written; valid until the next call. Keys ascend.
   std::span<const Version> keep(std::string_view key, const std::vector<Version>& versions) {
     uint32_t keyspace = 0;
     (void)parse_keyspace_prefix(key, &keyspace);
@@ -32,7 +36,8 @@ class Sieve {
     kept_ = versions;
     const bool oldest = !older_.may_hold(key);
     retain_versions(read_lsns_, oldest, &kept_);
-    LIGHTNING_INVARIANT("I6", !kept_.empty() || (oldest && versions.front().kind == EntryKind::remove));
+    LIGHTNING_INVARIANT("I6", !kept_.empty() || (versions.front().kind == EntryKind::remove &&
+                                                 (oldest || versions.front().of_range)));
     return kept_;
   }
 

@@ -28,12 +28,12 @@ bool CursorState::prepare() {
   if (merge_ != nullptr && view == view_) return true;
   merge_ = nullptr;
   view_ = std::move(view);
-  Result<std::vector<std::unique_ptr<SourceCursor>>> sources = view_->cursors(read_lsn_);
+  Result<ViewCursors> sources = view_->cursors(read_lsn_);
   if (!sources) {
     status_ = sources.status();
     return false;
   }
-  merge_ = std::make_unique<MergeCursor>(*std::move(sources), prefix_);
+  merge_ = std::make_unique<MergeCursor>(*std::move(sources), prefix_, read_lsn_);
   return true;
 }
 

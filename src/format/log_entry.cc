@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "format/internal_key.h"
+
 namespace lightning {
 
 char* put_log_entry(char* p, EntryKind kind, std::string_view key, std::string_view value) {
@@ -15,8 +17,10 @@ char* put_log_entry(char* p, EntryKind kind, std::string_view key, std::string_v
 }
 
 bool parse_log_entry(const char* p, const char* end, LogEntry* entry) {
-  if (p >= end || !known_entry_kind(static_cast<uint8_t>(*p))) return false;
-  entry->kind = static_cast<EntryKind>(static_cast<uint8_t>(*p++));
+  if (p >= end) return false;
+  const auto kind = static_cast<uint8_t>(*p++);
+  entry->kind = static_cast<EntryKind>(kind);
+  if (!known_entry_kind(kind) && entry->kind != EntryKind::remove_range) return false;
   uint32_t key_size = 0;
   uint32_t value_size = 0;
   p = get_varint(p, end, &key_size);
@@ -25,6 +29,9 @@ bool parse_log_entry(const char* p, const char* end, LogEntry* entry) {
   if (static_cast<uint64_t>(end - p) < uint64_t{key_size} + value_size) return false;
   entry->key = {p, key_size};
   entry->value = {p + key_size, value_size};
+  if (entry->kind == EntryKind::remove_range) {
+    return key_size <= kInternalKeyBytesMax && value_size <= kInternalKeyBytesMax && entry->key < entry->value;
+  }
   return true;
 }
 

@@ -6,16 +6,20 @@
 
 namespace lightning {
 
-/// Stored in log entries and in runs; values are format constants.
+/// Stored in log entries and, but for remove_range, in runs; values are format constants.
 enum class EntryKind : uint8_t {
   put = 1,
   remove = 2,
+  remove_range = 3,  // of all keys from the entry's key up to its value
 };
 
+/// Kinds of what one key holds.
 inline bool known_entry_kind(uint8_t kind) { return kind == 1 || kind == 2; }
 
 /// A version whose LSN is below every reader that can exist needs no LSN any more: it is settled.
 inline constexpr uint64_t kSettledLsn = 0;
+/// The same of a range removal, for which 0 means that there is none.
+inline constexpr uint64_t kSettledRangeLsn = 1;
 /// Reads everything, committed or not yet visible to others: for flush and merge.
 inline constexpr uint64_t kReadAllLsn = UINT64_MAX;
 
@@ -24,6 +28,8 @@ struct Version {
   uint64_t lsn = kSettledLsn;
   EntryKind kind = EntryKind::put;
   std::string_view value;
+  /// Stands for a range removal over the key, which its source holds beside its entries.
+  bool of_range = false;
 };
 
 }  // namespace lightning

@@ -38,7 +38,9 @@ enum PieceFlag : uint32_t {
   kHasFrom = 2,
   kHasTo = 4,
   kPlain = 8,
-  kAllPieceFlags = 15,
+  kHasRangeRemovals = 16,
+  kLargestExcluded = 32,
+  kAllPieceFlags = 63,
 };
 
 void put_number(std::string* to, uint64_t number) {
@@ -111,6 +113,8 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   if (!piece.from.empty()) flags |= kHasFrom;
   if (!piece.to.empty()) flags |= kHasTo;
   if (file.plain) flags |= kPlain;
+  if (file.range_removals != 0) flags |= kHasRangeRemovals;
+  if (file.largest_excluded) flags |= kLargestExcluded;
   std::string item;
   put_number(&item, flags);
   if ((flags & kBeginsRun) != 0) put_number(&item, run.level);
@@ -120,6 +124,7 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   for (uint64_t number : {file.entries, file.removals, file.raw_bytes, file.lsn_min, file.lsn_max}) {
     put_number(&item, number);
   }
+  if (file.range_removals != 0) put_number(&item, file.range_removals);
   put_bytes(&item, file.smallest);
   put_bytes(&item, file.largest);
   if (!piece.from.empty()) put_bytes(&item, piece.from);
@@ -140,12 +145,14 @@ Status read_item(std::string_view item, std::vector<SortedRunInfo>* runs) {
   RunPiece piece;
   RunFileInfo& file = piece.file;
   file.plain = (flags & kPlain) != 0;
+  file.largest_excluded = (flags & kLargestExcluded) != 0;
   reader.number(&file.id);
   reader.number(&file.size);
   reader.fixed64(&file.footer_hash);
   for (uint64_t* number : {&file.entries, &file.removals, &file.raw_bytes, &file.lsn_min, &file.lsn_max}) {
     reader.number(number);
   }
+  if ((flags & kHasRangeRemovals) != 0) reader.number(&file.range_removals);
   reader.bytes(&file.smallest);
   reader.bytes(&file.largest);
   if ((flags & kHasFrom) != 0) reader.bytes(&piece.from);
