@@ -77,5 +77,44 @@ TEST(Retention, NoReaderSeesADifference) {
   }
 }
 
+Version range(uint64_t lsn) {
+  return {.lsn = lsn, .kind = EntryKind::remove, .value = {}, .of_range = true};
+}
+
+TEST(Retention, ARangeRemovalHidesAndIsNotWrittenAtItsKeys) {
+  EXPECT_TRUE(retained({range(50), {20, EntryKind::put, "b"}}, {}, false).empty());
+  const auto kept = retained({{90, EntryKind::put, "c"}, range(50), {20, EntryKind::put, "b"}}, {}, false);
+  ASSERT_EQ(kept.size(), 1u);
+  EXPECT_EQ(kept[0].lsn, kSettledLsn);
+}
+
+TEST(Retention, ARangeRemovalAboveWhatASnapshotSeesBecomesARemoval) {
+  const auto kept = retained({range(50), {20, EntryKind::put, "b"}, {10, EntryKind::put, "a"}}, {30}, false);
+  ASSERT_EQ(kept.size(), 2u);
+  EXPECT_EQ(kept[0].lsn, 50u);
+  EXPECT_EQ(kept[0].kind, EntryKind::remove);
+  EXPECT_EQ(kept[1].value, "b");
+  // A snapshot above it sees no more of the key.
+  EXPECT_TRUE(retained({range(50), {20, EntryKind::put, "b"}}, {60}, false).empty());
+}
+
+TEST(Retention, RangesStayOverOlderKeysAlone) {
+  const std::vector<KeyRange> ranges = {{.smallest = "c", .largest = "e"}};
+  OlderKeys older;
+  older.add(ranges);
+  RangeMap all;
+  all.append("a", "b", std::vector<uint64_t>{70});
+  all.append("b", "d", std::vector<uint64_t>{90, 70, 20});
+  all.append("e", "f", std::vector<uint64_t>{20});
+  all.append("f", "g", std::vector<uint64_t>{70});
+  const RangeMap kept = retained_ranges(all, std::vector<uint64_t>{30, 80}, older);
+  ASSERT_EQ(kept.size(), 2u);
+  EXPECT_EQ(kept.from(0), "b");
+  EXPECT_EQ(std::vector<uint64_t>(kept.lsns(0).begin(), kept.lsns(0).end()),
+            (std::vector<uint64_t>{90, 70, kSettledRangeLsn}));
+  EXPECT_EQ(kept.from(1), "e");
+  EXPECT_EQ(kept.lsns(1)[0], kSettledRangeLsn);
+}
+
 }  // namespace
 }  // namespace lightning

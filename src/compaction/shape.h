@@ -25,7 +25,7 @@ class RunProbe {
   virtual double share(size_t run, size_t piece) const = 0;
   /// The first key of a run at or above `key`, or under its range removals; false when there is none.
   virtual bool first_key_from(size_t run, std::string_view key, std::string* found) const = 0;
-  /// How many bytes of run `under` the range removals of a run are over.
+  /// How many bytes of run `under` the range removals of a run are over that every reader sees.
   virtual uint64_t covered_bytes(size_t run, size_t under) const = 0;
 };
 

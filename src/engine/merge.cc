@@ -28,7 +28,8 @@ constexpr uint64_t kIdleNs = 1'000'000'000;
 /// Looks into the runs of a View.
 class ViewProbe final : public RunProbe {
  public:
-  explicit ViewProbe(const View& view) : view_(view), cursors_(view.runs.size()) {}
+  ViewProbe(const View& view, const std::vector<uint64_t>& read_lsns)
+      : view_(view), cursors_(view.runs.size()), first_reader_(read_lsns.empty() ? UINT64_MAX : read_lsns[0]) {}
 
   double share(size_t run, size_t piece) const override {
     const RunFile& file = *view_.runs[run]->files()[piece];
@@ -63,6 +64,8 @@ class ViewProbe final : public RunProbe {
     const size_t stride = removals.size() / kAsked + 1;
     uint64_t bytes = 0;
     for (size_t i = 0; i < removals.size(); i += stride) {
+      // What somebody reads below it, a merge could not leave out.
+      if (removals.lsns(i).back() >= first_reader_) continue;
       auto at = std::partition_point(ranges.begin(), ranges.end(), [&](const KeyRange& range) {
         return range.ends_before(removals.from(i));
       });
@@ -79,6 +82,7 @@ class ViewProbe final : public RunProbe {
  private:
   const View& view_;
   mutable std::vector<std::unique_ptr<SourceCursor>> cursors_;
+  const uint64_t first_reader_;
 };
 
 std::vector<SortedRunInfo> infos_of(const View& view) {
@@ -217,7 +221,7 @@ void Engine::settle_when_idle() {
 Shape Engine::shape_of_runs(const View& view) const {
   std::vector<const SortedRunInfo*> infos;
   for (const auto& run : view.runs) infos.push_back(&run->info());
-  return shape_of(infos, catalogue_.dropped_ids(), ViewProbe(view));
+  return shape_of(infos, catalogue_.dropped_ids(), ViewProbe(view, snapshots_.list()));
 }
 
 Result<Engine::Step> Engine::merge_step(Goal goal) {
