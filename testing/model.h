@@ -25,7 +25,7 @@ namespace lightning {
 struct ModelWrite {
   std::string keyspace;
   std::string key;
-  std::optional<std::string> value;  // nothing: a removal
+  std::optional<std::string> value;    // nothing: a removal
   std::optional<std::string> to = {};  // of all keys from `key` up to this
 };
 

@@ -175,9 +175,11 @@ std::string CrashWorkload::put(const std::string& key, const std::string& value,
 
 std::string CrashWorkload::batch() {
   const bool both = model_.has_keyspace(kCrashKeyspace);
-  std::vector<ModelWrite> writes = {
-      {"", "a", value(10)},  {"", "b", std::nullopt}, {"", "c", value(700)}, {"", "c", std::nullopt, "e"},
-      {"", "c", value(20)}};
+  std::vector<ModelWrite> writes = {{"", "a", value(10)},
+                                    {"", "b", std::nullopt},
+                                    {"", "c", value(700)},
+                                    {"", "c", std::nullopt, "e"},
+                                    {"", "c", value(20)}};
   if (both) writes.push_back({kCrashKeyspace, "a", value(30)});
   Keyspace second;
   if (both) {
@@ -209,9 +211,7 @@ std::string CrashWorkload::remove_range() {
   const Durability durability = random_.chance(0.5) ? Durability::power : Durability::process;
   return commit(
       durability, [&](Model& model) { model.remove_range("", from, to); },
-      [&] {
-        return database_.remove_range(from, to, {.durability = durability, .timeout_ms = kTimeoutMs});
-      });
+      [&] { return database_.remove_range(from, to, {.durability = durability, .timeout_ms = kTimeoutMs}); });
 }
 
 std::string CrashWorkload::keyspace() {

@@ -51,32 +51,19 @@ void History::run(uint64_t steps) {
     void (History::*make)();
   };
   static constexpr std::array kKinds = std::to_array<Kind>({
-      {3000, &History::put},
-      {900, &History::remove},
-      {700, &History::write_batch},
-      {60, &History::remove_range},
-      {1500, &History::get},
-      {900, &History::get_reused},
-      {500, &History::contains},
-      {300, &History::get_many},
-      {1200, &History::move_cursor},
-      {150, &History::scan},
-      {80, &History::open_cursor},
-      {40, &History::close_cursor},
-      {60, &History::take_snapshot},
-      {60, &History::release_snapshot},
-      {60, &History::get_durable},
-      {20, &History::refused_writes},
-      {15, &History::create_keyspace},
-      {8, &History::drop_keyspace},
-      {15, &History::list_keyspaces},
-      {6, &History::flush},
-      {2, &History::compact},
-      {10, &History::sync},
-      {4, &History::reopen},
-      {40, &History::idle},
-      {10, &History::stats},
-      {20, &History::approximate_size},
+      {3000, &History::put},           {900, &History::remove},
+      {700, &History::write_batch},    {60, &History::remove_range},
+      {1500, &History::get},           {900, &History::get_reused},
+      {500, &History::contains},       {300, &History::get_many},
+      {1200, &History::move_cursor},   {150, &History::scan},
+      {80, &History::open_cursor},     {40, &History::close_cursor},
+      {60, &History::take_snapshot},   {60, &History::release_snapshot},
+      {60, &History::get_durable},     {20, &History::refused_writes},
+      {15, &History::create_keyspace}, {8, &History::drop_keyspace},
+      {15, &History::list_keyspaces},  {6, &History::flush},
+      {2, &History::compact},          {10, &History::sync},
+      {4, &History::reopen},           {40, &History::idle},
+      {10, &History::stats},           {20, &History::approximate_size},
       {3, &History::compare},
   });
   static const uint64_t total = [] {
@@ -215,7 +202,8 @@ void History::remove_range() {
   const uint64_t count = random_.chance(0.05) ? 200 : 1;
   const auto [first, behind] = random_range();
   for (uint64_t i = 0; i < count; ++i) {
-    const auto [from, to] = i == 0 ? std::pair(first, behind) : std::pair(first, first + std::to_string(i % 50));
+    const auto [from, to] =
+        i == 0 ? std::pair(first, behind) : std::pair(first, first + std::to_string(i % 50));
     if (to.size() > kKeyBytesMax) return;
     check(keyspace.remove_range(from, to, random_write_options()), "remove_range");
     model_.remove_range(name, from, to);

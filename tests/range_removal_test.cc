@@ -246,93 +246,122 @@ TEST_F(RangeRemoval, ADroppedKeyspaceGivesItsSpaceBack) {
   model_.create_keyspace("big");
 }
 
-// Overlapping ranges, snapshots, flushes, merges, openings and both directions against the model.
+/// A random life: overlapping ranges, snapshots, flushes, merges, openings, both directions.
+class RangeLife {
+ public:
+  explicit RangeLife(uint64_t seed)
+      : random_(seed),
+        env_({.seed = seed, .supports_allocate = random_.chance(0.5)}),
+        keys_(50 + random_.below(500)) {
+    open();
+  }
+  ~RangeLife() {
+    held_.clear();
+    EXPECT_TRUE(db_.close().ok());
+  }
+
+  void run(int steps) {
+    for (int step = 0; step < steps && !testing::Test::HasFatalFailure(); ++step) {
+      write(step);
+      if (step % 10 == 0) read_snapshots();
+      if (step % 200 == 0) {
+        ASSERT_EQ(difference(model_, db_), "");
+      }
+    }
+    ASSERT_EQ(difference(model_, db_), "");
+    Result<VerifyReport> report = db_.verify();
+    ASSERT_TRUE(report.ok() && report->ok());
+  }
+
+ private:
+  struct Held {
+    Snapshot snapshot;
+    Model::Moment at;
+  };
+
+  void open() {
+    for (Held& one : held_) model_.release(one.at);
+    held_.clear();
+    Options options;
+    options.durability = Durability::process;
+    options.write_buffer_size = 64 * KiB;
+    Result<Database> opened = open_in(env_, "db", options, OpenKind::open_or_create);
+    ASSERT_TRUE(opened) << opened.status().to_string();
+    db_ = *std::move(opened);
+  }
+
+  void write(int step) {
+    const std::string key = key_of(random_.below(keys_));
+    const uint64_t kind = random_.below(100);
+    if (kind < 55) {
+      const std::string value(random_.below(400), static_cast<char>('a' + step % 26));
+      ASSERT_TRUE(db_.put(key, value).ok());
+      model_.put("", key, value);
+    } else if (kind < 75) {
+      const uint64_t from = random_.below(keys_);
+      const std::string behind = key_of(from + random_.below(random_.chance(0.2) ? keys_ : 8));
+      ASSERT_TRUE(db_.remove_range(key_of(from), behind).ok());
+      model_.remove_range("", key_of(from), behind);
+    } else if (kind < 80) {
+      take_snapshot();
+    } else if (kind < 84) {
+      ASSERT_TRUE(db_.flush().ok());
+    } else if (kind < 85) {
+      ASSERT_TRUE(random_.chance(0.3) ? db_.compact().ok() : env_.run_until_idle().ok());
+    } else if (kind == 85 && random_.chance(0.3)) {
+      ASSERT_TRUE(db_.close().ok());
+      open();
+    }
+  }
+
+  void take_snapshot() {
+    if (held_.size() > 4) {
+      model_.release(held_.front().at);
+      held_.erase(held_.begin());
+    }
+    Result<Snapshot> taken = db_.snapshot();
+    ASSERT_TRUE(taken.ok());
+    model_.hold(model_.now());
+    held_.push_back({*std::move(taken), model_.now()});
+  }
+
+  void read_snapshots() {
+    const std::string key = key_of(random_.below(keys_));
+    for (const Held& one : held_) {
+      const ReadOptions at{.snapshot = &one.snapshot};
+      const Lookup found = db_.get(key, at);
+      const auto expected = model_.get("", key, one.at);
+      ASSERT_EQ(found ? std::string(found.value()) : "-", expected ? std::string(*expected) : "-");
+      Cursor cursor = db_.cursor(at);
+      cursor.seek(key);
+      for (int move = 0; move < 12 && cursor.valid(); ++move) {
+        const bool forward = random_.chance(0.5);
+        const std::string from(cursor.key());
+        forward ? cursor.next() : cursor.prev();
+        const auto next =
+            forward ? model_.first_from("", from, false, one.at) : model_.last_to("", from, false, one.at);
+        ASSERT_EQ(cursor.valid() ? std::string(cursor.key()) : "-", next ? std::string(next->key) : "-");
+        if (next) {
+          ASSERT_EQ(cursor.value(), next->value);
+        }
+      }
+    }
+  }
+
+  Random random_;
+  SimEnv env_;
+  const uint64_t keys_;
+  Model model_;
+  Database db_;
+  std::vector<Held> held_;
+};
+
 TEST(RangeRemovals, AgreeWithTheModelInRandomLives) {
   const uint64_t first = uint_from_environment("LIGHTNING_RANGE_SEED", 1);
   const uint64_t lives = uint_from_environment("LIGHTNING_RANGE_LIVES", 12);
-  for (uint64_t seed = first; seed < first + lives; ++seed) {
+  for (uint64_t seed = first; seed < first + lives && !HasFatalFailure(); ++seed) {
     SCOPED_TRACE("LIGHTNING_RANGE_SEED=" + std::to_string(seed));
-    Random random(seed);
-    SimEnv env({.seed = seed, .supports_allocate = random.chance(0.5)});
-    Model model;
-    Database db;
-    struct Held {
-      Snapshot snapshot;
-      Model::Moment at;
-    };
-    std::vector<Held> held;
-    const uint64_t keys = 50 + random.below(500);
-    const auto open = [&] {
-      for (Held& one : held) model.release(one.at);
-      held.clear();
-      Options options;
-      options.durability = Durability::process;
-      options.write_buffer_size = 64 * KiB;
-      Result<Database> opened = open_in(env, "db", options, OpenKind::open_or_create);
-      ASSERT_TRUE(opened) << opened.status().to_string();
-      db = *std::move(opened);
-    };
-    open();
-    for (int step = 0; step < 1500; ++step) {
-      const std::string key = key_of(random.below(keys));
-      const uint64_t kind = random.below(100);
-      if (kind < 55) {
-        const std::string value(random.below(400), static_cast<char>('a' + step % 26));
-        ASSERT_TRUE(db.put(key, value).ok());
-        model.put("", key, value);
-      } else if (kind < 75) {
-        const uint64_t from = random.below(keys);
-        const std::string first_key = key_of(from);
-        const std::string behind = key_of(from + random.below(random.chance(0.2) ? keys : 8));
-        ASSERT_TRUE(db.remove_range(first_key, behind).ok());
-        model.remove_range("", first_key, behind);
-      } else if (kind < 80) {
-        if (held.size() > 4) {
-          model.release(held.front().at);
-          held.erase(held.begin());
-        }
-        Result<Snapshot> taken = db.snapshot();
-        ASSERT_TRUE(taken.ok());
-        model.hold(model.now());
-        held.push_back({*std::move(taken), model.now()});
-      } else if (kind < 84) {
-        ASSERT_TRUE(db.flush().ok());
-      } else if (kind < 85) {
-        ASSERT_TRUE(random.chance(0.3) ? db.compact().ok() : env.run_until_idle().ok());
-      } else if (kind == 85 && random.chance(0.3)) {
-        ASSERT_TRUE(db.close().ok());
-        open();
-      }
-      if (step % 10 != 0) continue;
-      for (const Held& one : held) {
-        const ReadOptions at{.snapshot = &one.snapshot};
-        const Lookup found = db.get(key, at);
-        const auto expected = model.get("", key, one.at);
-        ASSERT_EQ(found ? std::string(found.value()) : "-", expected ? std::string(*expected) : "-");
-        Cursor cursor = db.cursor(at);
-        cursor.seek(key);
-        for (int move = 0; move < 12; ++move) {
-          const bool forward = random.chance(0.5);
-          if (!cursor.valid()) break;
-          const std::string from(cursor.key());
-          forward ? cursor.next() : cursor.prev();
-          const auto next = forward ? model.first_from("", from, false, one.at)
-                                    : model.last_to("", from, false, one.at);
-          ASSERT_EQ(cursor.valid() ? std::string(cursor.key()) : "-", next ? std::string(next->key) : "-");
-          if (next) {
-            ASSERT_EQ(cursor.value(), next->value);
-          }
-        }
-      }
-      if (step % 200 == 0) {
-        ASSERT_EQ(difference(model, db), "");
-      }
-    }
-    ASSERT_EQ(difference(model, db), "");
-    Result<VerifyReport> report = db.verify();
-    ASSERT_TRUE(report.ok() && report->ok());
-    held.clear();
-    ASSERT_TRUE(db.close().ok());
+    RangeLife(seed).run(1500);
     count("range_lives", 1);
   }
 }

@@ -21,8 +21,8 @@ class LIGHTNING_EXPORT WriteBatch {
   /// In the default keyspace. Lengths beyond the limits are reported by write().
   void put(std::string_view key, std::string_view value);
   void remove(std::string_view key);
-  /// All keys with from <= key < to, whatever they are when the batch is written, and those that the batch put
-  /// before.
+  /// All keys with from <= key < to, whatever they are when the batch is written, and those that the batch
+  /// put before.
   void remove_range(std::string_view from, std::string_view to);
   void put(const Keyspace& keyspace, std::string_view key, std::string_view value);
   void remove(const Keyspace& keyspace, std::string_view key);

@@ -75,8 +75,10 @@ void RunSalvage::prepare() {
   if (kind == FooterKind::whole && !read_fences()) events_.damage(damaged("fences", footer_->fences_offset));
   const bool ranges_lost = footer_ ? !read_ranges() : piece_.file.range_removals != 0;
   if (ranges_lost) {
-    events_.damage(damaged("range removals are lost: what they removed may come back",
-                           footer_ ? footer_->ranges_offset : Status::kWholeFile));
+    const Status status = damaged("range removals are lost: what they removed may come back",
+                                  footer_ ? footer_->ranges_offset : Status::kWholeFile);
+    events_.damage(status);
+    tell_lost(status, piece_.file.smallest, piece_.file.largest.empty() ? "" : behind(piece_.file.largest));
   }
   if (pages_.empty()) find_pages();
 }

@@ -51,8 +51,8 @@ struct FileShape {
   uint64_t entries = 0;
   uint64_t removals = 0;
   bool ranges = false;  // it has range removals
-  bool plain = false;   // no entry but one version, no range removal, no keyspace that was dropped: nothing to
-                        // be gained by rewriting
+  bool plain = false;  // no entry but one version, no range removal, no keyspace that was dropped: nothing to
+                       // be gained by rewriting
 };
 
 struct RunShape {

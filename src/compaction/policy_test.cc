@@ -340,7 +340,8 @@ std::string covered(const std::vector<TableRun>& runs, const std::vector<RangeMa
 }
 
 TEST(Policy, FilesThatNewerRangeRemovalsCoverWhollyGo) {
-  const auto ranges = [](std::vector<std::pair<const char*, const char*>> bounds, std::vector<uint64_t> lsns) {
+  const auto ranges = [](std::vector<std::pair<const char*, const char*>> bounds,
+                         std::vector<uint64_t> lsns) {
     RangeMap map;
     for (const auto& [from, to] : bounds) map.append(from, to, lsns);
     return map;
@@ -354,7 +355,8 @@ TEST(Policy, FilesThatNewerRangeRemovalsCoverWhollyGo) {
   EXPECT_EQ(covered({over, kLarge}, {ranges({{"b", "h"}, {"j", "p"}}, {1}), none}), "");
   EXPECT_EQ(covered({over, kLarge}, {none, ranges({{"a", "zz"}}, {1})}), "");
   // Neighbours of two runs cover together; what a reader does not see covers nothing.
-  EXPECT_EQ(covered({over, over, kLarge}, {ranges({{"i", "m"}}, {1}), ranges({{"m", "q"}}, {1}), none}), "2.1");
+  EXPECT_EQ(covered({over, over, kLarge}, {ranges({{"i", "m"}}, {1}), ranges({{"m", "q"}}, {1}), none}),
+            "2.1");
   EXPECT_EQ(covered({over, kLarge}, {ranges({{"a", "zz"}}, {50}), none}, {50, 90}), "");
   EXPECT_EQ(covered({over, kLarge}, {ranges({{"a", "zz"}}, {49}), none}, {50, 90}), "1.0 1.1 1.2");
   EXPECT_EQ(covered({over, kLarge}, {ranges({{"a", "zz"}}, {80, 40}), none}, {50, 90}), "1.0 1.1 1.2");

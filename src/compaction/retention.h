@@ -2,10 +2,9 @@
 //
 // A version v is dropped if the next newer version w of its key is at hand and no registered read LSN S has v
 // < S <= w; a removal only when the inputs contain the oldest source for its key and no older version stays.
-// A version that every possible reader sees loses its LSN (it is settled). A range removal over the key counts
-// as a removal of it; where no older version stays it goes, since the range itself is written beside the keys,
-// unless nothing older is under it.
-// Thread safety: a pure function.
+// A version that every possible reader sees loses its LSN (it is settled). A range removal over the key
+// counts as a removal of it; where no older version stays it goes, since the range itself is written beside
+// the keys, unless nothing older is under it. Thread safety: a pure function.
 #pragma once
 
 #include <cstdint>

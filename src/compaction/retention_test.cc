@@ -77,9 +77,7 @@ TEST(Retention, NoReaderSeesADifference) {
   }
 }
 
-Version range(uint64_t lsn) {
-  return {.lsn = lsn, .kind = EntryKind::remove, .value = {}, .of_range = true};
-}
+Version range(uint64_t lsn) { return {.lsn = lsn, .kind = EntryKind::remove, .value = {}, .of_range = true}; }
 
 TEST(Retention, ARangeRemovalHidesAndIsNotWrittenAtItsKeys) {
   EXPECT_TRUE(retained({range(50), {20, EntryKind::put, "b"}}, {}, false).empty());

@@ -1,5 +1,5 @@
-// RunSetWriter: ascending keys into run files, one after the other, each cut at about a size; range removals go
-// into the files between whose first keys they lie, in parts where that must be.
+// RunSetWriter: ascending keys into run files, one after the other, each cut at about a size; range
+// removals go into the files between whose first keys they lie, in parts where that must be.
 //
 // Thread safety: one thread.
 // Ownership: the files go with it, unless keep() was called: before anything durable may name them.
@@ -40,8 +40,8 @@ class RunSetWriter {
   /// Does the next key begin another file?
   bool full() const { return writer_ != nullptr && writer_->full(); }
   Status add(std::string_view key, std::span<const Version> versions);
-  /// Writes the range removals below `end` (all, if it is empty), finishes and syncs the file in hand, if there
-  /// is one.
+  /// Writes the range removals below `end` (all, if it is empty), finishes and syncs the file in hand, if
+  /// there is one.
   Status finish(std::string_view end);
   void keep() { kept_ = true; }
   void remove_all();
@@ -59,8 +59,8 @@ class RunSetWriter {
   const uint64_t lsn_min_;
   const uint64_t lsn_max_;
   RangeMap ranges_;
-  size_t range_at_ = 0;      // the first of ranges_ that is not yet written
-  std::string range_from_;   // of it, nothing below this
+  size_t range_at_ = 0;     // the first of ranges_ that is not yet written
+  std::string range_from_;  // of it, nothing below this
   std::unique_ptr<RunWriter> writer_;
   std::vector<uint64_t> begun_;  // ids of files, finished or not
   std::vector<RunFileInfo> files_;

@@ -28,7 +28,8 @@ class Sieve {
   RangeMap keep_ranges(const RangeMap& all) const { return retained_ranges(all, read_lsns_, older_); }
   const std::vector<uint64_t>& read_lsns() const { return read_lsns_; }
 
-  /// Of the versions of `key`, range removals over it included, newest first, those to be written; valid until the next call. Keys ascend.
+  /// Of the versions of `key`, range removals over it included, newest first, those to be written; valid
+  /// until the next call. Keys ascend.
   std::span<const Version> keep(std::string_view key, const std::vector<Version>& versions) {
     uint32_t keyspace = 0;
     (void)parse_keyspace_prefix(key, &keyspace);

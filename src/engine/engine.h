@@ -261,8 +261,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
                MergeOutput* output) REQUIRES(merge_mutex_);
   /// Gives up files that range removals cover.
   Status drop(const std::vector<FileAt>& files, const View& view) REQUIRES(merge_mutex_);
-  Status install_runs(const std::function<void(std::vector<SortedRunInfo>*)>& apply, const MergeOutput& output,
-                      RunSetWriter* writer) REQUIRES(merge_mutex_);
+  Status install_runs(const std::function<void(std::vector<SortedRunInfo>*)>& apply,
+                      const MergeOutput& output, RunSetWriter* writer) REQUIRES(merge_mutex_);
   Status compact_runs() REQUIRES(merge_mutex_);
   Shape shape_of_runs(const View& view) const;
   void settle_when_idle();

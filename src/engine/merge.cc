@@ -29,7 +29,9 @@ constexpr uint64_t kIdleNs = 1'000'000'000;
 class ViewProbe final : public RunProbe {
  public:
   ViewProbe(const View& view, const std::vector<uint64_t>& read_lsns)
-      : view_(view), cursors_(view.runs.size()), first_reader_(read_lsns.empty() ? UINT64_MAX : read_lsns[0]) {}
+      : view_(view),
+        cursors_(view.runs.size()),
+        first_reader_(read_lsns.empty() ? UINT64_MAX : read_lsns[0]) {}
 
   double share(size_t run, size_t piece) const override {
     const RunFile& file = *view_.runs[run]->files()[piece];
@@ -355,7 +357,8 @@ Status Engine::merge(const Choice& choice, const View& view, uint64_t* bytes_rea
 }
 
 // One function, `apply`, changes the durable state and the View. Meanwhile flushes only add runs in front.
-// `writer` wrote the files of `output`, if there are any: they go again unless the durable state may name them.
+// `writer` wrote the files of `output`, if there are any: they go again unless the durable state may name
+// them.
 Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*)>& apply,
                             const MergeOutput& output, RunSetWriter* writer) {
   OpenFiles opened;

@@ -30,7 +30,8 @@ bool parse_log_entry(const char* p, const char* end, LogEntry* entry) {
   entry->key = {p, key_size};
   entry->value = {p + key_size, value_size};
   if (entry->kind == EntryKind::remove_range) {
-    return key_size <= kInternalKeyBytesMax && value_size <= kInternalKeyBytesMax && entry->key < entry->value;
+    return key_size <= kInternalKeyBytesMax && value_size <= kInternalKeyBytesMax &&
+           entry->key < entry->value;
   }
   return true;
 }

@@ -1,8 +1,8 @@
 // RangeMap: the range removals of one source, as disjoint fragments in key order.
 //
 // A range removal at LSN R hides the versions below R of the keys in [from, to), in its own source and in all
-// older ones. Where several cover a key its fragment has the LSNs of all that some reader may need, the newest
-// first; LSN kSettledRangeLsn is one that every reader sees.
+// older ones. Where several cover a key its fragment has the LSNs of all that some reader may need, the
+// newest first; LSN kSettledRangeLsn is one that every reader sees.
 //
 // Invariants
 //  R1  Fragments ascend and do not overlap; neighbours that touch differ in their LSNs.
@@ -46,8 +46,8 @@ struct Cover {
   }
 };
 
-/// Of the LSNs of the range removals over one key, falling, those that are needed: the newest, and each that a
-/// registered reader (`read_lsns`, ascending) sees and not the next newer one.
+/// Of the LSNs of the range removals over one key, falling, those that are needed: the newest, and each
+/// that a registered reader (`read_lsns`, ascending) sees and not the next newer one.
 void retain_range_lsns(std::span<const uint64_t> read_lsns, std::vector<uint64_t>* lsns);
 
 class RangeMap {

@@ -48,8 +48,9 @@ class MemTable {
     return kNoEntry;
   }
 
-  /// An ordered walk over what order_index() holds now, as of `read_lsn`; what a range removal of the memtable
-  /// hides is shown as removed, but for a walk over all versions (kReadAllLsn). The memtable must outlive it.
+  /// An ordered walk over what order_index() holds now, as of `read_lsn`; what a range removal of the
+  /// memtable hides is shown as removed, but for a walk over all versions (kReadAllLsn). The memtable must
+  /// outlive it.
   std::unique_ptr<SourceCursor> cursor(uint64_t read_lsn) const;
 
   uint64_t index_bytes() const {

@@ -63,11 +63,14 @@ TEST(RangeRemovals, AnswersAtEveryLsnWhateverIsGathered) {
     std::vector<Plain> plain;
     for (int step = 0; step < 400; ++step) {
       const uint64_t from = random() % 300;
-      const std::string first = key_of(from), behind = key_of(from + 1 + random() % (step % 7 == 0 ? 200 : 4));
+      const std::string first = key_of(from),
+                        behind = key_of(from + 1 + random() % (step % 7 == 0 ? 200 : 4));
       plain.push_back({first, behind, entries.add(first, behind)});
-      if (random() % 3 == 0) entries.ranges().gather(random() % 4 == 0 ? plain.back().lsn : entries.end_lsn());
+      if (random() % 3 == 0)
+        entries.ranges().gather(random() % 4 == 0 ? plain.back().lsn : entries.end_lsn());
       const std::string key = key_of(random() % 310);
-      const uint64_t read_lsn = random() % 2 == 0 ? entries.end_lsn() : plain[random() % plain.size()].lsn + 1;
+      const uint64_t read_lsn =
+          random() % 2 == 0 ? entries.end_lsn() : plain[random() % plain.size()].lsn + 1;
       ASSERT_EQ(entries.ranges().newest(key, read_lsn), newest(plain, key, read_lsn)) << key;
       const Cover cover = entries.ranges().cover(key, read_lsn);
       ASSERT_TRUE(cover.reaches(key));
@@ -112,7 +115,8 @@ TEST(RangeRemovals, ReadersBesideWriters) {
   while (seen_before + 1 < kMany) {
     const uint64_t read_lsn = published.load(std::memory_order_acquire);
     // Those that are seen are the first ones.
-    while (seen_before + 1 < kMany && entries.ranges().newest(key_of(seen_before + 1), read_lsn) != 0) ++seen_before;
+    while (seen_before + 1 < kMany && entries.ranges().newest(key_of(seen_before + 1), read_lsn) != 0)
+      ++seen_before;
     const uint64_t at = random() % (seen_before + 1);
     ASSERT_NE(entries.ranges().newest(key_of(at), read_lsn), 0u) << at;
   }

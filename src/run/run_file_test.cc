@@ -403,7 +403,8 @@ TEST(RunFile, MalformedRangeRemovalsAreRefused) {
     RunRanges ranges;
     return ranges.load(std::move(bytes), footer);
   };
-  const auto section = [](std::vector<std::pair<std::string, std::string>> bounds, std::vector<uint64_t> lsns) {
+  const auto section = [](std::vector<std::pair<std::string, std::string>> bounds,
+                          std::vector<uint64_t> lsns) {
     std::string text;
     for (const auto& [from, to] : bounds) put_range(from, to, lsns, &text);
     return text;

@@ -39,10 +39,10 @@
 // A fence lies above the last key of the leaf before and not above the first key of its own. A prefix is at
 // most 56 bytes, so that a head never reaches into what was cut.
 //
-// Range removals: for each fragment, in key order: varint size of `from`, of `to`, number n >= 1 of LSNs; from,
-// to (the first key behind it); n times varint LSN, falling; 1 is settled. They hide versions of older sources
-// alone: of the file's own keys nothing was written that they hide. So that there is a leaf, a file of nothing
-// but range removals has a removal of the first key of the first of them.
+// Range removals: for each fragment, in key order: varint size of `from`, of `to`, number n >= 1 of LSNs;
+// from, to (the first key behind it); n times varint LSN, falling; 1 is settled. They hide versions of
+// older sources alone: of the file's own keys nothing was written that they hide. So that there is a leaf,
+// a file of nothing but range removals has a removal of the first key of the first of them.
 //
 // Checksums are seeded with the file's id and the number of the page (of a value: its offset).
 #pragma once

@@ -15,7 +15,8 @@
 namespace lightning {
 
 /// Appends one fragment to a section. Throws std::bad_alloc.
-void put_range(std::string_view from, std::string_view to, std::span<const uint64_t> lsns, std::string* to_section);
+void put_range(std::string_view from, std::string_view to, std::span<const uint64_t> lsns,
+               std::string* to_section);
 
 /// Where the range removals of a file that `footer` describes lie; false where that contradicts itself or the
 /// rest of the file.

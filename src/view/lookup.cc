@@ -33,8 +33,8 @@ Found take_run_hit(RunFile::Found outcome, const std::shared_ptr<const RunFile>&
 
 namespace {
 
-// A View with range removals. A source's own entry counts if it is newer than the range removals over its key:
-// in a run it always is.
+// A View with range removals. A source's own entry counts if it is newer than the range removals over its
+// key: in a run it always is.
 Found lookup_below_ranges(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit) {
   const uint64_t read_lsn = point.lsn();
   Found found = Found::absent;

@@ -11,7 +11,7 @@ namespace lightning {
 
 namespace {
 
-constexpr std::string_view kNoKey("", 1);  // [kNoKey, kNoKey) is an interval without keys
+constexpr std::string_view kNoKey("", 1);   // [kNoKey, kNoKey) is an interval without keys
 constexpr uint64_t kLastRank = UINT64_MAX;  // of lanes without a key; a key may have it too
 
 /// The least string above all that begin with `prefix`; empty if there is none.

@@ -2,9 +2,9 @@
 //
 // The first source is the newest: where several have a key, its version counts (the sources hold the versions
 // of a key in the order of their age). A removal hides the key; with `show_removals` it is shown instead.
-// What a range removal of a newer source covers is hidden, too: two covered keys in a row, and the sources that
-// it covers seek its other end.
-// Only keys that begin with `prefix` (a keyspace id) are shown; moving past them ends the walk.
+// What a range removal of a newer source covers is hidden, too: two covered keys in a row, and the sources
+// that it covers seek its other end. Only keys that begin with `prefix` (a keyspace id) are shown; moving
+// past them ends the walk.
 //
 // Invariants, while valid()
 //  G1  Going forward each source stands at its first key >= the present one, going backward at its last key

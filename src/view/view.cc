@@ -53,7 +53,8 @@ void SortedRun::collect_removals() {
     const RunPiece& piece = info_.pieces[file];
     for (size_t i = all.find(piece.from); i < all.size(); ++i) {
       const std::string_view from = std::max<std::string_view>(all.from(i), piece.from);
-      const std::string_view to = piece.to.empty() ? all.to(i) : std::min<std::string_view>(all.to(i), piece.to);
+      const std::string_view to =
+          piece.to.empty() ? all.to(i) : std::min<std::string_view>(all.to(i), piece.to);
       if (from >= to) break;
       removals_.append(from, to, all.lsns(i));
     }

@@ -45,6 +45,8 @@ constexpr StatsField kStatsFields[] = {
     {"merge_bytes_written", &Stats::merge_bytes_written},
     {"moves", &Stats::moves},
     {"move_bytes", &Stats::move_bytes},
+    {"drops", &Stats::drops},
+    {"drop_bytes", &Stats::drop_bytes},
     {"stalls", &Stats::stalls},
     {"stall_us", &Stats::stall_us},
     {"unasked_scan_errors", &Stats::unasked_scan_errors},
@@ -63,9 +65,13 @@ struct LevelField {
 };
 
 constexpr LevelField kLevelFields[] = {
-    {"level", &Stats::Level::number},    {"runs", &Stats::Level::runs},
-    {"files", &Stats::Level::files},     {"bytes", &Stats::Level::bytes},
-    {"entries", &Stats::Level::entries}, {"removals", &Stats::Level::removals},
+    {"level", &Stats::Level::number},
+    {"runs", &Stats::Level::runs},
+    {"files", &Stats::Level::files},
+    {"bytes", &Stats::Level::bytes},
+    {"entries", &Stats::Level::entries},
+    {"removals", &Stats::Level::removals},
+    {"range_removals", &Stats::Level::range_removals},
 };
 static_assert(sizeof(Stats::Level) == sizeof(uint64_t) * std::size(kLevelFields));
 
