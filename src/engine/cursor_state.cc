@@ -35,13 +35,13 @@ bool CursorState::prepare() {
   if (merge_ != nullptr && view == view_) return true;
   merge_ = nullptr;
   view_ = std::move(view);
-  Result<std::vector<std::unique_ptr<SourceCursor>>> sources = view_->cursors(read_lsn_);
+  Result<ViewCursors> sources = view_->cursors(read_lsn_);
   if (!sources) {
     status_ = sources.status();
     return false;
   }
   ExpiryJudge* const judge = this;
-  merge_ = std::make_unique<MergeCursor>(*std::move(sources), prefix_, false, judge);
+  merge_ = std::make_unique<MergeCursor>(*std::move(sources), prefix_, read_lsn_, judge);
   return true;
 }
 
