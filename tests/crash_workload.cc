@@ -30,9 +30,9 @@ constexpr std::array<NestedPlan, 3> kNestedPlans = {{{60, 6, 30}, {3, 3, 3}, {3,
 
 constexpr uint64_t kOrderEvery = 8;  // so many images, the order of one recovery is checked
 
-constexpr std::array kStepNames = {"put_power", "put_process", "remove", "batch",        "keyspace", "sync",
-                                   "flush",     "compact",     "reopen", "put_oversize", "burst",    "idle",
-                                   "read",      "levels",      "copy",   "ingest"};
+constexpr std::array kStepNames = {
+    "put_power",    "put_process", "remove", "batch", "keyspace", "sync", "flush",  "compact",     "reopen",
+    "put_oversize", "burst",       "idle",   "read",  "levels",   "copy", "ingest", "remove_range"};
 static_assert(kStepNames.size() == kCrashSteps);
 
 std::string name_of(CrashStep step) { return kStepNames[static_cast<size_t>(step)]; }
@@ -182,8 +182,11 @@ std::string CrashWorkload::put(const std::string& key, const std::string& value,
 
 std::string CrashWorkload::batch() {
   const bool both = model_.has_keyspace(kCrashKeyspace);
-  std::vector<ModelWrite> writes = {
-      {"", "a", value(10)}, {"", "b", std::nullopt}, {"", "c", value(700)}, {"", "c", value(20)}};
+  std::vector<ModelWrite> writes = {{"", "a", value(10)},
+                                    {"", "b", std::nullopt},
+                                    {"", "c", value(700)},
+                                    {.keyspace = "", .key = "c", .value = {}, .to = "e"},
+                                    {"", "c", value(20)}};
   if (both) writes.push_back({kCrashKeyspace, "a", value(30)});
   Keyspace second;
   if (both) {
@@ -195,6 +198,8 @@ std::string CrashWorkload::batch() {
   for (const ModelWrite& one : writes) {
     if (!one.keyspace.empty()) {
       batch.put(second, one.key, *one.value);
+    } else if (one.to) {
+      batch.remove_range(one.key, *one.to);
     } else if (one.value) {
       batch.put(one.key, *one.value);
     } else {
@@ -202,9 +207,21 @@ std::string CrashWorkload::batch() {
     }
   }
   const Durability durability = random_.chance(0.5) ? Durability::power : Durability::process;
+  const uint64_t ttl_ms = random_.chance(0.25) ? kFarTtlMs : 0;
   return commit(
       durability, [&](Model& model) { model.write(writes); },
-      [&] { return database_.write(batch, {.durability = durability, .timeout_ms = kTimeoutMs}); });
+      [&] {
+        return database_.write(batch, {.durability = durability, .timeout_ms = kTimeoutMs, .ttl_ms = ttl_ms});
+      });
+}
+
+std::string CrashWorkload::remove_range() {
+  const std::string from(1, random_.chance(0.3) ? ' ' : static_cast<char>('a' + random_.below(5)));
+  const std::string to(1, random_.chance(0.3) ? '~' : static_cast<char>(from[0] + 1 + random_.below(3)));
+  const Durability durability = random_.chance(0.5) ? Durability::power : Durability::process;
+  return commit(
+      durability, [&](Model& model) { model.remove_range("", from, to); },
+      [&] { return database_.remove_range(from, to, {.durability = durability, .timeout_ms = kTimeoutMs}); });
 }
 
 std::string CrashWorkload::keyspace() {
@@ -389,6 +406,8 @@ std::string CrashWorkload::make(CrashStep step) {
     }
     case CrashStep::batch:
       return batch();
+    case CrashStep::remove_range:
+      return remove_range();
     case CrashStep::keyspace:
       return keyspace();
     case CrashStep::sync:

@@ -27,7 +27,7 @@ enum class CrashStep : uint8_t {
   put_power,
   put_process,
   remove,
-  batch,     // over two keyspaces, with a removal and a key that occurs twice
+  batch,     // over two keyspaces, with a removal, a range removal and a key that occurs on both sides of it
   keyspace,  // makes it, or drops it when it is there
   sync,
   flush,
@@ -40,8 +40,9 @@ enum class CrashStep : uint8_t {
   levels,        // flushes and background work until runs were moved and merged
   copy,          // a checkpoint or a backup, opened and compared
   ingest,        // some keys that others write too, and some that nobody does
+  remove_range,  // over some of the keys, or all
 };
-inline constexpr uint8_t kCrashSteps = 16;
+inline constexpr uint8_t kCrashSteps = 17;
 /// The first ones: what the enumeration of short sequences uses.
 inline constexpr uint8_t kSmallCrashSteps = 10;
 
@@ -101,6 +102,7 @@ class CrashWorkload {
                      const std::function<Status()>& database);
   std::string put(const std::string& key, const std::string& value, Durability durability);
   std::string batch();
+  std::string remove_range();
   std::string keyspace();
   std::string reopen();
   std::string take_opened();

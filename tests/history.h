@@ -47,6 +47,13 @@ class History {
   struct Work {
     uint64_t moves = 0;
     uint64_t merges = 0;
+    uint64_t drops = 0;
+    /// Range removals over an entry with an expiry; while a snapshot saw one; over one that had expired; and
+    /// such entries put where a range was removed before.
+    uint64_t over_expiring = 0;
+    uint64_t under_snapshots = 0;
+    uint64_t over_expired = 0;
+    uint64_t expiring_again = 0;
     std::set<uint64_t> levels;  // at which runs were seen
   };
   const Work& work() const { return work_; }
@@ -79,6 +86,8 @@ class History {
   // The steps (history.cc: writes and life; history_reads.cc: reads).
   void put();
   void remove();
+  void remove_range();
+  void expire_in_ranges();
   void write_batch();
   void ingest();
   void refused_writes();
@@ -114,6 +123,10 @@ class History {
   Options random_options();
   void make_keys();
   const std::string& random_key();
+  /// Mostly around few keys.
+  std::pair<std::string, std::string> random_range();
+  void remove_range_of(Keyspace& keyspace, const std::string& name, const std::string& from,
+                       const std::string& to);
   std::string random_value();
   WriteOptions random_write_options();
   uint64_t random_ttl();

@@ -60,7 +60,8 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
   /// The keyspace called `name` (1 to 255 bytes), made when it does not exist and `create` is true.
   Result<Keyspace> keyspace(std::string_view name, bool create = true);
   Result<Keyspace> keyspace(std::string_view name, const KeyspaceOptions& options);
-  /// Removes the keyspace and its entries; handles to it answer not_found from then on.
+  /// Removes the keyspace and its entries in one commit; handles to it answer not_found from then on. The
+  /// space is given back in the background; the id is never used again.
   Status drop_keyspace(std::string_view name);
   /// Names in bytewise order, without the default one.
   Result<std::vector<std::string>> keyspaces() const;

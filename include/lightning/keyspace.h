@@ -50,6 +50,9 @@ class LIGHTNING_EXPORT Keyspace {
   Status put(std::string_view key, std::string_view value, const WriteOptions& options = {});
   /// ok whether or not the key was there.
   Status remove(std::string_view key, const WriteOptions& options = {});
+  /// Removes all keys with from <= key < to in one commit of the size of the two bounds; the space is given
+  /// back in the background. ok where nothing is there, and where `to` does not lie above `from`.
+  Status remove_range(std::string_view from, std::string_view to, const WriteOptions& options = {});
 
   /// Writes all entries of `source`, whose keys strictly ascend, as sorted files beside the log, and makes
   /// them visible at once, as one commit that survives a power cut: faster than puts for more entries than

@@ -59,10 +59,13 @@ struct Stats {
     uint64_t entries = 0;
     uint64_t removals = 0;
     uint64_t expiring = 0;  // keys whose newest version has an expiry, passed or not
+    uint64_t range_removals = 0;
   };
   std::vector<Level> levels;
   uint64_t moves = 0;  // run files that went down a level without being rewritten
   uint64_t move_bytes = 0;
+  uint64_t drops = 0;  // run files that range removals covered, given up without being read
+  uint64_t drop_bytes = 0;
 
   // Delays of writes, beside stall_us: how long, because flushes or merges were behind.
   uint64_t paced_memory_us = 0;

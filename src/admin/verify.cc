@@ -225,8 +225,13 @@ class Verifier {
     if (header.kind != RecordKind::commit) return;
     for_each_entry(segment.at(lsn), header.length, [&](uint64_t offset, const LogEntry& entry) {
       uint32_t keyspace;
-      if (entry.key.size() <= kInternalKeyBytesMax && parse_keyspace_prefix(entry.key, &keyspace) != 0)
-        return;
+      const size_t prefix = parse_keyspace_prefix(entry.key, &keyspace);
+      const bool known = entry.key.size() <= kInternalKeyBytesMax && prefix != 0;
+      // A range removal ends in its keyspace, or where that ends.
+      const bool inside = entry.kind != EntryKind::remove_range ||
+                          entry.value.starts_with(entry.key.substr(0, prefix)) ||
+                          (known && entry.value == end_of_keyspace(keyspace));
+      if (known && inside) return;
       found->push_back(Status(StatusCode::corruption, "a key of no keyspace", segment.file_name(),
                               kSegmentHeaderBytes + (lsn + offset - segment.base_lsn())));
     });

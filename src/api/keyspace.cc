@@ -40,6 +40,12 @@ Result<IngestReport> Keyspace::ingest(IngestSource& source) {
   return guarded([&] { return engine_->ingest(id_, source); });
 }
 
+Status Keyspace::remove_range(std::string_view from, std::string_view to, const WriteOptions& options) {
+  if (engine_ == nullptr) [[unlikely]]
+    return closed_handle();
+  return guarded([&] { return engine_->remove_range(id_, from, to, options); });
+}
+
 Lookup Keyspace::get(std::string_view key, const ReadOptions& options) const {
   Value value;
   Lookup found = get(key, value, options);

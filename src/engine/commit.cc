@@ -21,9 +21,12 @@ Status check_batch(std::string_view encoded) {
   LogEntry entry;
   while (reader.next(&entry)) {
     uint32_t keyspace = 0;
-    if (Status status = check_key(entry.key.substr(parse_keyspace_prefix(entry.key, &keyspace)));
-        !status.ok()) {
-      return status;
+    const size_t prefix = parse_keyspace_prefix(entry.key, &keyspace);
+    if (Status status = check_key(entry.key.substr(prefix)); !status.ok()) return status;
+    if (entry.kind == EntryKind::remove_range) {
+      const std::string_view to = entry.value.substr(std::min(prefix, entry.value.size()));
+      if (Status status = check_key(to); !status.ok()) return status;
+      continue;
     }
     const bool has_ttl = entry.kind == EntryKind::put_expiring;
     const std::string_view value = has_ttl ? entry.value.substr(kBatchTtlBytes) : entry.value;
@@ -53,6 +56,19 @@ Status Engine::remove(uint32_t keyspace, std::string_view key, const WriteOption
   return commit_one(keyspace, EntryKind::remove, key, {}, options);
 }
 
+Status Engine::remove_range(uint32_t keyspace, std::string_view from, std::string_view to,
+                            const WriteOptions& options) {
+  if (Status status = check_key(from); !status.ok()) return status;
+  if (Status status = check_key(to); !status.ok()) return status;
+  if (Status status = refused(); !status.ok()) return status;
+  if (Status status = usable(keyspace); !status.ok()) return status;
+  if (to <= from) return {};
+  const InternalKey last(keyspace, to);
+  if (!last.ok()) return Status(StatusCode::out_of_memory, "the key of a write");
+  const RangeCommit announced(*this);
+  return commit_one(keyspace, EntryKind::remove_range, from, last.view(), options);
+}
+
 Status Engine::commit_one(uint32_t keyspace, EntryKind kind, std::string_view key, std::string_view value,
                           const WriteOptions& options) {
   if (Status status = check_key(key); !status.ok()) return status;
@@ -76,6 +92,9 @@ Status Engine::write(std::string_view encoded, size_t operations, const WriteOpt
     if (operation.entry.kind == EntryKind::put_expiring) ttl_ms = take_batch_ttl(&operation.entry);
     set_expiry(operation, ttl_ms, &now);
   });
+  if (!plan.has_ranges()) return commit(plan, options);
+  if (Status status = refused(); !status.ok()) return status;
+  const RangeCommit announced(*this);
   return commit(plan, options);
 }
 
@@ -185,18 +204,18 @@ Engine::Attempt Engine::try_commit(CommitPlan& plan, bool mirror, Outcome* outco
   if (segment.full()) [[unlikely]]
     return Attempt::need_segment;
 
-  PointIndex& index = source.table->point_index();
-  if (outcome->status = plan.lock(index); !outcome->status.ok()) return Attempt::failed;  // 2
+  MemTable& table = *source.table;
+  if (outcome->status = plan.lock(table); !outcome->status.ok()) return Attempt::failed;  // 2
   INTERLEAVE("commit.locked");
   const Segment::Reserved reserved = segment.reserve(plan.length(), &outcome->lsn);  // 3
   INTERLEAVE("commit.reserved");
   if (reserved != Segment::Reserved::here) [[unlikely]] {
-    plan.unlock(index);
+    plan.unlock(table);
     if (reserved == Segment::Reserved::crossed) close_segment(source, outcome->lsn, outcome);
     return Attempt::need_segment;
   }
   fill(plan, source, outcome->lsn);  // 4, 5
-  plan.unlock(index);
+  plan.unlock(table);
   INTERLEAVE("commit.unlocked");
   if (vacancies_.any()) [[unlikely]]
     end_vacancies(plan, outcome->lsn);
@@ -212,7 +231,9 @@ Engine::Attempt Engine::try_commit(CommitPlan& plan, bool mirror, Outcome* outco
 
 void Engine::end_vacancies(const CommitPlan& plan, uint64_t lsn) const {
   for (const Operation& operation : plan.operations()) {
-    if (operation.entry.kind != EntryKind::remove) vacancies_.note_put(operation.entry.key, lsn);
+    const EntryKind kind = operation.entry.kind;
+    if (kind == EntryKind::put || kind == EntryKind::put_expiring)
+      vacancies_.note_put(operation.entry.key, lsn);
   }
 }
 
@@ -235,8 +256,11 @@ void Engine::fill(CommitPlan& plan, const MemSource& source, uint64_t lsn) {
     char* const entry = record + operation.offset;
     // The gap before the chain word; recycled memory may hold anything.
     for (; end < entry - kEntryChainBytes; ++end) *end = 0;
-    store<uint32_t>(entry - kEntryChainBytes, index.head(operation.hash));
     const LogEntry& put = operation.entry;
+    const uint32_t name = first + operation.offset / kLogAlignment;
+    const bool range = put.kind == EntryKind::remove_range;
+    const uint32_t before = range ? source.table->range_removals().head() : index.head(operation.hash);
+    store<uint32_t>(entry - kEntryChainBytes, before);
     if (put.kind != EntryKind::put_expiring) [[likely]] {
       end = put_log_entry(entry, put.kind, put.key, put.value);
     } else {
@@ -244,7 +268,7 @@ void Engine::fill(CommitPlan& plan, const MemSource& source, uint64_t lsn) {
     }
     INTERLEAVE("commit.filled");
     // Readers pass over it until it is published (I3: under the bucket's lock, in LSN order).
-    index.install(operation.hash, first + operation.offset / kLogAlignment);
+    range ? source.table->range_removals().install(name) : index.install(operation.hash, name);
   }
   for (; end < record + length; ++end) *end = 0;
   seal_record_body(record, length, lsn, salt);
@@ -303,7 +327,7 @@ Engine::Attempt Engine::commit_oversized(CommitPlan& plan, uint64_t deadline, Ou
   ViewRoom room;
   if (outcome->status = prepare_activation(mine, &room); !outcome->status.ok()) return Attempt::failed;
   // Range and buckets are taken before anybody else can see the segment (I3).
-  if (outcome->status = plan.lock(mine.table->point_index()); !outcome->status.ok()) {
+  if (outcome->status = plan.lock(*mine.table); !outcome->status.ok()) {
     spare_ = mine.segment;
     return Attempt::failed;
   }
@@ -312,7 +336,7 @@ Engine::Attempt Engine::commit_oversized(CommitPlan& plan, uint64_t deadline, Ou
   outcome->lsn = mine.segment->base_lsn();
   outcome->segment_number = mine.segment->number();
   fill(plan, mine, outcome->lsn);
-  plan.unlock(mine.table->point_index());
+  plan.unlock(*mine.table);
   {
     EpochGuard epoch;
     end_vacancies(plan, outcome->lsn);
@@ -344,6 +368,22 @@ Status Engine::wait_for(Durability durability, uint64_t end_lsn) {
     return {};
   }
   return unknown_outcome(status);
+}
+
+// Every View from now on says that there may be range removals, until the commit is over: then it has them.
+Engine::RangeCommit::RangeCommit(Engine& engine) : engine_(engine) {
+  MutexLock lock(engine_.view_mutex_);
+  ++engine_.range_commits_;
+  engine_.current_->range_removals.store(true, std::memory_order_relaxed);  // partner: the record's mark
+}
+
+Engine::RangeCommit::~RangeCommit() {
+  const std::shared_ptr<const View> now = engine_.view();
+  const uint64_t published = engine_.log_.published();
+  if (now->active != nullptr) now->active->table->range_removals().gather(published);
+  for (const auto& source : now->sealed) source->table->range_removals().gather(published);
+  MutexLock lock(engine_.view_mutex_);
+  --engine_.range_commits_;
 }
 
 Status Engine::check_keyspaces(const CommitPlan& plan) const {

@@ -75,6 +75,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Writing (commit.cc).
   Status put(uint32_t keyspace, std::string_view key, std::string_view value, const WriteOptions& options);
   Status remove(uint32_t keyspace, std::string_view key, const WriteOptions& options);
+  Status remove_range(uint32_t keyspace, std::string_view from, std::string_view to,
+                      const WriteOptions& options);
   /// `encoded` as format/batch_codec.h says.
   Status write(std::string_view encoded, size_t operations, const WriteOptions& options);
 
@@ -192,6 +194,17 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void end_vacancies(const CommitPlan& plan, uint64_t lsn) const;
   void fill(CommitPlan& plan, const MemSource& source, uint64_t lsn);
   void close_segment(const MemSource& source, uint64_t lsn, Outcome* outcome);
+  /// Between the two a commit with a range removal is under way.
+  class RangeCommit {
+   public:
+    explicit RangeCommit(Engine& engine);
+    ~RangeCommit();
+    RangeCommit(const RangeCommit&) = delete;
+    RangeCommit& operator=(const RangeCommit&) = delete;
+
+   private:
+    Engine& engine_;
+  };
   Status wait_for(Durability durability, uint64_t end_lsn);
   Status check_keyspaces(const CommitPlan& plan) const;
   /// Gives a put its expiry. `now` is 0 until it was needed.
@@ -296,8 +309,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status execute(const Choice& choice, const View& view) REQUIRES(merge_mutex_);
   Status merge(const Choice& choice, const View& view, Purge& purge, uint64_t* bytes_read,
                RunSetWriter& writer, MergeOutput* output) REQUIRES(merge_mutex_);
-  Status install_choice(const Choice& choice, const View& view, const MergeOutput& output,
-                        RunSetWriter* writer) REQUIRES(merge_mutex_);
+  /// Gives up files that range removals cover.
+  Status drop(const std::vector<FileAt>& files, const View& view) REQUIRES(merge_mutex_);
+  Status install_runs(const std::function<void(std::vector<SortedRunInfo>*)>& apply,
+                      const MergeOutput& output, RunSetWriter* writer) REQUIRES(merge_mutex_);
   Status compact_runs() REQUIRES(merge_mutex_);
   /// Counts what merges owe.
   void measure_runs(const View& view, Debt* debt) const;
@@ -389,6 +404,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   mutable Mutex view_mutex_;
   std::shared_ptr<const View> current_ GUARDED_BY(view_mutex_);
+  uint64_t range_commits_ GUARDED_BY(view_mutex_) = 0;  // commits with range removals under way
   std::atomic<uint64_t> view_sequence_{0};
 
   mutable Mutex error_mutex_;

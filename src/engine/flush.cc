@@ -121,8 +121,12 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
   const std::shared_ptr<const View> before = view();
   Purge purge(expiry_clock_, snapshots_);
   Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_of(*before), purge);
-  VersionMerger merger(std::move(cursors));
+  std::vector<RangeRemoval> removals;
+  for (const auto& source : sources) source->table->range_removals().list(source->end_lsn, &removals);
+  const RangeMap ranges = RangeMap::of(removals, sieve.read_lsns());
+  VersionMerger merger(std::move(cursors), {.by_lsn = ranges.empty() ? nullptr : &ranges, .by_source = {}});
   RunSetWriter writer(*directory_, *store_, run_options(0), lsn_min, lsn_max);
+  writer.set_ranges(sieve.keep_ranges(ranges));
   merger.seek_first();
   if (Status status = write_versions(merger, sieve, writer, closing_, nullptr); !status.ok()) return status;
   if (Status status = install_flush(sources, lsn_max, writer); !status.ok()) return status;
@@ -201,7 +205,7 @@ Status Engine::write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter&
     if (Status status = writer.add(merger.key(), kept); !status.ok()) return status;
   }
   if (!merger.status().ok()) return merger.status();
-  return writer.finish();
+  return writer.finish({});
 }
 
 uint64_t Engine::seal_active() {

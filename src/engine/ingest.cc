@@ -103,7 +103,7 @@ Status Engine::write_ingested(uint32_t keyspace, IngestSource& source, RunSetWri
     if (Status status = refused(); !status.ok()) return status;
   }
   if (Status status = source.status(); !status.ok()) return status;
-  if (Status status = writer.finish(); !status.ok()) return status;
+  if (Status status = writer.finish({}); !status.ok()) return status;
   report->bytes = writer.bytes();
   report->files = writer.files().size();
   return {};

@@ -2,7 +2,8 @@
 // answers.
 //
 // Costs: one probe per source, no ordered structure. A read of the latest state loads `published` only when a
-// memtable has an entry of the key: that line is the one that every put writes.
+// memtable has an entry of the key: that line is the one that every put writes. While the View has range
+// removals each source's are asked, too.
 // Thread safety: any threads. The View is protected by the caller, through an epoch or a count.
 #pragma once
 

@@ -49,6 +49,14 @@ testing::AssertionResult fails_with(const Outcome& outcome, int exit_code, const
                                      << outcome.out;
 }
 
+TEST_F(CliTest, RemovesRanges) {
+  for (const char* key : {"a", "b", "c", "d", "user:1", "user:2"}) cli_ok({"put", db_, key, "v"});
+  EXPECT_EQ(cli_ok({"remove-range", db_, "--from", "b", "--to", "d"}), "");
+  EXPECT_EQ(cli_ok({"remove-range", db_, "--prefix", "user:"}), "");
+  EXPECT_EQ(cli_ok({"scan", db_, "--keys-only"}), "a\nd\n");
+  EXPECT_TRUE(fails_with(cli({"remove-range", db_, "--from", "b"}), 2, "--to"));
+}
+
 TEST_F(CliTest, PutGetDelete) {
   EXPECT_EQ(cli_ok({"put", db_, "user:1", "Alice"}), "");
   EXPECT_EQ(cli_ok({"get", db_, "user:1"}), "Alice\n");
@@ -248,10 +256,27 @@ TEST_F(CliTest, CheckpointBackupRestore) {
 
 TEST_F(CliTest, HelpOfEachVerb) {
   const std::string overview = cli_ok({"--help"});
-  for (const std::string verb :
-       {"create", "put",        "get",     "delete",    "scan",    "count", "load",    "dump",
-        "stats",  "flush",      "compact", "keyspaces", "set-ttl", "drop",  "options", "verify-integrity",
-        "repair", "checkpoint", "backup",  "restore"}) {
+  for (const std::string verb : {"create",
+                                 "put",
+                                 "get",
+                                 "delete",
+                                 "remove-range",
+                                 "scan",
+                                 "count",
+                                 "load",
+                                 "dump",
+                                 "stats",
+                                 "flush",
+                                 "compact",
+                                 "keyspaces",
+                                 "set-ttl",
+                                 "drop",
+                                 "options",
+                                 "verify-integrity",
+                                 "repair",
+                                 "checkpoint",
+                                 "backup",
+                                 "restore"}) {
     EXPECT_NE(overview.find("\n  " + verb + " "), std::string::npos) << verb;
     EXPECT_NE(cli_ok({verb, "--help"}).find("lightning-cli " + verb), std::string::npos);
   }

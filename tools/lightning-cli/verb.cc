@@ -16,6 +16,8 @@ constexpr Verb kVerbs[] = {
     {"get", "Prints the value of a key", Access::read, kDatabase | kPrinted | kKey, run_get},
     {"delete", "Removes a key, whether or not it is there", Access::write, kWriting | kEntries | kKey,
      run_delete},
+    {"remove-range", "Removes all keys from --from up to --to, or with --prefix", Access::write,
+     kWriting | kEntries | kRange, run_remove_range},
     {"scan", "Prints entries in order: KEY TAB VALUE", Access::read,
      kDatabase | kPrinted | kRange | kDirection | kKeysOnly, run_scan},
     {"count", "Counts entries", Access::read, kDatabase | kPrinted | kRange, run_count},

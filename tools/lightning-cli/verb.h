@@ -55,6 +55,7 @@ Status run_delete(Session& session);
 Status run_scan(Session& session);
 Status run_count(Session& session);
 Status run_dump(Session& session);
+Status run_remove_range(Session& session);
 // load_verb.cc
 Status run_load(Session& session);
 // admin_verbs.cc
