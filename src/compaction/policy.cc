@@ -414,16 +414,17 @@ std::string_view check_merge(const Shape& shape, const Choice& choice) {
 std::string_view check_rewrite(const Shape& shape, const Choice& choice) {
   const bool files = shape.has_last() && choice.file_first < choice.file_end &&
                      choice.file_end <= shape.runs.back().files.size();
-  return files && choice.level == kLastLevel && choice.end == shape.upper_runs() && choice.to.empty()
-             ? ""
-             : "a rewrite of files that are none";
+  return files && choice.end == shape.upper_runs() && choice.to.empty() ? ""
+                                                                        : "a rewrite of files that are none";
 }
 
 }  // namespace
 
 std::string_view check_choice(const Shape& shape, const Choice& choice) {
   if (choice.kind == Choice::Kind::nothing) return {};
-  if (choice.kind == Choice::Kind::merge && choice.first == choice.end) return check_rewrite(shape, choice);
+  const bool rewrite =
+      choice.kind == Choice::Kind::merge && choice.first == choice.end && choice.level == kLastLevel;
+  if (rewrite) return check_rewrite(shape, choice);
   if (choice.first >= choice.end || choice.end > shape.runs.size()) return "runs that are none";
   for (size_t i = choice.first; i < choice.end; ++i) {
     if (shape.runs[i].level > choice.level && choice.level != kDrainLevel) return "a run that would rise";

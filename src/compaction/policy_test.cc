@@ -225,8 +225,7 @@ TEST(Policy, EveryBrokenChoiceIsNoticed) {
   const Shape shape = shape_of_table({{0, {{"c", "k"}}}, {1, {{"a", "z"}}}, kLarge});
   const auto check = [&](Choice choice) { return std::string(check_choice(shape, choice)); };
   using enum Choice::Kind;
-  EXPECT_EQ(check({.kind = move, .first = 1, .end = 1, .level = 2}), "runs that are none");
-  EXPECT_EQ(check({.kind = merge, .first = 1, .end = 1, .level = 2}), "a rewrite of files that are none");
+  EXPECT_EQ(check({.kind = merge, .first = 1, .end = 1, .level = 2}), "runs that are none");
   EXPECT_EQ(check({.kind = merge, .first = 0, .end = 1, .level = 2}), "a merge past an older run");
   EXPECT_EQ(check({.kind = merge, .first = 0, .end = 2, .level = 0}), "a run that would rise");
   EXPECT_EQ(check({.kind = merge, .first = 0, .end = 1, .level = kLastLevel, .file_end = 3}),
