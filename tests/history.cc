@@ -296,18 +296,23 @@ void History::remove_range() {
 
 void History::remove_range_of(Keyspace& keyspace, const std::string& name, const std::string& from,
                               const std::string& to) {
-  // By the time 0 nothing has expired.
-  auto expiring = model_.first_from(name, from, true, Model::kNow, 0);
-  while (expiring && expiring->key < to && expiring->expiry_us == 0)
-    expiring = model_.first_from(name, expiring->key, false, Model::kNow, 0);
-  if (expiring && expiring->key < to) {
-    ++work_.over_expiring;
-    work_.over_expired += expiring->expiry_us <= model_.time() ? 1 : 0;
-    work_.under_snapshots += std::any_of(snapshots_.begin(), snapshots_.end(), [&](const HeldSnapshot& held) {
-      const auto seen = model_.first_from(name, expiring->key, true, held.at, 0);
-      return seen && seen->key == expiring->key && seen->expiry_us == expiring->expiry_us;
+  bool expiring = false, expired = false, held = false;
+  const auto first_from = [&](std::string_view key, bool inclusive, Model::Moment at) {
+    return model_.first_from(name, key, inclusive, at, 0);  // by the time 0 nothing has expired
+  };
+  for (auto one = first_from(from, true, Model::kNow); one && one->key < to;
+       one = first_from(one->key, false, Model::kNow)) {
+    if (one->expiry_us == 0) continue;
+    expiring = true;
+    expired |= one->expiry_us <= model_.time();
+    held |= std::any_of(snapshots_.begin(), snapshots_.end(), [&](const HeldSnapshot& snapshot) {
+      const auto seen = first_from(one->key, true, snapshot.at);
+      return seen && seen->key == one->key && seen->expiry_us == one->expiry_us;
     });
   }
+  work_.over_expiring += expiring ? 1 : 0;
+  work_.over_expired += expired ? 1 : 0;
+  work_.under_snapshots += held ? 1 : 0;
   check(keyspace.remove_range(from, to, random_write_options()), "remove_range");
   model_.remove_range(name, from, to);
 }
@@ -322,11 +327,12 @@ void History::expire_in_ranges() {
   const auto key_of = [&](uint64_t number) { return from + static_cast<char>('0' + number); };
   const auto work = [&] {
     const uint64_t kind = random_.below(16);
-    if (kind < 4) pass_time();
-    if (kind == 4) take_snapshot();
-    if (kind == 5) flush();
-    if (kind == 6) idle();
-    if (kind == 7 && random_.chance(0.3)) compact();
+    if (kind < 4) set_clock(static_cast<int64_t>(model_.time() + random_.below(60'000)));
+    if (kind == 4) pass_time();
+    if (kind == 5) take_snapshot();
+    if (kind == 6) flush();
+    if (kind == 7) idle();
+    if (kind == 8 && random_.chance(0.3)) compact();
   };
   bool removed = false;
   for (uint64_t left = 10 + random_.below(30); left > 0; --left) {
