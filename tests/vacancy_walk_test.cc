@@ -1,5 +1,5 @@
-// Cursors that remember where nothing is shown, beside writers that put something there: a scan shows what single
-// gets of the same snapshot find, whatever others learned before.
+// Cursors that remember where nothing is shown, beside writers that put something there: a scan shows what
+// single gets of the same snapshot find, whatever others learned before.
 //
 // LIGHTNING_INTERLEAVE_SEEDS=n, LIGHTNING_INTERLEAVE_SEED=s   as in interleave_test
 #include <gtest/gtest.h>
