@@ -409,7 +409,7 @@ void History::ingest() {
   check(report->entries == entries.size(), "the number of ingested entries");
   everything_durable_ = everything_durable_ || !entries.empty();
   std::vector<ModelWrite> writes;
-  for (const auto& [key, value] : entries) writes.push_back({name, key, value});
+  for (const auto& [key, value] : entries) writes.push_back({name, key, value, expiry_of_put(0, 0, name)});
   if (!writes.empty()) model_.write(writes);
 }
 

@@ -30,9 +30,12 @@ Result<std::unique_ptr<CopyMoment>> Engine::copy_moment() {
   if (!read_only()) {
     // A copy must not hold what a power cut may still take from here.
     if (Status status = log_.wait_durable(moment->lsn_); !status.ok()) return status;
+    // Nor a commit of the state whose outcome nobody knows: an ingestion may be visible by one.
+    if (log_.failed()) return log_.failure();
   }
   // Later than the View: its counters are beyond all that the View names.
   moment->state_ = store_->state();
+  record_time(moment->state_);  // what has expired here has there
   return moment;
 }
 
