@@ -163,6 +163,45 @@ TEST_F(RangeRemoval, SnapshotsAndCursorsSeeWhatWasThere) {
 }
 
 // A put whose sources stand below a range removal of a source between them and it.
+// What is covered reaches to the keyspace's ends, and other keyspaces have keys before and behind.
+TEST_F(RangeRemoval, ACursorTurnsAtTheEndOfItsKeyspace) {
+  for (const char* name : {"", "first", "second", "third"}) {
+    Result<Keyspace> keyspace = *name == '\0' ? Result<Keyspace>(db_) : db_.keyspace(name);
+    ASSERT_TRUE(keyspace.ok());
+    if (*name != '\0') model_.create_keyspace(name);
+    for (uint64_t i = 10; i < 30; ++i) {
+      ASSERT_TRUE(keyspace->put(key_of(i), name).ok());
+      model_.put(name, key_of(i), name);
+    }
+  }
+  flush();
+  Result<Keyspace> second = db_.keyspace("second");
+  ASSERT_TRUE(second.ok());
+  ASSERT_TRUE(second->remove_range("", key_of(15)).ok());
+  ASSERT_TRUE(second->remove_range(key_of(25), "~").ok());
+  ASSERT_TRUE(second->put(key_of(5), "new").ok());
+  ASSERT_TRUE(second->put(key_of(35), "new").ok());
+  model_.remove_range("second", "", key_of(15));
+  model_.remove_range("second", key_of(25), "~");
+  model_.put("second", key_of(5), "new");
+  model_.put("second", key_of(35), "new");
+  Cursor cursor = second->cursor();
+  cursor.seek(key_of(15));
+  cursor.prev();
+  ASSERT_TRUE(cursor.valid());
+  EXPECT_EQ(cursor.key(), key_of(5));
+  cursor.next();
+  ASSERT_TRUE(cursor.valid());
+  EXPECT_EQ(cursor.key(), key_of(15));
+  cursor.seek(key_of(24));
+  cursor.next();
+  ASSERT_TRUE(cursor.valid());
+  EXPECT_EQ(cursor.key(), key_of(35));
+  cursor.prev();
+  ASSERT_TRUE(cursor.valid());
+  EXPECT_EQ(cursor.key(), key_of(24));
+}
+
 TEST_F(RangeRemoval, HoldsAcrossTheLevels) {
   Random random(5);
   for (int round = 0; round < 60; ++round) {

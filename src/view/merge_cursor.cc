@@ -212,14 +212,19 @@ const Cover* MergeCursor::cover_over_current() {
 
 /// Takes all sources that `cover` hides out of it; false when one failed, which ends the walk.
 bool MergeCursor::pass_cover(const Cover& cover) {
+  // Not further than to the next key outside of the prefix: from there one step leads back in (turn()).
+  const std::string_view from = std::max<std::string_view>(cover.from, prefix_);
+  const std::string_view to =
+      prefix_end_.empty() ? cover.to : std::min<std::string_view>(cover.to, prefix_end_);
+  LIGHTNING_INVARIANT("a cover has an end", !cover.to.empty());
   for (size_t lane = first_hidden_; lane < sources_.size(); ++lane) {
     SourceCursor& source = *sources_[lane];
     if (!live_[lane] || !cover.reaches(source.key())) continue;
     if (!backward_) {
-      source.seek(cover.to);
+      source.seek(to);
     } else {
-      source.seek_for_prev(cover.from);
-      if (source.valid() && source.key() == cover.from) source.prev();
+      source.seek_for_prev(from);
+      if (source.valid() && source.key() == from) source.prev();
     }
     if (!note(lane)) return false;
   }
