@@ -162,8 +162,8 @@ TEST_F(RangeRemoval, SnapshotsAndCursorsSeeWhatWasThere) {
   }
 }
 
-// A put whose sources stand below a range removal of a source between them and it.
-// What is covered goes on before the keyspace: there was one that was dropped, and its keys are in runs still.
+// A put whose sources stand below a range removal of a source between them and it. What is covered goes on
+// before the keyspace: there was one that was dropped, and its keys are in runs still.
 TEST_F(RangeRemoval, ACursorTurnsAtTheEndOfItsKeyspace) {
   for (const char* name : {"", "first", "second", "third"}) {
     Result<Keyspace> keyspace = *name == '\0' ? Result<Keyspace>(db_) : db_.keyspace(name);
