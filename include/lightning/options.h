@@ -67,6 +67,8 @@ struct Options {
   /// Answer faults in mapped files (SIGBUS) instead of letting them end the process. Off: files are read and
   /// written by system calls only.
   bool sigbus_guard = true;
+  /// Transactions that may be under way at a time; begin() answers busy beyond them.
+  uint64_t max_active_transactions = 100'000;
   /// Called from background threads and from stalled writers; must not call the database. Empty: silence.
   std::function<void(const Event&)> on_event = {};
 

@@ -71,6 +71,10 @@ struct Stats {
   uint64_t paced_memory_us = 0;
   uint64_t paced_merges_us = 0;
 
+  // Transactions.
+  uint64_t transactions_active = 0;
+  uint64_t transaction_conflicts = 0;  // commits that were refused, those of single-key calls included
+
   /// Bytes of flushes and merges over those that users wrote, since the open; 0 before the first write.
   double write_amplification() const {
     const auto written = static_cast<double>(flush_bytes_written + merge_bytes_written);

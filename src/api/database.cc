@@ -5,6 +5,7 @@
 #include "api/guarded.h"
 #include "api/open_in.h"
 #include "engine/snapshot_state.h"
+#include "txn/transaction_state.h"
 
 namespace lightning {
 
@@ -59,6 +60,20 @@ Result<Snapshot> Database::snapshot() const {
     if (!state) return state.status();
     return Snapshot(*std::move(state));
   });
+}
+
+Transaction Database::begin(const TransactionOptions& options) {
+  try {
+    if (engine_ == nullptr) return Transaction(std::make_shared<TransactionState>(closed_handle()));
+    return Transaction(TransactionState::begin(engine_, options));
+  } catch (const std::bad_alloc&) {
+    return Transaction(nullptr);
+  }
+}
+
+Result<std::vector<TransactionInfo>> Database::transactions() const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&]() -> Result<std::vector<TransactionInfo>> { return list_transactions(*engine_); });
 }
 
 Result<Keyspace> Database::keyspace(std::string_view name, bool create) {

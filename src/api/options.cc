@@ -72,6 +72,11 @@ Status set_millis(Options& options, const Option& option, std::string_view text)
   return set_number(options, option, text, parse(text, kMillis));
 }
 
+Status set_count(Options& options, const Option& option, std::string_view text) {
+  constexpr Unit kOnes[] = {{"", 1}};
+  return set_number(options, option, text, parse(text, kOnes));
+}
+
 Status set_flag(Options& options, const Option& option, std::string_view text) {
   if (text != "true" && text != "false") return not_possible(option, text);
   options.*option.flag = text == "true";
@@ -160,6 +165,12 @@ constexpr Option kOptions[] = {
      0,
      0,
      &Options::sigbus_guard},
+    {{"max_active_transactions", "", "100000", "1 to 1000000000",
+      "Transactions that may be under way at a time; beyond them begin() answers busy."},
+     set_count,
+     &Options::max_active_transactions,
+     1,
+     1'000'000'000},
     {{"on_event", "", "none", "a function, set in code",
       "Is told of flushes, merges, stalls and errors of the background."},
      set_callback},

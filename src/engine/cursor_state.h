@@ -6,6 +6,8 @@
 // key() and value() gave stay valid until then.
 // What has expired is judged by one moment from a seek to the next, taken and registered when the first entry
 // with an expiry is met: nothing that the moment sees is purged meanwhile.
+// The cursor of a transaction shows the transaction's own writes in front of the View (CursorOverlay), and
+// tells it what it has seen. It neither asks nor teaches the memory of where nothing is.
 // Thread safety: one thread at a time. Holds the engine.
 #pragma once
 
@@ -16,6 +18,7 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/cursor_overlay.h"
 #include "engine/engine.h"
 #include "view/merge_cursor.h"
 
@@ -26,7 +29,8 @@ class CursorState final : private ExpiryJudge, private HiddenMemory {
   /// One that failed.
   explicit CursorState(Status status) : status_(std::move(status)) {}
   /// Reads `keyspace` at `read_lsn`, which is registered once for it.
-  CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, uint64_t read_lsn);
+  CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, uint64_t read_lsn,
+              std::shared_ptr<CursorOverlay> overlay = nullptr);
   ~CursorState();
   CursorState(const CursorState&) = delete;
   CursorState& operator=(const CursorState&) = delete;
@@ -43,6 +47,9 @@ class CursorState final : private ExpiryJudge, private HiddenMemory {
   std::string_view value() const { return merge_->value(); }
   uint64_t expiry_us() const { return merge_->expiry(); }
   const Status& status() const { return status_; }
+  /// Nothing outside of [from, to) is of interest, without `bounded` of what is not below `from`: a
+  /// transaction has not seen it.
+  void set_bounds(std::string_view from, std::string_view to, bool bounded);
   /// A scan failed and nobody asked: counted by the engine.
   void note_unasked_error();
   /// Ends the walk with an error.
@@ -51,22 +58,47 @@ class CursorState final : private ExpiryJudge, private HiddenMemory {
  private:
   /// Makes merge_ read a View that is current; false (and status_ set) when it cannot.
   bool prepare();
-  bool view_is_old() const { return engine_->view_sequence() != view_->sequence; }
+  bool view_is_old() const {
+    return engine_->view_sequence() != view_->sequence || (overlay_ != nullptr && overlay_is_old());
+  }
+  bool overlay_is_old() const { return overlay_->sequence() != overlay_sequence_; }
+  Status usable() const {
+    if (Status status = engine_->usable(); !status.ok() || overlay_ == nullptr) return status;
+    return overlay_->usable();
+  }
+  /// After a step.
+  void arrive(bool forward) {
+    take_status();
+    if (overlay_ == nullptr) [[likely]]
+      return;
+    const Edge here = Edge::here;
+    forward ? note_seen(Edge::given, bound_to_, here, {}) : note_seen(here, {}, Edge::given, bound_from_);
+  }
+  /// A bound of what was seen: a key, or where the cursor stands now.
+  enum class Edge { given, here };
+  void begin_seen(Edge edge_from, std::string_view from, Edge edge_to, std::string_view to);
+  void note_seen(Edge edge_from, std::string_view from, Edge edge_to, std::string_view to);
   void take_status();
   bool has_expired(uint64_t expiry_us) override;
   bool find_hidden(std::string_view key, std::string* from, std::string* to) override;
   void note_hidden(std::string_view from, std::string_view to, uint32_t met) override;
   void forget_moment() {
     if (moment_ != 0) [[unlikely]]
-      engine_->remove_moment(std::exchange(moment_, 0));
+      overlay_moment_ ? void(moment_ = 0) : engine_->remove_moment(std::exchange(moment_, 0));
   }
 
   std::shared_ptr<Engine> engine_;
   uint32_t keyspace_ = 0;
   uint64_t read_lsn_ = 0;
-  uint64_t moment_ = 0;  // registered; 0: no entry with an expiry was met since the last seek
+  uint64_t moment_ = 0;          // registered; 0: no entry with an expiry was met since the last seek
+  bool overlay_moment_ = false;  // it is the transaction's to unregister
   std::string prefix_;
   std::string seek_key_;
+  std::shared_ptr<CursorOverlay> overlay_;  // null but for a transaction's
+  uint64_t overlay_sequence_ = 0;
+  SeenStretch seen_;
+  std::string bound_from_;  // internal keys
+  std::string bound_to_;
   std::shared_ptr<const View> view_;
   std::unique_ptr<MergeCursor> merge_;
   Status status_;

@@ -210,6 +210,8 @@ Result<Stats> Engine::stats() const {
   stats.stall_us = counters_.stall_us;
   stats.paced_memory_us = pacer_.waited_us(PaceReason::memory);
   stats.paced_merges_us = pacer_.waited_us(PaceReason::merges);
+  stats.transactions_active = transactions_.count();
+  stats.transaction_conflicts = counters_.transaction_conflicts;
   stats.unasked_scan_errors = counters_.unasked_scan_errors;
   stats.recovered_records = counters_.recovered_records;
   stats.recovery_us = counters_.recovery_us;

@@ -120,7 +120,8 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
   }
   const std::shared_ptr<const View> before = view();
   Purge purge(expiry_clock_, snapshots_);
-  Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_of(*before), purge);
+  Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_of(*before), purge,
+              snapshots_.oldest_checked());
   std::vector<RangeRemoval> removals;
   for (const auto& source : sources) source->table->range_removals().list(source->end_lsn, &removals);
   const RangeMap ranges = RangeMap::of(removals, sieve.read_lsns());

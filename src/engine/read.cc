@@ -70,7 +70,7 @@ Lookup Engine::find(const View& view, std::string_view key, uint64_t hash, const
   if (found != Found::found) [[unlikely]]
     return Lookup(std::move(hit.status));
   if (hit.kind != EntryKind::put) [[unlikely]] {
-    uint64_t moment = 0;
+    uint64_t moment = options.snapshot == nullptr ? 0 : options.snapshot->state()->moment();
     if (!take_expiring(&hit, &moment)) return Lookup(Status());
   }
   if (value != nullptr) {
@@ -153,21 +153,26 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
     }
     for (size_t i = 0; i < count; ++i) {
       if (many[i].found != Found::found) continue;
-      if (many[i].hit.kind != EntryKind::put && !take_expiring(&many[i].hit, &moment)) continue;
+      if (many[i].hit.kind != EntryKind::put) {
+        if (moment == 0 && options.snapshot != nullptr) moment = options.snapshot->state()->moment();
+        if (!take_expiring(&many[i].hit, &moment)) continue;
+      }
       if (Status status = take_value(many[i].hit, &values[first + i]); !status.ok()) return status;
     }
   }
   return {};
 }
 
-std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions& options) {
+std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions& options,
+                                            std::shared_ptr<CursorOverlay> overlay) {
   if (Status status = usable(keyspace); !status.ok()) return std::make_unique<CursorState>(status);
   if (options.snapshot != nullptr && !is_mine(*options.snapshot)) {
     return std::make_unique<CursorState>(wrong_snapshot());
   }
   const uint64_t lsn = snapshots_.add([&] { return read_lsn(*view(), options); });
-  return or_unregister(snapshots_, lsn,
-                       [&] { return std::make_unique<CursorState>(shared_from_this(), keyspace, lsn); });
+  return or_unregister(snapshots_, lsn, [&] {
+    return std::make_unique<CursorState>(shared_from_this(), keyspace, lsn, std::move(overlay));
+  });
 }
 
 Result<std::shared_ptr<const SnapshotState>> Engine::snapshot() {
@@ -176,6 +181,18 @@ Result<std::shared_ptr<const SnapshotState>> Engine::snapshot() {
   return or_unregister(snapshots_, lsn, [&]() -> std::shared_ptr<const SnapshotState> {
     return std::make_shared<SnapshotState>(shared_from_this(), lsn);
   });
+}
+
+Result<std::shared_ptr<const SnapshotState>> Engine::checked_snapshot() {
+  if (Status status = usable(); !status.ok()) return status;
+  const uint64_t lsn = snapshots_.add_checked([&] { return log_.published(); });
+  try {
+    return std::shared_ptr<const SnapshotState>(
+        std::make_shared<SnapshotState>(shared_from_this(), lsn, true));
+  } catch (const std::bad_alloc&) {
+    snapshots_.remove_checked(lsn);
+    throw;
+  }
 }
 
 Result<uint64_t> Engine::approximate_size(uint32_t keyspace, std::string_view from,

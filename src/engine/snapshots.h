@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <new>
 #include <vector>
 
 #include "base/mutex.h"
@@ -32,8 +33,32 @@ class Snapshots {
   }
   void remove(uint64_t lsn) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    const auto found = counts_.find(lsn);
-    if (--found->second == 0) counts_.erase(found);
+    remove_one(lsn, &counts_);
+  }
+  /// The same for the moment of a transaction: whatever is newer for a key, removals included, stays to be
+  /// found (commit_checked.cc). One remove_checked() for it, no remove().
+  template <typename Fn>
+  uint64_t add_checked(Fn&& read_lsn) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    const uint64_t lsn = read_lsn();
+    ++checked_[lsn];
+    try {
+      ++counts_[lsn];
+    } catch (const std::bad_alloc&) {
+      remove_one(lsn, &checked_);
+      throw;
+    }
+    return lsn;
+  }
+  void remove_checked(uint64_t lsn) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    remove_one(lsn, &checked_);
+    remove_one(lsn, &counts_);
+  }
+  /// The oldest such moment, UINT64_MAX if there is none. A flush or merge asks after list().
+  uint64_t oldest_checked() const EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return checked_.empty() ? UINT64_MAX : checked_.begin()->first;
   }
   // Moments by which cursors judge what has expired, and the times by which flushes and merges do (purges).
   // No purge is by a time above the moment of a cursor: a moment that comes meanwhile is at least that time,
@@ -84,13 +109,14 @@ class Snapshots {
   uint64_t purge_time(uint64_t now) const REQUIRES(mutex_) {
     return moments_.empty() ? now : std::min(now, moments_.begin()->first);
   }
-  static void remove_one(uint64_t time, std::map<uint64_t, uint64_t>* times) {
-    const auto found = times->find(time);
-    if (--found->second == 0) times->erase(found);
+  static void remove_one(uint64_t key, std::map<uint64_t, uint64_t>* counts) {
+    const auto found = counts->find(key);
+    if (--found->second == 0) counts->erase(found);
   }
 
   mutable Mutex mutex_;
   std::map<uint64_t, uint64_t> counts_ GUARDED_BY(mutex_);
+  std::map<uint64_t, uint64_t> checked_ GUARDED_BY(mutex_);
   std::map<uint64_t, uint64_t> moments_ GUARDED_BY(mutex_);
   std::map<uint64_t, uint64_t> purges_ GUARDED_BY(mutex_);
 };

@@ -51,6 +51,8 @@ constexpr StatsField kStatsFields[] = {
     {"stall_us", &Stats::stall_us},
     {"paced_memory_us", &Stats::paced_memory_us},
     {"paced_merges_us", &Stats::paced_merges_us},
+    {"transactions_active", &Stats::transactions_active},
+    {"transaction_conflicts", &Stats::transaction_conflicts},
     {"unasked_scan_errors", &Stats::unasked_scan_errors},
     {"recovered_records", &Stats::recovered_records},
     {"recovery_us", &Stats::recovery_us},
