@@ -59,6 +59,7 @@ class History {
   const Work& work() const { return work_; }
 
  private:
+  friend class HistoryTransaction;
   struct HeldSnapshot {
     Snapshot snapshot;
     Model::Moment at;
@@ -83,11 +84,13 @@ class History {
     Model::Moment at = Model::kNow;
   };
 
-  // The steps (history.cc: writes and life; history_reads.cc: reads).
+  // The steps (history.cc: writes and life; history_reads.cc: reads; history_transactions.cc).
   void put();
   void remove();
   void remove_range();
   void expire_in_ranges();
+  void transact();
+  void change_one_key();
   void write_batch();
   void ingest();
   void refused_writes();
