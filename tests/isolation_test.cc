@@ -267,8 +267,8 @@ class Simulated {
       SimEnv env({.seed = seed_, .switch_probability = 0.2, .supports_allocate = seed_ % 3 != 0});
       uint64_t killed_at = UINT64_MAX;  // the recorder's tick
       bool was_killed = false;
+      const uint64_t step_of_kill = 200 + random_.below(3000);
       if (killed) {
-        const uint64_t step_of_kill = 200 + random_.below(3000);
         env.watch([&](const SimStep& step) {
           if (was_killed || step.number < step_of_kill) return;
           was_killed = true;
