@@ -129,16 +129,16 @@ class Checker {
         std::vector<int> list = *access.seen;
         if (list.size() > order.size()) order.swap(list);
         if (std::equal(list.begin(), list.end(), order.begin())) continue;
-        const auto at = static_cast<size_t>(std::mismatch(list.begin(), list.end(), order.begin()).first - list.begin());
+        const auto at =
+            static_cast<size_t>(std::mismatch(list.begin(), list.end(), order.begin()).first - list.begin());
         const size_t a = writers_.at({key, list[at]});
         const size_t b = writers_.at({key, order[at]});
         const bool both_read = accesses_[a][key].seen && accesses_[b][key].seen &&
                                *accesses_[a][key].seen == *accesses_[b][key].seen;
-        const bool allowed =
-            level(a) == Isolation::read_committed || level(b) == Isolation::read_committed;
+        const bool allowed = level(a) == Isolation::read_committed || level(b) == Isolation::read_committed;
         if (both_read && !allowed) {
-          say(Anomaly::lost_update, name(a) + " and " + name(b) + " append to one version of list " +
-                                        std::to_string(key));
+          say(Anomaly::lost_update,
+              name(a) + " and " + name(b) + " append to one version of list " + std::to_string(key));
         } else if (!both_read) {
           say(Anomaly::g0, "list " + std::to_string(key) + " has two orders: " + name(a) + ", " + name(b));
         }
@@ -155,8 +155,8 @@ class Checker {
         if (!access.seen || access.appended.empty()) continue;
         const auto [at, first] = appended.emplace(std::pair(key, *access.seen), t);
         if (!first && !report_.anomalies.contains(Anomaly::lost_update)) {
-          say(Anomaly::lost_update, name(at->second) + " and " + name(t) +
-                                        " append to one version of list " + std::to_string(key));
+          say(Anomaly::lost_update,
+              name(at->second) + " and " + name(t) + " append to one version of list " + std::to_string(key));
         }
       }
     }
@@ -168,8 +168,7 @@ class Checker {
   void add(size_t from, size_t to, Edge edge) { next_[from].push_back({to, edge}); }
 
   void add_ww(size_t from, size_t to) {
-    if (from != to)
-      add(end_of(from), level(to) == Isolation::snapshot ? begin_of(to) : end_of(to), Edge::ww);
+    if (from != to) add(end_of(from), level(to) == Isolation::snapshot ? begin_of(to) : end_of(to), Edge::ww);
   }
   void add_wr(size_t from, size_t to) {
     if (from != to)
@@ -214,8 +213,7 @@ class Checker {
     for (size_t a = 0; a < history_.size(); ++a) {
       if (!committed(a) || history_[a].ended == 0) continue;
       for (size_t b = 0; b < history_.size(); ++b) {
-        if (committed(b) && history_[b].began > history_[a].ended)
-          add(end_of(a), begin_of(b), Edge::rt);
+        if (committed(b) && history_[b].began > history_[a].ended) add(end_of(a), begin_of(b), Edge::rt);
       }
     }
   }
@@ -333,8 +331,8 @@ class Checker {
 }  // namespace
 
 std::string_view anomaly_name(Anomaly anomaly) {
-  constexpr std::string_view kNames[] = {"unwritten",   "own writes", "G0", "G1a",      "G1b", "G1c",
-                                         "lost update", "G-single",   "G2", "real time"};
+  constexpr std::string_view kNames[] = {"unwritten", "own writes",  "G0",       "G1a", "G1b",
+                                         "G1c",       "lost update", "G-single", "G2",  "real time"};
   return kNames[static_cast<size_t>(anomaly)];
 }
 

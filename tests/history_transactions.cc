@@ -269,8 +269,8 @@ class HistoryTransaction {
 void History::transact() {
   const WriteOptions options = random_write_options();
   everything_durable_ = false;
-  constexpr Isolation kLevels[] = {Isolation::read_committed, Isolation::repeatable_read,
-                                   Isolation::snapshot, Isolation::serializable};
+  constexpr Isolation kLevels[] = {Isolation::read_committed, Isolation::repeatable_read, Isolation::snapshot,
+                                   Isolation::serializable};
   HistoryTransaction transaction(*this, kLevels[random_.below(4)], options);
   transaction.run();
   everything_durable_ = false;
@@ -283,9 +283,7 @@ void History::change_one_key() {
   const WriteOptions options = random_write_options();
   const auto now = model_.get(name, key);
   const std::optional<std::string> before = now ? std::optional<std::string>(*now) : std::nullopt;
-  const auto put = [&](const std::string& value) {
-    model_.put(name, key, value, expiry_of_put(0, 0, name));
-  };
+  const auto put = [&](const std::string& value) { model_.put(name, key, value, expiry_of_put(0, 0, name)); };
   switch (random_.below(4)) {
     case 0: {
       const bool right = random_.chance(0.7);

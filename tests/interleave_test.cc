@@ -163,7 +163,8 @@ class Interleaving {
       const Status status = db.transact(
           [&](Transaction& tx) {
             const int sum = number_at(tx, from);
-            if (Status s = tx.put(from, std::to_string(sum - 1) + std::string(filler, ' ')); !s.ok()) return s;
+            if (Status s = tx.put(from, std::to_string(sum - 1) + std::string(filler, ' ')); !s.ok())
+              return s;
             return tx.put(to, std::to_string(number_at(tx, to) + 1));
           },
           {.isolation = level_of(random.next()), .timeout_ms = 600'000});

@@ -31,10 +31,13 @@ struct Case {
   std::vector<Anomaly> expected;  // one of them; empty: clean
 };
 
-std::vector<Case> bad_histories() {
-  std::vector<Case> cases;
-  const auto bad = [&](const char* name, std::vector<ListTransaction> history, std::vector<Anomaly> expected) {
-    cases.push_back({name, std::move(history), std::move(expected)});
+using Cases = std::vector<Case>;
+
+// Values that cannot be there.
+void add_dirty_reads(Cases* cases) {
+  const auto bad = [&](const char* name, std::vector<ListTransaction> history,
+                       std::vector<Anomaly> expected) {
+    cases->push_back({name, std::move(history), std::move(expected)});
   };
   // Values from nowhere.
   bad("a value that nobody wrote", {tx(kRc, {r(1, {7})})}, {Anomaly::unwritten});
@@ -58,6 +61,14 @@ std::vector<Case> bad_histories() {
       {tx(kSer, {a(1, 1), a(1, 2)}), tx(kSer, {r(1, {1})}), tx(kSer, {r(1, {1, 2})})}, {Anomaly::g1b});
   bad("a value in between two keys", {tx(kSi, {a(1, 1), a(2, 1), a(1, 2)}), tx(kSi, {r(1, {1}), r(2, {1})})},
       {Anomaly::g1b});
+}
+
+// Circles of writes, and of writes and reads; lost updates.
+void add_circles(Cases* cases) {
+  const auto bad = [&](const char* name, std::vector<ListTransaction> history,
+                       std::vector<Anomaly> expected) {
+    cases->push_back({name, std::move(history), std::move(expected)});
+  };
   // G0.
   bad("writes of two mixed",
       {tx(kRc, {a(1, 1), a(2, 1)}), tx(kRc, {a(1, 2), a(2, 2)}), tx(kRc, {r(1, {1, 2}), r(2, {2, 1})})},
@@ -70,10 +81,11 @@ std::vector<Case> bad_histories() {
       {tx(kRc, {a(1, 1), a(2, 1)}), tx(kRc, {a(2, 2), a(3, 2)}), tx(kRc, {a(3, 3), a(1, 3)}),
        tx(kRc, {r(1, {3, 1}), r(2, {1, 2}), r(3, {2, 3})})},
       {Anomaly::g0});
-  bad("two orders of one list", {tx(kRc, {a(1, 1)}), tx(kRc, {a(1, 2)}), tx(kRc, {r(1, {1, 2})}), tx(kRc, {r(1, {2, 1})})},
+  bad("two orders of one list",
+      {tx(kRc, {a(1, 1)}), tx(kRc, {a(1, 2)}), tx(kRc, {r(1, {1, 2})}), tx(kRc, {r(1, {2, 1})})},
       {Anomaly::g0});
-  bad("an element that is gone", {tx(kRr, {a(1, 1)}), tx(kRr, {a(1, 2)}), tx(kRr, {r(1, {1})}), tx(kRr, {r(1, {2})})},
-      {Anomaly::g0});
+  bad("an element that is gone",
+      {tx(kRr, {a(1, 1)}), tx(kRr, {a(1, 2)}), tx(kRr, {r(1, {1})}), tx(kRr, {r(1, {2})})}, {Anomaly::g0});
   // G1c.
   bad("each reads what the other wrote", {tx(kRc, {a(1, 1), r(2, {1})}), tx(kRc, {a(2, 1), r(1, {1})})},
       {Anomaly::g1c});
@@ -91,10 +103,18 @@ std::vector<Case> bad_histories() {
       {tx(kSer, {a(1, 9)}), tx(kSer, {r(1, {9}), a(1, 1)}), tx(kSer, {r(1, {9}), a(1, 2)}),
        tx(kSer, {r(1, {9, 1, 2})})},
       {Anomaly::lost_update});
-  bad("a lost update that nobody reads again",
-      {tx(kRr, {r(1, {}), a(1, 1)}), tx(kRr, {r(1, {}), a(1, 2)})}, {Anomaly::lost_update});
-  bad("a lost update between two levels",
-      {tx(kSi, {r(1, {}), a(1, 1)}), tx(kSer, {r(1, {}), a(1, 2)})}, {Anomaly::lost_update});
+  bad("a lost update that nobody reads again", {tx(kRr, {r(1, {}), a(1, 1)}), tx(kRr, {r(1, {}), a(1, 2)})},
+      {Anomaly::lost_update});
+  bad("a lost update between two levels", {tx(kSi, {r(1, {}), a(1, 1)}), tx(kSer, {r(1, {}), a(1, 2)})},
+      {Anomaly::lost_update});
+}
+
+// What was not seen, and when it was to be seen.
+void add_skews(Cases* cases) {
+  const auto bad = [&](const char* name, std::vector<ListTransaction> history,
+                       std::vector<Anomaly> expected) {
+    cases->push_back({name, std::move(history), std::move(expected)});
+  };
   // G-single.
   bad("two versions of one list", {tx(kSi, {a(1, 1)}), tx(kSi, {r(1, {}), r(1, {1})})}, {Anomaly::g_single});
   bad("read skew", {tx(kSi, {a(1, 1), a(2, 1)}), tx(kSi, {r(1, {}), r(2, {1})})}, {Anomaly::g_single});
@@ -118,10 +138,12 @@ std::vector<Case> bad_histories() {
       {tx(kSer, {r(1, {}), a(2, 1)}), tx(kSer, {r(2, {}), a(3, 1)}), tx(kSer, {r(3, {}), a(1, 1)})},
       {Anomaly::g2});
   bad("a read-only transaction sees what cannot be",
-      {tx(kSer, {r(1, {}), r(2, {}), a(1, 1)}), tx(kSer, {r(2, {}), a(2, 1)}), tx(kSer, {r(1, {}), r(2, {1})})},
+      {tx(kSer, {r(1, {}), r(2, {}), a(1, 1)}), tx(kSer, {r(2, {}), a(2, 1)}),
+       tx(kSer, {r(1, {}), r(2, {1})})},
       {Anomaly::g2});
   bad("a long fork at snapshot",
-      {tx(kSi, {a(1, 1)}), tx(kSi, {a(2, 1)}), tx(kSi, {r(1, {1}), r(2, {})}), tx(kSi, {r(1, {}), r(2, {1})})},
+      {tx(kSi, {a(1, 1)}), tx(kSi, {a(2, 1)}), tx(kSi, {r(1, {1}), r(2, {})}),
+       tx(kSi, {r(1, {}), r(2, {1})})},
       {Anomaly::g2});
   bad("a long fork of writers",
       {tx(kSer, {a(1, 1)}), tx(kSer, {a(2, 1)}), tx(kSer, {r(1, {1}), r(2, {}), a(3, 1)}),
@@ -131,12 +153,14 @@ std::vector<Case> bad_histories() {
       {tx(kSer, {r(1, {}), a(2, 1)}, Outcome::unknown), tx(kSer, {r(2, {}), a(1, 1)}), tx(kRc, {r(2, {1})})},
       {Anomaly::g2});
   // Real time.
-  bad("a stale read", {tx(kSer, {a(1, 1)}, kOk, 1, 2), tx(kSer, {r(1, {})}, kOk, 3, 4)}, {Anomaly::real_time});
+  bad("a stale read", {tx(kSer, {a(1, 1)}, kOk, 1, 2), tx(kSer, {r(1, {})}, kOk, 3, 4)},
+      {Anomaly::real_time});
   bad("a stale read at read committed", {tx(kRc, {a(1, 1)}, kOk, 1, 2), tx(kRc, {r(1, {})}, kOk, 3, 4)},
       {Anomaly::real_time});
   bad("a value before its time", {tx(kSer, {a(1, 1)}, kOk, 5, 6), tx(kSer, {r(1, {1})}, kOk, 1, 2)},
       {Anomaly::real_time});
-  bad("a lost commit", {tx(kSi, {a(1, 1)}, kOk, 1, 2), tx(kSi, {a(1, 2)}, kOk, 3, 4), tx(kSi, {r(1, {2})}, kOk, 5, 6)},
+  bad("a lost commit",
+      {tx(kSi, {a(1, 1)}, kOk, 1, 2), tx(kSi, {a(1, 2)}, kOk, 3, 4), tx(kSi, {r(1, {2})}, kOk, 5, 6)},
       {Anomaly::real_time});
   bad("two writes against their order",
       {tx(kSer, {a(1, 1)}, kOk, 1, 2), tx(kSer, {a(1, 2)}, kOk, 3, 4), tx(kSer, {r(1, {2, 1})})},
@@ -144,6 +168,13 @@ std::vector<Case> bad_histories() {
   bad("a stale reader behind a reader",
       {tx(kSi, {a(1, 1)}), tx(kSi, {r(1, {1})}, kOk, 1, 2), tx(kSi, {r(1, {})}, kOk, 3, 4)},
       {Anomaly::real_time});
+}
+
+std::vector<Case> bad_histories() {
+  std::vector<Case> cases;
+  add_dirty_reads(&cases);
+  add_circles(&cases);
+  add_skews(&cases);
   return cases;
 }
 
@@ -153,26 +184,26 @@ std::vector<Case> good_histories() {
     cases.push_back({name, std::move(history), {}});
   };
   good("nothing", {});
-  good("one after the other", {tx(kSer, {a(1, 1), r(1, {1})}, kOk, 1, 2), tx(kSer, {r(1, {1}), a(1, 2)}, kOk, 3, 4),
-                               tx(kSer, {r(1, {1, 2})}, kOk, 5, 6)});
+  good("one after the other",
+       {tx(kSer, {a(1, 1), r(1, {1})}, kOk, 1, 2), tx(kSer, {r(1, {1}), a(1, 2)}, kOk, 3, 4),
+        tx(kSer, {r(1, {1, 2})}, kOk, 5, 6)});
   good("write skew, which snapshot allows",
        {tx(kSi, {r(1, {}), r(2, {}), a(1, 1)}), tx(kSi, {r(1, {}), r(2, {}), a(2, 1)})});
   good("write skew of one who validates and one who does not",
        {tx(kSer, {r(1, {}), a(2, 1)}), tx(kSi, {r(2, {}), a(1, 1)})});
   good("a lost update, which read committed allows",
        {tx(kRc, {r(1, {}), a(1, 1)}), tx(kRc, {r(1, {}), a(1, 2)}), tx(kRc, {r(1, {1, 2})})});
-  good("two versions, which read committed allows",
-       {tx(kRc, {a(1, 1)}), tx(kRc, {r(1, {}), r(1, {1})})});
+  good("two versions, which read committed allows", {tx(kRc, {a(1, 1)}), tx(kRc, {r(1, {}), r(1, {1})})});
   good("read skew, which read committed allows",
        {tx(kRc, {a(1, 1), a(2, 1)}), tx(kRc, {r(1, {}), r(2, {1})})});
-  good("an old moment that only reads",
-       {tx(kSer, {a(1, 1)}, kOk, 2, 3), tx(kSer, {r(1, {})}, kOk, 1, 4)});
+  good("an old moment that only reads", {tx(kSer, {a(1, 1)}, kOk, 2, 3), tx(kSer, {r(1, {})}, kOk, 1, 4)});
   good("an unknown outcome that nobody saw",
        {tx(kSer, {a(1, 1)}, Outcome::unknown, 1, 2), tx(kSer, {r(1, {})}, kOk, 3, 4)});
   good("aborted ones", {tx(kSer, {r(1, {}), a(1, 1)}, Outcome::aborted), tx(kSer, {r(1, {}), a(1, 2)}),
                         tx(kSer, {r(1, {2})})});
-  good("beside one another", {tx(kSer, {r(1, {}), a(1, 1)}, kOk, 1, 5), tx(kSer, {r(2, {}), a(2, 1)}, kOk, 2, 6),
-                              tx(kSer, {r(1, {1}), r(2, {1})}, kOk, 7, 8)});
+  good("beside one another",
+       {tx(kSer, {r(1, {}), a(1, 1)}, kOk, 1, 5), tx(kSer, {r(2, {}), a(2, 1)}, kOk, 2, 6),
+        tx(kSer, {r(1, {1}), r(2, {1})}, kOk, 7, 8)});
   return cases;
 }
 
@@ -194,7 +225,8 @@ TEST(IsolationChecker, FindsWhatIsWrong) {
 
 TEST(IsolationChecker, AllowsWhatTheLevelsAllow) {
   for (const Case& one : good_histories()) {
-    EXPECT_TRUE(check_isolation(one.history).clean()) << one.name << ":\n" << check_isolation(one.history).text;
+    EXPECT_TRUE(check_isolation(one.history).clean()) << one.name << ":\n"
+                                                      << check_isolation(one.history).text;
   }
 }
 

@@ -86,8 +86,7 @@ class Client {
  private:
   Isolation random_level() {
     constexpr Isolation kLevels[] = {Isolation::read_committed, Isolation::repeatable_read,
-                                     Isolation::snapshot, Isolation::serializable,
-                                     Isolation::serializable};
+                                     Isolation::snapshot, Isolation::serializable, Isolation::serializable};
     return level_ ? *level_ : kLevels[random_.below(5)];
   }
 
@@ -156,13 +155,12 @@ class Client {
     ListTransaction noted{.isolation = Isolation::serializable};
     noted.began = recorder_.tick();
     std::vector<int> seen;
-    const Status status = db_.update(
-        recorder_.key_of(list),
-        [&](std::optional<std::string_view> now) {
-          seen = parse(now.value_or(""));
-          return std::optional<std::string>(appended(now.value_or(""), value));
-        },
-        {.durability = Durability::process});
+    const Status status = db_.update(recorder_.key_of(list),
+                                     [&](std::optional<std::string_view> now) {
+                                       seen = parse(now.value_or(""));
+                                       return std::optional<std::string>(appended(now.value_or(""), value));
+                                     },
+                                     {.durability = Durability::process});
     noted.ended = recorder_.tick();
     noted.outcome = status.ok() ? Outcome::committed : Outcome::unknown;
     noted.operations = {ListOperation::reads(list, seen), ListOperation::appends(list, value)};

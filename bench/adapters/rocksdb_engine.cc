@@ -6,8 +6,8 @@
 // - no compression: neither has any other engine here.
 // - 64 MiB write buffers, as Lightning DB has; 2 background jobs.
 // - WAL on; a commit writes it to the kernel (process) or syncs it (power).
-// - transactions: one object a session, begun anew. OptimisticTransactionDB with a snapshot taken at the begin
-//   and keys read for update, so that a read that was overtaken fails the commit; TransactionDB with locks by
+// - transactions: one object a session, begun anew. OptimisticTransactionDB with a snapshot of the begin and
+//   keys read for update, so that a read that was overtaken fails the commit; TransactionDB with locks by
 //   GetForUpdate, keys in ascending order, which cannot deadlock.
 // - a get pins the block instead of copying the value; an iterator is refreshed, not made anew, for each
 //   seek.
@@ -225,7 +225,7 @@ class RocksdbEngine : public Engine {
   }
   ~RocksdbEngine() override { check(db_->Close(), "Close"); }
 
-  std::unique_ptr<Session> session() override { 
+  std::unique_ptr<Session> session() override {
     return std::make_unique<RocksdbSession>(*db_, transactional_, durability_);
   }
   void settle() override {

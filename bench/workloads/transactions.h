@@ -1,4 +1,4 @@
-// bank: transfers between accounts: each transaction reads two and writes both. The sum of all is what it was.
+// bank: transfers between accounts: each reads two and writes both. The sum of all is what it was.
 // counter: all threads add to one number; none of the additions is lost.
 //
 // --num transactions in all, by --threads threads. The accounts are as many, at most 100,000.

@@ -55,8 +55,8 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
   /// Applies the batch at once or not at all.
   Status write(const WriteBatch& batch, const WriteOptions& options = {});
 
-  /// Never fails by itself: Transaction::status(), and each of its calls, says what stood against it: `closed`,
-  /// `busy` (max_active_transactions), `out_of_memory`.
+  /// Never fails by itself: Transaction::status(), and each of its calls, says what stood against it:
+  /// `closed`, `busy` (max_active_transactions), `out_of_memory`.
   Transaction begin(const TransactionOptions& options = {});
   /// Calls `fn(transaction)`, which answers a Status or a Result, and commits if that is ok. What ends with
   /// `conflict` or `deadlock` is tried again with a new transaction, after a short wait, until

@@ -14,7 +14,7 @@
 //   repeatable_read  commit() fails if a key that was read, present or absent, was written since; keys that
 //                    came into a scanned range are not noticed
 //   snapshot         commit() fails if a key that it writes was written since (first committer wins)
-//   serializable     commit() fails if anything that was read was written since: keys, absences, scanned ranges
+//   serializable     commit() fails if anything that was read was written since: keys, absences, ranges
 // A transaction that wrote nothing never fails to commit.
 //
 // Entries expire for a transaction that reads as of one moment by one time, at which it first met an entry
@@ -121,7 +121,7 @@ class [[nodiscard]] LIGHTNING_EXPORT Transaction : public TransactionKeyspace {
 
   /// ok while it can be used; why begin() failed; `closed` after its end.
   Status status() const;
-  /// Makes its writes visible at once. `conflict` names a key: nothing was done, and the transaction has ended.
+  /// Makes its writes visible at once. `conflict` names a key: nothing was done, the transaction has ended.
   /// `busy`, `no_space`, `out_of_memory`: nothing was done, commit() may be called again. Else as
   /// Database::write(). `closed` when it has ended before.
   Status commit();

@@ -83,8 +83,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// `encoded` as format/batch_codec.h says.
   Status write(std::string_view encoded, size_t operations, const WriteOptions& options);
 
-  /// A commit that holds only if nobody was first where `check` says, else `conflict` (commit_checked.cc). The
-  /// operations' `expiry` is their time to live in milliseconds. Range removals come before other operations.
+  /// A commit that holds only if nobody was first where `check` says, else `conflict` (commit_checked.cc).
+  /// The operations' `expiry` is their time to live in milliseconds. Range removals come before others.
   Status commit_checked(std::span<Operation> operations, const CommitCheck& check,
                         const WriteOptions& options);
 

@@ -22,7 +22,7 @@ class SnapshotState {
   SnapshotState& operator=(const SnapshotState&) = delete;
 
   uint64_t lsn() const { return lsn_; }
-  /// By which all reads of a transaction judge what has expired, from the first that asks on; 0: each its own.
+  /// By which all reads of a transaction judge what has expired, from the first that asks; 0: each its own.
   uint64_t moment() const {
     if (checked_ && moment_ == 0) moment_ = engine_->add_moment();
     return moment_;

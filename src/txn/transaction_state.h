@@ -89,8 +89,8 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
 /// Those under way, oldest first.
 std::vector<TransactionInfo> list_transactions(const Engine& engine);
 
-/// Waits a moment that is random and grows with `tries`, up to a few milliseconds. False when `*began_ns`, set
-/// by the first call, lies `timeout_ms` back.
+/// Waits a moment that is random and grows with `tries`, up to a few milliseconds. False when `*began_ns`,
+/// set by the first call, lies `timeout_ms` back.
 bool wait_to_retry(Engine& engine, uint64_t timeout_ms, uint32_t tries, uint64_t* began_ns);
 
 }  // namespace lightning
