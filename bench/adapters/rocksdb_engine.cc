@@ -90,7 +90,8 @@ class RocksdbSession : public Session {
       rocksdb::Status status;
       for (size_t i = 0; i < keys.size() && status.ok(); ++i) {
         read_[i].Reset();
-        status = transaction_->GetForUpdate(read_options_, slice(keys[i]), &read_[i]);
+        status =
+            transaction_->GetForUpdate(read_options_, db_.DefaultColumnFamily(), slice(keys[i]), &read_[i]);
         seen[i] = view(read_[i]);
       }
       if (status.ok()) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "engine/cursor_state.h"
+
 namespace lightning {
 
 /// The first key behind every key that begins with `prefix`; empty when there is none.
