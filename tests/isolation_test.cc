@@ -91,9 +91,11 @@ class Client {
   }
 
   std::string appended(std::string_view list, int value) {
-    std::string text(list);
-    text.append(text.empty() ? "" : " ").append(std::to_string(value));
-    if (random_.chance(0.05)) text.append(random_.below(3000), '.');
+    std::string text;
+    for (const int one : parse(list)) text.append(std::to_string(one)).append(" ");
+    text.append(std::to_string(value));
+    // Segments end often.
+    if (random_.chance(0.25)) text.append(random_.below(12'000), '.');
     return text;
   }
 
