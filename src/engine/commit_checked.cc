@@ -143,6 +143,7 @@ Engine::Attempt Engine::try_checked(CommitPlan& plan, CheckedCommit& checked, bo
   if (plan.length() > segment.record_bytes_max()) return Attempt::oversized;
   if (segment.full()) return Attempt::need_segment;
   if (segment.base_lsn() > checked.upto) return Attempt::again;
+  LIGHTNING_INVARIANT("X2", checked.upto <= log_.published());
 
   MemTable& table = *source.table;
   if (outcome->status = plan.lock(table); !outcome->status.ok()) return Attempt::failed;  // 2
