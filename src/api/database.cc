@@ -11,6 +11,12 @@ namespace lightning {
 
 namespace {
 Status closed_handle() { return Status(StatusCode::closed, "the handle holds no database"); }
+
+// What a transaction has that could not be made: one for all, owned by nobody.
+std::shared_ptr<TransactionState> without_memory() {
+  static TransactionState refused(Status(StatusCode::out_of_memory, "a transaction"));
+  return {std::shared_ptr<void>(), &refused};
+}
 }  // namespace
 
 Result<Database> open_in(Env& env, const std::string& directory, const Options& options, OpenKind kind) {
@@ -67,7 +73,7 @@ Transaction Database::begin(const TransactionOptions& options) {
     if (engine_ == nullptr) return Transaction(std::make_shared<TransactionState>(closed_handle()));
     return Transaction(TransactionState::begin(engine_, options));
   } catch (const std::bad_alloc&) {
-    return Transaction(nullptr);
+    return Transaction(without_memory());
   }
 }
 

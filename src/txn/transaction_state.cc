@@ -52,6 +52,7 @@ TransactionState::TransactionState(const std::shared_ptr<Engine>& engine, const 
 TransactionState::~TransactionState() { end(); }
 
 void TransactionState::end() {
+  if (engine_ == nullptr) return;  // it never began, and may be another thread's too
   if (listed_) {
     listed_ = false;
     engine_->remove_transaction(&active_);
