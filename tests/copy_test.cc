@@ -471,7 +471,7 @@ TEST(Restore, RefusesADamagedBackup) {
 class Beside {
  public:
   explicit Beside(uint64_t seed)
-      : seed_(seed), env_({.seed = seed, .switch_probability = 0.2, .supports_allocate = seed % 3 != 0}) {}
+      : env_({.seed = seed, .switch_probability = 0.2, .supports_allocate = seed % 3 != 0}) {}
 
   void run() {
     const Options options{
@@ -555,7 +555,6 @@ class Beside {
     EXPECT_EQ(copy->get("one").value(), "after");
   }
 
-  const uint64_t seed_;
   SimEnv env_;
   // Of threads that run one at a time.
   uint64_t led_ = 0;
