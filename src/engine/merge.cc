@@ -147,6 +147,17 @@ std::string next_from(const View& view, size_t first, size_t end, std::string_vi
   return std::string(next);
 }
 
+/// What all keys of the runs begin with.
+std::string_view prefix_of(const std::vector<std::shared_ptr<const SortedRun>>& runs) {
+  std::string_view prefix = runs.front()->ranges().front().smallest;
+  for (const auto& run : runs) {
+    for (const std::string_view key : {run->ranges().front().smallest, run->ranges().back().largest}) {
+      prefix = prefix.substr(0, common_prefix(prefix, key));
+    }
+  }
+  return prefix;
+}
+
 bool same_pieces(const SortedRunInfo& a, const SortedRunInfo& b) {
   return a.level == b.level && std::equal(a.pieces.begin(), a.pieces.end(), b.pieces.begin(), b.pieces.end(),
                                           [](const RunPiece& one, const RunPiece& other) {
@@ -401,7 +412,7 @@ Status Engine::merge(const Choice& choice, const View& view, Purge& purge, uint6
   for (const auto& run : inputs) ranges.by_source.push_back(&run->removals());
   const RangeMap removals = RangeMap::merge(ranges.by_source, snapshots);
   if (removals.empty()) ranges.by_source.clear();
-  VersionMerger merger(std::move(cursors), std::move(ranges));
+  VersionMerger merger(std::move(cursors), std::move(ranges), prefix_of(inputs));
   merger.seek_first();
   const std::string first(merger.valid() ? merger.key() : std::string_view());
   // A drop that did not survive has failed the log before its id was in the list.

@@ -102,6 +102,11 @@ class PosixFile final : public File {
     return check(retry_interrupted([&] { return fdatasync(descriptor()); }), "sync");
   }
 
+  void start_sync(uint64_t offset, uint64_t size) override {
+    (void)sync_file_range(descriptor(), static_cast<off_t>(offset), static_cast<off_t>(size),
+                          SYNC_FILE_RANGE_WRITE);
+  }
+
   // Not posix_fallocate(): where the file system refuses, that one writes into every block instead.
   Status allocate(uint64_t size) override {
     if (!reservations_hold(descriptor())) {

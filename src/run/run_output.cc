@@ -24,7 +24,9 @@ Status RunOutput::make_room() {
   if (used_ < kPieceBytes) return Status();
   const uint64_t start = piece_start();
   used_ = 0;
-  return file_->write(start, {piece_.get(), kPieceBytes});
+  if (Status s = file_->write(start, {piece_.get(), kPieceBytes}); !s.ok()) return s;
+  file_->start_sync(start, kPieceBytes);
+  return Status();
 }
 
 Status RunOutput::align(uint64_t alignment) {

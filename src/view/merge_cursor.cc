@@ -331,9 +331,10 @@ void append_range(uint64_t lsn, std::vector<Version>* versions) {
 void MergeCursor::collect_versions(const VersionRanges& ranges, std::vector<Version>* versions) {
   LIGHTNING_INVARIANT("valid", valid());
   const std::string_view present = key();
+  const uint64_t rank = ranks_[current_lane_];
   for (size_t lane = 0; lane < sources_.size(); ++lane) {
     SourceCursor& source = *sources_[lane];
-    if (lane >= current_lane_ && live_[lane] && source.key() == present) {
+    if (lane >= current_lane_ && ranks_[lane] == rank && live_[lane] && source.key() == present) {
       source.collect_versions(versions);
       if (!source.status().ok()) return end();
     }

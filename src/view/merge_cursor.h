@@ -166,11 +166,13 @@ class MergeCursor {
 };
 
 /// What flush and merge read: every key of the sources in ascending order with all its versions, newest
-/// first, and range removals over it among them. Make the sources with kReadAllLsn.
+/// first, and range removals over it among them. Make the sources with kReadAllLsn. `prefix` is one that all
+/// their keys have: what is compared of them first lies behind it.
 class VersionMerger {
  public:
-  explicit VersionMerger(std::vector<std::unique_ptr<SourceCursor>> sources, VersionRanges ranges = {})
-      : merge_(std::move(sources), {}, true), ranges_(std::move(ranges)) {}
+  explicit VersionMerger(std::vector<std::unique_ptr<SourceCursor>> sources, VersionRanges ranges = {},
+                         std::string_view prefix = {})
+      : merge_(std::move(sources), prefix, true), ranges_(std::move(ranges)) {}
 
   void seek_first();
   /// To the first key >= `key`.
