@@ -5,13 +5,14 @@
 // tiers together go into it: they are moved to the drain level, which costs nothing, and from there step by
 // step, in key order: a step takes the drained runs' first keys together with the files of the last level
 // that they fall between, and no other file is touched. What a step has merged is cut off the drained runs,
-// so that files are given back on the way and any end of a step is a state to go on from.
+// so that any end of a step is a state to go on from, and files are given back on the way: those of tiers are
+// small, an eighth of a write buffer, unless a flush overlaps nothing older.
 //
 // A file that overlaps nothing older goes to the last level as it is: sequential writes are never rewritten.
 //
 // The tiers drain
-//   - when they may hide 42 % of the last level (a tenth when nobody writes), but under load not before they
-//     hold six write buffers: space stays below 1.6 times what is alive;
+//   - when what they may hide is 42 % of what then is left of the last level (a tenth when nobody writes), but
+//     under load not before it is five write buffers: space stays below 1.6 times what is alive;
 //   - when they are all full, and what they touch is at most four times what they hold (a quarter of it
 //     where only the first tier is in use);
 //   - when a third of what they touch is removed, by tiers of which a quarter is removals: a queue's front;
@@ -91,7 +92,8 @@ struct Shape {
 struct PolicyLimits {
   uint64_t file_bytes_min = 0;  // files are cut at between these sizes
   uint64_t file_bytes_max = 0;
-  uint64_t tier_bytes_min = 0;  // tiers that hold less than this do not drain for their size
+  uint64_t tier_file_bytes = 0;  // those of tiers, at least
+  uint64_t tier_bytes_min = 0;   // tiers that hold less than this do not drain for their size
 
   static PolicyLimits of(uint64_t write_buffer_size);
 };
@@ -115,6 +117,9 @@ struct Choice {
 };
 
 Choice choose(const Shape& shape, Goal goal, const PolicyLimits& limits);
+/// At how many bytes the files of a flush are cut: small where they will be merged, because older runs have
+/// keys between theirs; as large as can be where they may be moved to the last level as they are.
+uint64_t flush_file_bytes(bool overlaps, const PolicyLimits& limits);
 
 /// A file of a View: run and file.
 struct FileAt {

@@ -1,6 +1,7 @@
 // The only write path. The numbers are the steps of the commit protocol in docs/ARCHITECTURE.md.
 
 #include <algorithm>
+#include <bit>
 #include <new>
 
 #include "base/check.h"
@@ -11,6 +12,9 @@
 namespace lightning {
 
 namespace {
+
+// The pace is looked at whenever removals may hide so small a part of a write buffer more.
+constexpr uint64_t kLooksABuffer = 8;
 
 // The limits of what was encoded without a check.
 Status check_batch(std::string_view encoded) {
@@ -148,6 +152,8 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
     }
     if (outcome.ahead) [[unlikely]]
       prepare_ahead();
+    if (outcome.repace) [[unlikely]]
+      update_pace();
     if (outcome.faulted) [[unlikely]] {
       log_.refuse(Status(StatusCode::io_error, "a mapped page of the log was lost",
                          segment_file_name(outcome.segment_number), 0));
@@ -157,14 +163,16 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
 }
 
 Status Engine::pace(const CommitPlan& plan, const WriteOptions& options) {
-  const auto removals =
-      std::count_if(plan.operations().begin(), plan.operations().end(),
-                    [](const auto& operation) { return operation.entry.kind == EntryKind::remove; });
-  const uint64_t bytes = plan.length() + static_cast<uint64_t>(removals) * pacer_.removal_bytes();
+  const uint64_t bytes = plan.length() + plan.removals() * pacer_.removal_bytes();
   if (!pacer_.takes_turn(bytes)) return {};
   if (Status status = refused(); !status.ok()) return status;
   update_pace();
   return pacer_.wait(bytes, deadline_of(options));
+}
+
+bool Engine::note_removals(uint64_t count) {
+  const uint64_t before = counters_.removals.add(count);
+  return ((before ^ (before + count)) & -removal_grain_.load(std::memory_order_relaxed)) != 0;
 }
 
 void Engine::update_pace() {
@@ -182,6 +190,16 @@ void Engine::update_pace() {
   debt.free_bytes =
       std::min(left + free * kIndexShare / (kIndexShare + 1), kBacklogBuffers * options_.write_buffer_size);
   measure_runs(*now, &debt);
+  const MemSource* const oldest = now->sealed.empty() ? now->active.get() : now->sealed.back().get();
+  const uint64_t removals = counters_.removals.sum();
+  if (oldest != nullptr) debt.removed_bytes += (removals - oldest->removals_before) * debt.entry_bytes;
+  removal_grain_.store(
+      std::bit_floor(options_.write_buffer_size / kLooksABuffer / (debt.entry_bytes + 1) + 1),
+      std::memory_order_relaxed);
+  if (now->active != nullptr &&
+      (removals - now->active->removals_before) * debt.entry_bytes > options_.write_buffer_size) {
+    flush_early();
+  }
   debt.tier_bytes_min = PolicyLimits::of(options_.write_buffer_size).tier_bytes_min;
   pacer_.set(pace_of(debt));
 }
@@ -226,6 +244,7 @@ Engine::Attempt Engine::try_commit(CommitPlan& plan, bool mirror, Outcome* outco
   outcome->faulted = segment.faulted();
   counters_.commits.add(1);
   counters_.user_bytes_written.add(plan.user_bytes());
+  if (plan.removals() != 0) outcome->repace = note_removals(plan.removals());
   return Attempt::done;
 }
 
@@ -350,6 +369,7 @@ Engine::Attempt Engine::commit_oversized(CommitPlan& plan, uint64_t deadline, Ou
   outcome->faulted = mine.segment->faulted();
   counters_.commits.add(1);
   counters_.user_bytes_written.add(plan.user_bytes());
+  if (plan.removals() != 0) outcome->repace = note_removals(plan.removals());
   return Attempt::done;
 }
 

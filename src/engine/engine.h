@@ -177,6 +177,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     bool published = false;
     uint64_t end_record_lsn = 0;  // of the end record that the attempt wrote, to be published; 0 if none
     uint32_t end_record_length = 0;
+    bool repace = false;   // so much was removed that the pace is to be looked at
     bool faulted = false;  // the mapped copy was lost
     Status status;
   };
@@ -269,6 +270,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // Flush (flush.cc).
   void schedule_flush();
+  /// Seals what is active, too.
+  void flush_early();
   void flush_in_background();
   /// Seals what is active; the end of all that is sealed then, published.
   uint64_t seal_active() EXCLUDES(switch_mutex_);
@@ -316,6 +319,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status compact_runs() REQUIRES(merge_mutex_);
   /// Counts what merges owe.
   void measure_runs(const View& view, Debt* debt) const;
+  /// Are these removals many enough, with those before, to look at the pace?
+  bool note_removals(uint64_t count);
   Shape shape_of_runs(const View& view) const;
   void settle_when_idle();
   /// Looks at the runs again after `delay_ns`.
@@ -368,6 +373,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   mutable Counters counters_;
   Snapshots snapshots_;
   Pacer pacer_;
+  std::atomic<uint64_t> removal_grain_{1};  // a power of two: after so many the pace is looked at
   Vacancies vacancies_;
 
   std::unique_ptr<Directory> directory_;

@@ -25,6 +25,20 @@ OlderKeys keys_of(const View& view) {
   return keys;
 }
 
+/// Has an older run keys between those of the memtables?
+bool overlap(const std::vector<std::unique_ptr<SourceCursor>>& tables, const OlderKeys& older) {
+  std::string smallest;
+  std::string largest;
+  for (const auto& table : tables) {
+    table->seek_last();
+    if (!table->valid()) continue;
+    largest = std::max<std::string_view>(largest, table->key());
+    table->seek_first();
+    if (smallest.empty() || table->key() < smallest) smallest = table->key();
+  }
+  return !largest.empty() && older.may_hold_any(smallest, largest);
+}
+
 }  // namespace
 
 void Engine::schedule_flush() {
@@ -32,6 +46,16 @@ void Engine::schedule_flush() {
   if (!background_.run(Lane::slow, [this] { flush_in_background(); })) {
     flush_scheduled_.store(false, std::memory_order_release);
   }
+}
+
+// A removal takes little of the log and may hide much: what waits in memory counts by what it hides.
+void Engine::flush_early() {
+  if (flush_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
+  const auto flush = [this] {
+    if (refused().ok()) seal_active();
+    flush_in_background();
+  };
+  if (!background_.run(Lane::slow, flush)) flush_scheduled_.store(false, std::memory_order_release);
 }
 
 void Engine::flush_in_background() {
@@ -120,12 +144,15 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
   }
   const std::shared_ptr<const View> before = view();
   Purge purge(expiry_clock_, snapshots_);
-  Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_of(*before), purge);
+  OlderKeys older = keys_of(*before);
+  const uint64_t file_bytes =
+      flush_file_bytes(overlap(cursors, older), PolicyLimits::of(options_.write_buffer_size));
+  Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), std::move(older), purge);
   std::vector<RangeRemoval> removals;
   for (const auto& source : sources) source->table->range_removals().list(source->end_lsn, &removals);
   const RangeMap ranges = RangeMap::of(removals, sieve.read_lsns());
   VersionMerger merger(std::move(cursors), {.by_lsn = ranges.empty() ? nullptr : &ranges, .by_source = {}});
-  RunSetWriter writer(*directory_, *store_, run_options(0), lsn_min, lsn_max);
+  RunSetWriter writer(*directory_, *store_, run_options(file_bytes), lsn_min, lsn_max);
   writer.set_ranges(sieve.keep_ranges(ranges));
   merger.seek_first();
   if (Status status = write_versions(merger, sieve, writer, closing_, nullptr); !status.ok()) return status;
@@ -189,9 +216,7 @@ Status Engine::verify_source(const MemSource& source) const {
 }
 
 RunWriterOptions Engine::run_options(uint64_t file_bytes) const {
-  const uint64_t most = PolicyLimits::of(options_.write_buffer_size).file_bytes_max;
-  return {.value_separation = options_.value_separation,
-          .file_bytes_max = file_bytes == 0 ? most : std::min(file_bytes, most)};
+  return {.value_separation = options_.value_separation, .file_bytes_max = file_bytes};
 }
 
 // From where `merger` stands to its end, or to the key that `ends_at` says.

@@ -163,6 +163,7 @@ Result<std::shared_ptr<const MemSource>> Engine::make_source(uint64_t capacity) 
   }
   LIGHTNING_INVARIANT("I1", segment->capacity() >= capacity || capacity == next_capacity());
   source->end_lsn = segment->end_lsn();
+  source->removals_before = counters_.removals.sum();
   source->segment = std::move(segment);
   source->table = *std::move(table);
   return std::shared_ptr<const MemSource>(std::move(source));
