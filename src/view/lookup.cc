@@ -1,8 +1,13 @@
 #include "view/lookup.h"
 
+#include <algorithm>
+#include <array>
+
 namespace lightning {
 
 namespace {
+
+constexpr size_t kStagedRuns = 24;
 
 // What the memtable has of `key`; false when it does not know the key.
 bool find_in_memory(const MemSource& source, std::string_view key, uint32_t head, uint64_t read_lsn,
@@ -73,17 +78,21 @@ Found lookup(const View& view, std::string_view key, uint64_t hash, ReadPoint po
     const uint32_t head = source.table->point_index().find(hash);
     return head != kNoEntry && find_in_memory(source, key, head, point.lsn(), hit);
   };
-  if (view.runs.size() > 1 || view.active != nullptr) {
-    for (const auto& run : view.runs) {
-      if (run->files().size() == 1) run->files()[0]->prefetch(hash);
-    }
+  // Where more than one source may be asked, the lines of all runs are fetched side by side.
+  std::array<const std::shared_ptr<const RunFile>*, kStagedRuns> files;
+  const bool alone = view.runs.size() <= 1 && view.active == nullptr;
+  const size_t staged = alone ? 0 : std::min(view.runs.size(), files.size());
+  for (size_t i = 0; i < staged; ++i) {
+    files[i] = view.runs[i]->file_of(key);
+    if (files[i] != nullptr) (*files[i])->prefetch(hash);
   }
   if (view.active != nullptr && ask_memory(*view.active)) return answer_of(*hit);
   for (const auto& source : view.sealed) {
     if (ask_memory(*source)) return answer_of(*hit);
   }
-  for (const auto& run : view.runs) {
-    const std::shared_ptr<const RunFile>* file = run->file_of(key);
+  for (size_t i = 0; i < view.runs.size(); ++i) {
+    const auto& run = view.runs[i];
+    const std::shared_ptr<const RunFile>* file = i < staged ? files[i] : run->file_of(key);
     if (file == nullptr) continue;
     const RunFile::Found outcome = (*file)->find(key, hash, point.run_lsn(), hit);
     if (outcome == RunFile::Found::absent) continue;

@@ -29,6 +29,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/coding.h"
 #include "format/expiry.h"
 #include "format/range_map.h"
 #include "format/source_cursor.h"
@@ -159,10 +160,10 @@ class MergeCursor {
   SourceCursor* current_ = nullptr;  // null when not valid()
   size_t current_lane_ = 0;
   /// Heads of the keys behind the prefix, complemented going backward: the least is next.
-  std::vector<uint64_t> ranks_;
+  std::vector<Uint128> ranks_;
   std::vector<uint8_t> live_;  // does the source stand on a key within the prefix?
   uint32_t lead_ = 0;          // times in a row that current_lane_ was chosen
-  uint64_t gallop_below_ = 0;  // the least rank of the other lanes, known from lead_ == kLeadToGallop on
+  Uint128 gallop_below_ = 0;   // the least rank of the other lanes, known from lead_ == kLeadToGallop on
 };
 
 /// What flush and merge read: every key of the sources in ascending order with all its versions, newest
