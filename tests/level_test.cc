@@ -214,6 +214,20 @@ TEST_F(Levels, SettleWhenNobodyWrites) {
   EXPECT_LE(now.run_entries, model_.size() * 5 / 4);
 }
 
+// Nobody asks for it: what was removed is not kept because its removals are in memory.
+TEST_F(Levels, WhenEverythingIsRemovedNothingIsLeft) {
+  reopen(16 * MiB);
+  for (uint64_t i = 0; i < 20'000; ++i) put(i);
+  ASSERT_TRUE(db_.flush().ok());
+  work();
+  for (uint64_t i = 0; i < 20'000; ++i) remove(i);
+  for (int i = 0; i < 20; ++i) env_.sleep(kNanosPerSecond / 2);
+  work();
+  EXPECT_EQ(run_files_on_disk(), 0u);
+  EXPECT_LT(stats().disk_bytes, 1 * MiB);
+  EXPECT_LE(stats().log_bytes, 17 * MiB);
+}
+
 TEST_F(Levels, ASnapshotSeesThroughEveryMerge) {
   overwrite(8'000, 2'000);
   Result<Snapshot> snapshot = db_.snapshot();

@@ -175,6 +175,10 @@ bool Engine::note_removals(uint64_t count) {
   return ((before ^ (before + count)) & -removal_grain_.load(std::memory_order_relaxed)) != 0;
 }
 
+uint64_t Engine::removals_since(const MemSource& source) const {
+  return counters_.removals.sum() - source.removals_before;
+}
+
 void Engine::update_pace() {
   const std::shared_ptr<const View> now = view();
   uint64_t left = 0;
@@ -191,14 +195,12 @@ void Engine::update_pace() {
       std::min(left + free * kIndexShare / (kIndexShare + 1), kBacklogBuffers * options_.write_buffer_size);
   measure_runs(*now, &debt);
   const MemSource* const oldest = now->sealed.empty() ? now->active.get() : now->sealed.back().get();
-  const uint64_t removals = counters_.removals.sum();
-  if (oldest != nullptr) debt.removed_bytes += (removals - oldest->removals_before) * debt.entry_bytes;
-  removal_grain_.store(
-      std::bit_floor(options_.write_buffer_size / kLooksABuffer / (debt.entry_bytes + 1) + 1),
-      std::memory_order_relaxed);
-  if (now->active != nullptr &&
-      (removals - now->active->removals_before) * debt.entry_bytes > options_.write_buffer_size) {
-    flush_early();
+  if (oldest != nullptr) debt.removed_bytes += removals_since(*oldest) * debt.entry_bytes;
+  const uint64_t looked_at = std::min(options_.write_buffer_size, debt.last_bytes) / kLooksABuffer;
+  removal_grain_.store(std::bit_floor(looked_at / (debt.entry_bytes + 1) + 1), std::memory_order_relaxed);
+  if (const uint64_t removals = now->active == nullptr ? 0 : removals_since(*now->active); removals != 0) {
+    if (removals * debt.entry_bytes > options_.write_buffer_size) flush_early();
+    watch_runs(kIdleNs);
   }
   debt.tier_bytes_min = PolicyLimits::of(options_.write_buffer_size).tier_bytes_min;
   pacer_.set(pace_of(debt));

@@ -213,6 +213,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   /// However much memory there is, a backlog of more write buffers than this is flushed no faster.
   static constexpr uint64_t kBacklogBuffers = 6;
+  static constexpr uint64_t kIdleNs = 1'000'000'000;  // without a commit: nobody writes
   /// Of a memtable's log memory, the part that its indexes take beside it with records of a hundred bytes.
   static constexpr uint64_t kIndexShare = 5;
   /// Sealed memtables that may wait for their flush, whatever the memory limit.
@@ -321,11 +322,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void measure_runs(const View& view, Debt* debt) const;
   /// Are these removals many enough, with those before, to look at the pace?
   bool note_removals(uint64_t count);
+  /// Of keys, that commits made since a memtable began.
+  uint64_t removals_since(const MemSource& source) const;
   Shape shape_of_runs(const View& view) const;
   void settle_when_idle();
   /// Looks at the runs again after `delay_ns`.
   void watch_runs(uint64_t delay_ns);
   void look_at_runs();
+  bool removals_in_memory_hide_much() const;
   /// How long it takes until a file of the View holds so much that has expired that it is worth a rewrite;
   /// UINT64_MAX: no file ever will.
   uint64_t next_purge_ns(const View& view) const;

@@ -24,7 +24,8 @@ namespace lightning {
 namespace {
 
 constexpr uint64_t kRetryDelayNs = 200'000'000;
-constexpr uint64_t kIdleNs = 1'000'000'000;
+// Nobody writes: less than this part of the last level is not worth a flush.
+constexpr uint64_t kHiddenShareSettled = 10;
 constexpr uint64_t kExpiryWatchNs = 60'000'000'000;
 constexpr uint64_t kNanosPerMicro = 1000;
 
@@ -222,13 +223,14 @@ void Engine::merge_in_background() {
   }
 }
 
-// While nobody writes, less garbage is worth a merge. Watches as long as there are tiers and writers, or
-// entries that will expire.
+// While nobody writes, less garbage is worth a merge, or a flush of removals. Watches as long as there are
+// tiers or removals in memory and writers, or entries that will expire.
 void Engine::settle_when_idle() {
   const std::shared_ptr<const View> now = view();
   const bool tiers = !now->runs.empty() && now->runs.front()->info().level != kLastLevel;
-  const uint64_t purge_ns = next_purge_ns(*now);
-  if (tiers || purge_ns != UINT64_MAX) watch_runs(tiers ? kIdleNs : purge_ns);
+  const bool removals = now->active != nullptr && removals_since(*now->active) != 0;
+  const uint64_t purge_ns = tiers || removals ? kIdleNs : next_purge_ns(*now);
+  if (purge_ns != UINT64_MAX) watch_runs(purge_ns);
 }
 
 void Engine::watch_runs(uint64_t delay_ns) {
@@ -243,11 +245,20 @@ void Engine::look_at_runs() {
   const bool idle = counters_.commits.sum() == idle_commits_.load(std::memory_order_relaxed);
   const uint64_t purge_ns = next_purge_ns(*view());
   if (!idle && purge_ns > kIdleNs) return settle_when_idle();
+  if (idle && removals_in_memory_hide_much()) return flush_early();
   const Result<Step> step = guarded_step(idle ? Goal::settle : Goal::keep_up);
   refuse_after_store_failure();
   if (!step || *step == Step::made) return schedule_merge();
   if (!idle) return settle_when_idle();
   if (const uint64_t next_ns = next_purge_ns(*view()); next_ns != UINT64_MAX) watch_runs(next_ns);
+}
+
+bool Engine::removals_in_memory_hide_much() const {
+  const std::shared_ptr<const View> now = view();
+  if (now->active == nullptr) return false;
+  Debt debt;
+  measure_runs(*now, &debt);
+  return removals_since(*now->active) * debt.entry_bytes * kHiddenShareSettled > debt.last_bytes;
 }
 
 uint64_t Engine::next_purge_ns(const View& view) const {
