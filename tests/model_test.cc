@@ -19,6 +19,7 @@
 namespace lightning {
 namespace {
 
+constexpr uint64_t kIdleNs = 2'500'000'000;  // the background takes the Views of cursors
 constexpr uint64_t kShards = 8;
 constexpr uint64_t kStepsOfHistory = 25'000;
 #if defined(NDEBUG)
@@ -53,7 +54,10 @@ bool run_simulated(uint64_t seed, uint64_t steps, History::Work* work) {
               .guards_mappings = random.chance(0.9),
               .keeps_unsynced = false});
   Status stuck;
-  History history(env, "db", seed, random.chance(0.1), [&] { stuck = env.run_until_idle(); });
+  History history(env, "db", seed, random.chance(0.1), [&] {
+    stuck = env.run_until_idle();
+    if (random.chance(0.2)) env.sleep(kIdleNs);
+  });
   const bool good = agrees(history, seed, steps);
   EXPECT_TRUE(stuck.ok()) << "seed " << seed << ": " << stuck.to_string();
   work->moves += history.work().moves;

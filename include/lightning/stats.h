@@ -8,6 +8,17 @@
 
 namespace lightning {
 
+enum class ReaderKind : uint8_t { snapshot, cursor };
+
+/// A snapshot or cursor, and what it keeps.
+struct Reader {
+  ReaderKind kind = ReaderKind::snapshot;
+  uint64_t lsn = 0;           // it sees every commit below
+  uint64_t age_ms = 0;        // since it was made
+  uint64_t held_bytes = 0;    // files and memory that the database has done with and that it still reads
+  uint64_t behind_bytes = 0;  // log written since: about how much may be overwritten and kept for it
+};
+
 struct Stats {
   // Size and shape.
   uint64_t disk_bytes = 0;  // allocated blocks of every file but the log's

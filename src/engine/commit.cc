@@ -71,7 +71,7 @@ Status Engine::commit_one(uint32_t keyspace, EntryKind kind, std::string_view ke
   const InternalKey internal(keyspace, key);
   if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a write");
   Operation operation{.entry = {kind, internal.view(), value}};
-  if (options.ttl_ms != 0 || catalogue_.has_default_ttls()) [[unlikely]] {
+  if ((options.ttl_ms != 0) | catalogue_.has_default_ttls()) [[unlikely]] {  // one branch
     uint64_t now = 0;
     set_expiry(operation, options.ttl_ms, &now);
   }

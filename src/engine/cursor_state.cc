@@ -4,18 +4,30 @@
 
 namespace lightning {
 
-CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, uint64_t read_lsn)
-    : engine_(std::move(engine)), keyspace_(keyspace), read_lsn_(read_lsn) {
+class CursorState::Step {
+ public:
+  explicit Step(CursorState& cursor) : turn_(cursor.reader_->turn()) {
+    while (!turn_.enter()) [[unlikely]]
+      cursor.engine_->wait_for_turn();
+  }
+  ~Step() { turn_.leave(); }
+  Step(const Step&) = delete;
+  Step& operator=(const Step&) = delete;
+
+ private:
+  Turn& turn_;
+};
+
+CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, RegisteredReader* reader)
+    : engine_(std::move(engine)), reader_(reader), keyspace_(keyspace) {
   char bytes[kKeyspaceIdBytesMax];
   prefix_.assign(bytes, put_keyspace_prefix(bytes, keyspace));
 }
 
 CursorState::~CursorState() {
-  merge_ = nullptr;
-  view_ = nullptr;
   if (engine_ == nullptr) return;
   forget_moment();
-  engine_->remove_reader(read_lsn_);
+  engine_->remove_reader(reader_);  // the background knows it no more
 }
 
 bool CursorState::has_expired(uint64_t expiry_us) {
@@ -23,19 +35,29 @@ bool CursorState::has_expired(uint64_t expiry_us) {
   return engine_->expiry_clock().passed(expiry_us, moment_);
 }
 
+std::unique_ptr<MergeCursor> CursorState::leave_view(std::shared_ptr<const View>* view) {
+  if (merge_ != nullptr) left_ = merge_->leave();
+  *view = std::move(view_);
+  view_ = nullptr;
+  return std::move(merge_);
+}
+
 bool CursorState::prepare() {
-  if (engine_ == nullptr) return false;
   std::shared_ptr<const View> view = view_;
-  if (merge_ == nullptr || view_is_old()) view = engine_->view();
-  status_ = engine_->usable(keyspace_);  // asked after the View was taken: closing empties it
-  if (!status_.ok()) {
-    merge_ = nullptr;
-    return false;
-  }
-  if (merge_ != nullptr && view == view_) return true;
+  if (!stands()) view = engine_->view();
+  // Asked after the View was taken: closing empties it, and what an old reader sees may be missing in it.
+  status_ = engine_->usable(keyspace_);
+  if (status_.ok() && reader_->too_old()) status_ = Engine::too_old();
+  const bool kept = status_.ok() && stands() && view == view_;
+  if (kept) return true;
+  valid_ = false;
   merge_ = nullptr;
+  left_ = {};
+  if (!status_.ok()) return false;
+  broken_ = false;
   view_ = std::move(view);
-  Result<std::vector<std::unique_ptr<SourceCursor>>> sources = view_->cursors(read_lsn_);
+  engine_->attach(reader_, this, view_);
+  Result<std::vector<std::unique_ptr<SourceCursor>>> sources = view_->cursors(reader_->lsn());
   if (!sources) {
     status_ = sources.status();
     return false;
@@ -45,68 +67,80 @@ bool CursorState::prepare() {
   return true;
 }
 
-void CursorState::take_status() {
-  if (!merge_->valid()) status_ = merge_->status();
+void CursorState::show() {
+  valid_ = merge_->valid();
+  if (!valid_) [[unlikely]] {
+    status_ = merge_->status();
+    return;
+  }
+  kind_ = merge_->kind();
+  key_ = merge_->user_key();
+  value_ = merge_->value();
+}
+
+template <typename Fn>
+void CursorState::seek_with(Fn&& seek) {
+  if (engine_ == nullptr) return;
+  if (Status status = engine_->usable(); !status.ok()) [[unlikely]]
+    return fail(std::move(status));
+  forget_moment();
+  const Step step(*this);
+  if (!prepare()) return;
+  seek(*merge_);
+  show();
 }
 
 void CursorState::seek_first() {
-  forget_moment();
-  if (!prepare()) return;
-  merge_->seek_first();
-  take_status();
+  seek_with([](MergeCursor& merge) { merge.seek_first(); });
 }
 
 void CursorState::seek_last() {
-  forget_moment();
-  if (!prepare()) return;
-  merge_->seek_last();
-  take_status();
+  seek_with([](MergeCursor& merge) { merge.seek_last(); });
 }
 
 void CursorState::seek(std::string_view key) {
-  forget_moment();
-  if (!prepare()) return;
   seek_key_.assign(prefix_).append(key);
-  merge_->seek(seek_key_);
-  take_status();
+  seek_with([this](MergeCursor& merge) { merge.seek(seek_key_); });
 }
 
 void CursorState::seek_for_prev(std::string_view key) {
-  forget_moment();
-  if (!prepare()) return;
   seek_key_.assign(prefix_).append(key);
-  merge_->seek_for_prev(seek_key_);
-  take_status();
+  seek_with([this](MergeCursor& merge) { merge.seek_for_prev(seek_key_); });
+}
+
+// What was visible at the LSN and the moment still is.
+bool CursorState::seek_again(bool forward) {
+  seek_key_.assign(prefix_).append(key_);
+  if (!prepare()) return false;
+  forward ? merge_->seek(seek_key_) : merge_->seek_for_prev(seek_key_);
+  if (merge_->valid()) return true;
+  show();
+  return false;
+}
+
+template <typename Fn>
+void CursorState::move(bool forward, Fn&& one) {
+  if (Status status = engine_->usable(); !status.ok()) [[unlikely]]
+    return fail(std::move(status));
+  const Step step(*this);
+  if (!stands()) [[unlikely]] {
+    if (!seek_again(forward)) return;
+  }
+  one(*merge_);
+  show();
 }
 
 void CursorState::next() {
-  if (Status status = engine_->usable(); !status.ok()) [[unlikely]]
-    return fail(std::move(status));
-  if (view_is_old()) [[unlikely]] {
-    const std::string at(merge_->key());
-    if (!prepare()) return;
-    merge_->seek(at);  // what was visible at the LSN and the moment still is
-    if (!merge_->valid()) return take_status();
-  }
-  merge_->next();
-  take_status();
+  move(true, [](MergeCursor& merge) { merge.next(); });
 }
 
 void CursorState::prev() {
-  if (Status status = engine_->usable(); !status.ok()) [[unlikely]]
-    return fail(std::move(status));
-  if (view_is_old()) [[unlikely]] {
-    const std::string at(merge_->key());
-    if (!prepare()) return;
-    merge_->seek_for_prev(at);
-    if (!merge_->valid()) return take_status();
-  }
-  merge_->prev();
-  take_status();
+  move(false, [](MergeCursor& merge) { merge.prev(); });
 }
 
 void CursorState::fail(Status status) {
-  merge_ = nullptr;
+  valid_ = false;
+  broken_ = true;
   status_ = std::move(status);
 }
 

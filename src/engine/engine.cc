@@ -95,6 +95,7 @@ void Engine::install_view(const std::function<void(View&)>& change, ViewRoom roo
   }
   INTERLEAVE("view.installed");
   reclaim_later();
+  if (snapshots_.has_cursors()) watch_readers();
 }
 
 void Engine::reclaim_later() {

@@ -95,6 +95,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status compact();
 
   Result<Stats> stats() const;
+  Result<std::vector<Reader>> readers() const;
   Status background_error() const;
 
   // For cursors and snapshots.
@@ -110,10 +111,20 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
   uint64_t view_sequence() const { return view_sequence_.load(std::memory_order_acquire); }
   std::shared_ptr<const View> view() const;
-  /// Of an LSN that was registered once for the caller. A forked child's copy of the registry may be locked
-  /// for ever.
-  void remove_reader(uint64_t lsn) {
-    if (in_this_process()) snapshots_.remove(lsn);
+  // Of readers that were registered for the caller. A forked child's copy of the registry may be locked for
+  // ever.
+  void remove_reader(RegisteredReader* reader) {
+    if (in_this_process()) snapshots_.remove(reader);
+  }
+  /// A cursor holds this View from now on.
+  void attach(RegisteredReader* reader, IdleCursor* cursor, const std::shared_ptr<const View>& view) {
+    snapshots_.attach(reader, cursor, view);
+    if (view->sequence != view_sequence()) [[unlikely]]
+      watch_readers();
+  }
+  void wait_for_turn() { snapshots_.wait_for_turn(); }
+  static Status too_old() {
+    return Status(StatusCode::snapshot_too_old, "it was given up for its age (max_snapshot_age_ms)");
   }
   ExpiryClock& expiry_clock() const { return expiry_clock_; }
   /// A moment by which a cursor judges, registered until remove_moment().
@@ -125,6 +136,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
   uint64_t read_lsn(const View& view, const ReadOptions& options) const;
   bool is_mine(const Snapshot& snapshot) const;
+  static bool is_too_old(const ReadOptions& options);
   Counters& counters() const { return counters_; }
 
   // For verify().
@@ -215,6 +227,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void install_view(const std::function<void(View&)>& change, ViewRoom room) EXCLUDES(view_mutex_);
   void install_view(const std::function<void(View&)>& change) { install_view(change, room_for_view(0, 0)); }
   void reclaim_later();
+  /// Looks, as long as there is a reason, for readers that are too old and for cursors that stand still and
+  /// hold a View that was replaced (readers.cc).
+  void watch_readers();
+  void look_at_readers();
+  uint64_t reader_watch_ns() const;
   uint64_t memory_bytes(const View& view) const;
 
   /// Between the two a flush gives memory up: whoever waits for it waits on.
@@ -290,6 +307,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void append_empty_record();
 
   Status refused() const;
+  template <typename Fn>
+  RegisteredReader* add_reader(ReaderKind kind, Fn&& read_lsn);
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
               Value* value) const;
   /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the
@@ -352,6 +371,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   mutable Mutex error_mutex_;
   std::array<Status, 2> background_errors_ GUARDED_BY(error_mutex_);  // by Work
 
+  std::atomic<bool> reader_watch_{false};
   std::atomic<bool> timer_running_{false};
   // Of the one timer task that runs at a time.
   uint64_t idle_marked_lsn_ = 0;   // an empty record before it states that everything is durable

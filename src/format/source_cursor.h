@@ -10,6 +10,7 @@
 
 #include <lightning/status.h>
 
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -33,6 +34,12 @@ class SourceCursor {
   /// Appends every version of the present key, newest first, whatever the read LSN. Views stay valid until
   /// the next move.
   virtual void collect_versions(std::vector<Version>* versions) = 0;
+
+  // For one that stands still and is not to keep its source alive.
+  /// Keeps the bytes of key() and value() alive, together with the cursor that keep() answers or, where that
+  /// is null, this one.
+  virtual std::shared_ptr<const void> owner() const { return nullptr; }
+  virtual std::unique_ptr<SourceCursor> keep() { return nullptr; }
 
   bool valid() const { return valid_; }
   std::string_view key() const { return key_; }

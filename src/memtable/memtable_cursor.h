@@ -37,6 +37,7 @@ class MemTableCursor final : public SourceCursor {
   void next() override;
   void prev() override;
   void collect_versions(std::vector<Version>* versions) override;
+  std::shared_ptr<const void> owner() const override { return memtable_.memory(); }
 
  private:
   static constexpr int kForward = 1;

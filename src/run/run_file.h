@@ -35,7 +35,7 @@ struct RunCheckEvents {
   std::function<void(uint64_t offset)> progressed;  // the file is read up to here
 };
 
-class RunFile {
+class RunFile : public std::enable_shared_from_this<RunFile> {
  public:
   enum class Found { absent, found, error };
 

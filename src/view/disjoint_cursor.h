@@ -16,6 +16,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "format/source_cursor.h"
@@ -47,6 +48,8 @@ class DisjointCursor final : public SourceCursor {
   void next() override;
   void prev() override;
   void collect_versions(std::vector<Version>* versions) override;
+  std::shared_ptr<const void> owner() const override { return cursor_->owner(); }
+  std::unique_ptr<SourceCursor> keep() override { return std::move(cursor_); }
 
  private:
   const KeyRange& range() const { return ranges_[file_]; }

@@ -198,6 +198,15 @@ void MergeCursor::collect_versions(std::vector<Version>* versions) {
   }
 }
 
+MergeCursor::Left MergeCursor::leave() {
+  if (!valid()) return {};
+  std::unique_ptr<SourceCursor>& source = sources_[current_lane_];
+  Left left{.bytes = source->owner(), .source = source->keep()};
+  if (left.source == nullptr) left.source = std::move(source);
+  current_ = nullptr;
+  return left;
+}
+
 void MergeCursor::end() {
   current_ = nullptr;
   for (const auto& source : sources_) {

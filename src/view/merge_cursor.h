@@ -70,6 +70,14 @@ class MergeCursor {
   /// `remove` only with show_removals.
   EntryKind kind() const { return current_->kind(); }
 
+  /// What keeps the bytes of the present entry when this cursor and its View are gone.
+  struct Left {
+    std::shared_ptr<const void> bytes;
+    std::unique_ptr<SourceCursor> source;  // goes first
+  };
+  /// Ends the walk, and leaves them. Never fails.
+  Left leave();
+
   /// Appends the versions of the present key that any source has, newest first, whatever the read LSN. Ends
   /// the walk when a source fails.
   void collect_versions(std::vector<Version>* versions);
@@ -96,7 +104,7 @@ class MergeCursor {
   void end();
 
   // A lane is a source and what is noted of it.
-  const std::vector<std::unique_ptr<SourceCursor>> sources_;
+  std::vector<std::unique_ptr<SourceCursor>> sources_;
   const std::string prefix_;
   const std::string prefix_end_;  // the least key above all that are shown; empty if there is none
   const bool show_removals_;

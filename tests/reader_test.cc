@@ -1,0 +1,273 @@
+// Long readers: they are listed with what they hold, given up for their age when that is wished, and let go
+// of what they do not need while they stand still. None ever sees anything but its own moment.
+
+#include <gtest/gtest.h>
+#include <lightning/database.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "api/open_in.h"
+#include "io/scratch_directory.h"
+#include "testing/random.h"
+#include "testing/sim_env.h"
+
+namespace lightning {
+namespace {
+
+constexpr uint64_t kSecondNs = 1'000'000'000;
+
+Options small(uint64_t max_age_ms = 0) {
+  Options options;
+  options.write_buffer_size = 64 * KiB;
+  options.durability = Durability::process;
+  options.max_snapshot_age_ms = max_age_ms;
+  return options;
+}
+
+std::string key_of(int number) { return "k" + std::to_string(1000 + number); }
+
+class Readers : public testing::Test {
+ protected:
+  void open(const Options& options) {
+    Result<Database> opened = open_in(env_, "db", options, OpenKind::open_or_create);
+    ASSERT_TRUE(opened) << opened.status().to_string();
+    db_ = *std::move(opened);
+  }
+  void put_all(const std::string& value) {
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(db_.put(key_of(i), value + std::to_string(i)).ok());
+  }
+  std::vector<Reader> readers() {
+    Result<std::vector<Reader>> readers = db_.readers();
+    EXPECT_TRUE(readers.ok());
+    return readers ? *readers : std::vector<Reader>();
+  }
+
+  SimEnv env_{{.seed = 3}};
+  Database db_;
+};
+
+TEST_F(Readers, AreListedOldestFirst) {
+  open(small());
+  EXPECT_TRUE(readers().empty());
+  ASSERT_TRUE(db_.put("a", "1").ok());
+  Snapshot snapshot = *db_.snapshot();
+  env_.sleep(3 * kSecondNs);
+  Cursor cursor = db_.cursor();
+  cursor.seek_first();
+  const uint64_t before = db_.stats()->published_lsn;
+  ASSERT_TRUE(db_.put("b", std::string(1000, 'v')).ok());
+  const std::vector<Reader> found = readers();
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].kind, ReaderKind::snapshot);
+  EXPECT_EQ(found[0].lsn, snapshot.lsn());
+  EXPECT_GE(found[0].age_ms, 3000u);
+  EXPECT_EQ(found[0].held_bytes, 0u);
+  EXPECT_EQ(found[0].behind_bytes, db_.stats()->published_lsn - snapshot.lsn());
+  EXPECT_EQ(found[1].kind, ReaderKind::cursor);
+  EXPECT_LT(found[1].age_ms, 3000u);
+  EXPECT_EQ(found[1].behind_bytes, db_.stats()->published_lsn - before);
+  EXPECT_EQ(found[1].held_bytes, 0u);
+  snapshot.release();
+  cursor = Cursor();
+  EXPECT_TRUE(readers().empty());
+}
+
+TEST_F(Readers, ASnapshotThatIsTooOldSaysSo) {
+  open(small(2000));
+  put_all("old");
+  const Snapshot snapshot = *db_.snapshot();
+  put_all("new");
+  env_.sleep(kSecondNs);
+  const ReadOptions at{.snapshot = &snapshot};
+  EXPECT_EQ(db_.get(key_of(7), at).value(), "old7");
+  env_.sleep(3 * kSecondNs);
+  EXPECT_EQ(db_.stats()->snapshots, 0u);
+  EXPECT_TRUE(readers().empty());
+  ASSERT_TRUE(db_.compact().ok());
+  const std::string key = key_of(7);
+  const std::string_view view = key;
+  Value value;
+  EXPECT_TRUE(db_.get(key, at).status().is(StatusCode::snapshot_too_old));
+  EXPECT_TRUE(db_.contains(key, at).status().is(StatusCode::snapshot_too_old));
+  EXPECT_TRUE(db_.get_many({&view, 1}, {&value, 1}, at).is(StatusCode::snapshot_too_old));
+  EXPECT_TRUE(for_each(db_.scan(at), [](auto, auto) {}).is(StatusCode::snapshot_too_old));
+  Cursor cursor = db_.cursor(at);
+  cursor.seek_first();
+  EXPECT_FALSE(cursor.valid());
+  EXPECT_TRUE(cursor.status().is(StatusCode::snapshot_too_old));
+  EXPECT_EQ(db_.get(key).value(), "new7");
+  const Snapshot later = *db_.snapshot();
+  EXPECT_EQ(db_.get(key, {.snapshot = &later}).value(), "new7");
+}
+
+TEST_F(Readers, ACursorIsAsOldAsItsSnapshotAndSaysSoToo) {
+  open(small(2000));
+  put_all("v");
+  const Snapshot snapshot = *db_.snapshot();
+  env_.sleep(3 * kSecondNs / 2);
+  Cursor of_snapshot = db_.cursor({.snapshot = &snapshot});
+  of_snapshot.seek(key_of(5));
+  Cursor own = db_.cursor();
+  own.seek(key_of(5));
+  env_.sleep(17 * kSecondNs / 10);
+  of_snapshot.next();
+  EXPECT_FALSE(of_snapshot.valid());
+  EXPECT_TRUE(of_snapshot.status().is(StatusCode::snapshot_too_old));
+  of_snapshot.seek_first();
+  EXPECT_TRUE(of_snapshot.status().is(StatusCode::snapshot_too_old));
+  own.next();
+  ASSERT_TRUE(own.valid());
+  EXPECT_EQ(own.key(), key_of(6));
+  env_.sleep(3 * kSecondNs);
+  EXPECT_EQ(own.key(), key_of(6)) << "what it stands on stays";
+  EXPECT_EQ(own.value(), "v6");
+  own.prev();
+  EXPECT_TRUE(own.status().is(StatusCode::snapshot_too_old));
+  EXPECT_TRUE(readers().empty());
+}
+
+TEST_F(Readers, ACursorThatStandsStillLetsGo) {
+  for (const bool mapped : {true, false}) {
+    for (const bool in_run : {false, true}) {
+      for (const size_t size : {size_t{20}, size_t{5000}}) {
+        SCOPED_TRACE(std::to_string(mapped) + std::to_string(in_run) + std::to_string(size));
+        Options options = small();
+        options.sigbus_guard = mapped;
+        options.write_buffer_size = 1 * MiB;
+        open(options);
+        put_all(std::string(size, 'o'));
+        if (in_run) {
+          ASSERT_TRUE(db_.compact().ok());
+        }
+        Cursor cursor = db_.cursor(), unused = db_.cursor(), behind = db_.cursor();
+        cursor.seek(key_of(50));
+        behind.seek("z");
+        const std::string_view key = cursor.key(), value = cursor.value();
+        put_all(std::string(size, 'n'));
+        ASSERT_TRUE(db_.flush().ok());
+        ASSERT_TRUE(db_.compact().ok());
+        EXPECT_GT(readers()[0].held_bytes, 0u);
+        EXPECT_EQ(readers()[1].held_bytes, 0u);
+        EXPECT_GT(readers()[2].held_bytes, 0u);
+        const uint64_t files = env_.open_files();
+        env_.sleep(4 * kSecondNs);
+        for (const Reader& reader : readers()) EXPECT_EQ(reader.held_bytes, 0u);
+        EXPECT_LE(env_.open_files(), files);
+        EXPECT_EQ(key, key_of(50));
+        EXPECT_EQ(value, std::string(size, 'o') + "50");
+        EXPECT_EQ(cursor.value(), value);
+        cursor.next();
+        ASSERT_TRUE(cursor.valid());
+        EXPECT_EQ(cursor.key(), key_of(51));
+        EXPECT_EQ(cursor.value(), std::string(size, 'o') + "51");
+        env_.sleep(4 * kSecondNs);
+        cursor.prev();
+        EXPECT_EQ(cursor.value(), std::string(size, 'o') + "50");
+        env_.sleep(4 * kSecondNs);
+        cursor.seek_last();
+        EXPECT_EQ(cursor.key(), key_of(99));
+        behind.seek_for_prev("z");
+        EXPECT_EQ(behind.value(), std::string(size, 'o') + "99");
+        unused.seek_first();
+        EXPECT_EQ(unused.value(), std::string(size, 'o') + "0");
+        for (Cursor* one : {&cursor, &unused, &behind}) *one = Cursor();
+        env_.sleep(4 * kSecondNs);
+        EXPECT_EQ(db_.stats()->held_bytes, 0u);
+        ASSERT_TRUE(db_.close().ok());
+      }
+    }
+  }
+}
+
+// Steps, turns and rests of any length, beside writers: each cursor shows its own moment.
+TEST_F(Readers, CursorsThatRestGoOnWhereTheyWere) {
+  open(small());
+  Random random(11);
+  struct Walk {
+    Cursor cursor;
+    int version;
+    int at = -1;
+  };
+  std::vector<Walk> walks;
+  int version = 0;
+  put_all("0/");
+  for (int round = 0; round < 600; ++round) {
+    if (random.chance(0.1)) put_all(std::to_string(++version) + "/");
+    if (random.chance(0.05)) {
+      ASSERT_TRUE(random.chance(0.5) ? db_.flush().ok() : db_.compact().ok());
+    }
+    if (random.chance(0.2)) env_.sleep(random.below(3 * kSecondNs));
+    if (walks.size() < 5) walks.push_back({db_.cursor(), version});
+    Walk& walk = walks[random.below(walks.size())];
+    if (walk.at < 0 || random.chance(0.1)) {
+      walk.at = static_cast<int>(random.below(100));
+      random.chance(0.5) ? walk.cursor.seek(key_of(walk.at)) : walk.cursor.seek_for_prev(key_of(walk.at));
+    } else if (random.chance(0.5)) {
+      walk.cursor.next();
+      walk.at = walk.at + 1 < 100 ? walk.at + 1 : -1;
+    } else {
+      walk.cursor.prev();
+      --walk.at;
+    }
+    ASSERT_TRUE(walk.cursor.status().ok());
+    ASSERT_EQ(walk.cursor.valid(), walk.at >= 0);
+    if (walk.at < 0) continue;
+    ASSERT_EQ(walk.cursor.key(), key_of(walk.at));
+    ASSERT_EQ(walk.cursor.value(), std::to_string(walk.version) + "/" + std::to_string(walk.at));
+    if (random.chance(0.05)) walks.erase(walks.begin() + (&walk - walks.data()));
+  }
+}
+
+// By real threads: the background takes Views from cursors that step and rest, and gives readers up for their
+// age.
+TEST(ReadersThreads, NobodySeesAnythingButItsMoment) {
+  ScratchDirectory scratch;
+  Result<Database> opened = Database::open(scratch.path() + "/db", small(40));
+  ASSERT_TRUE(opened) << opened.status().to_string();
+  Database db = *std::move(opened);
+  constexpr int kKeys = 40;
+  const auto write = [&](int version) {
+    WriteBatch batch;
+    for (int i = 0; i < kKeys; ++i) batch.put(key_of(i), std::to_string(version) + std::string(200, '.'));
+    ASSERT_TRUE(db.write(batch).ok());
+  };
+  write(0);
+  std::atomic<bool> ended{false};
+  std::atomic<uint64_t> walked{0};
+  std::vector<std::thread> walkers;
+  for (int walker = 0; walker < 3; ++walker) {
+    walkers.emplace_back([&, walker] {
+      Random random(static_cast<uint64_t>(walker));
+      while (!ended) {
+        Cursor cursor = db.cursor();
+        std::string version;
+        int at = 0;
+        for (cursor.seek_first(); cursor.valid(); cursor.next(), ++at) {
+          if (at == 0) version = cursor.value();
+          EXPECT_EQ(cursor.key(), key_of(at));
+          EXPECT_EQ(cursor.value(), version);
+          if (random.chance(0.1)) std::this_thread::sleep_for(std::chrono::milliseconds(random.below(25)));
+        }
+        EXPECT_TRUE(cursor.status().ok() ? at == kKeys : cursor.status().is(StatusCode::snapshot_too_old));
+        ++walked;
+      }
+    });
+  }
+  for (int version = 1; version < 60; ++version) {
+    write(version);
+    EXPECT_TRUE(db.readers().ok());
+    EXPECT_TRUE(version % 5 == 0 ? db.compact().ok() : db.flush().ok());
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  ended = true;
+  for (std::thread& walker : walkers) walker.join();
+  EXPECT_GT(walked, 0u);
+}
+
+}  // namespace
+}  // namespace lightning
