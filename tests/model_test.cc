@@ -19,7 +19,9 @@
 namespace lightning {
 namespace {
 
-constexpr uint64_t kIdleNs = 2'500'000'000;  // the background takes the Views of cursors
+// Times that pass: the background takes the Views of cursors; it gives readers up.
+constexpr uint64_t kRestNs = 2'500'000'000;
+constexpr uint64_t kReaderAgeNs = History::kReaderAgeMs * 1'000'000;
 constexpr uint64_t kShards = 8;
 constexpr uint64_t kStepsOfHistory = 25'000;
 #if defined(NDEBUG)
@@ -56,12 +58,18 @@ bool run_simulated(uint64_t seed, uint64_t steps, History::Work* work) {
   Status stuck;
   History history(env, "db", seed, random.chance(0.1), [&] {
     stuck = env.run_until_idle();
-    if (random.chance(0.2)) env.sleep(kIdleNs);
+    if (random.chance(0.2)) env.sleep(kRestNs);
+    if (random.chance(0.1)) env.sleep(random.below(2 * kReaderAgeNs));
   });
   const bool good = agrees(history, seed, steps);
   EXPECT_TRUE(stuck.ok()) << "seed " << seed << ": " << stuck.to_string();
+  work->given_up += history.work().given_up;
   work->moves += history.work().moves;
   work->merges += history.work().merges;
+  work->over_expiring += history.work().over_expiring;
+  work->under_snapshots += history.work().under_snapshots;
+  work->over_expired += history.work().over_expired;
+  work->expiring_again += history.work().expiring_again;
   work->levels.insert(history.work().levels.begin(), history.work().levels.end());
   return good && stuck.ok();
 }
@@ -81,8 +89,13 @@ TEST_P(SimulatedModel, AgreesWithRandomHistories) {
     if (!run_simulated(seed, std::min(kStepsOfHistory, steps - done), &work)) return;
   }
   if (steps < 2 * kStepsOfHistory || first_seed != 1) return;  // of a few other histories, chance
+  EXPECT_GT(work.given_up, 5u);
   EXPECT_GT(work.merges, 20u);
   EXPECT_GE(work.levels.size(), 3u);
+  EXPECT_GT(work.over_expiring, 100u);
+  EXPECT_GT(work.under_snapshots, 10u);
+  EXPECT_GT(work.over_expired, 10u);
+  EXPECT_GT(work.expiring_again, 100u);
   if (steps < 20 * kStepsOfHistory) return;
   EXPECT_GT(work.moves, 0u);
 }

@@ -4,6 +4,7 @@
 // fences are needed: with whole fences the leaves are where they say, and what is lost lies between the keys
 // of the leaves around the damaged one; without, every place is tried, and the number of keys that the
 // manifest or the footer states tells whether all were found, else the whole file's range is lost.
+// Where the range removals of a file are lost, what they removed may come back: that is said as damage.
 // A file whose footer verifies and is not the one that the manifest names is another's: nothing of it is
 // taken. Bytes that cannot be read are damaged ones.
 // Thread safety: one thread. Throws std::bad_alloc.
@@ -20,6 +21,7 @@
 #include "run/fences.h"
 #include "run/leaf_page.h"
 #include "run/run_file_info.h"
+#include "run/run_ranges.h"
 #include "view/durable_state.h"
 
 namespace lightning {
@@ -39,6 +41,7 @@ class RunSalvage final : public RepairSource {
   uint64_t bytes_passed() const { return page_at_ < pages_.size() ? pages_[page_at_] * kUnitBytes : size_; }
 
   bool next() override;
+  bool removes(std::string_view key) const override;
 
  private:
   enum class FooterKind { whole, damaged, of_another };
@@ -47,6 +50,7 @@ class RunSalvage final : public RepairSource {
   void prepare();
   FooterKind read_footer();
   bool read_fences();
+  bool read_ranges();
   bool read(uint64_t offset, uint64_t size, char* to) const;
   bool read_page(uint64_t page_number);
   void find_pages();
@@ -66,6 +70,7 @@ class RunSalvage final : public RepairSource {
   std::unique_ptr<File> file_;
   uint64_t size_ = 0;
   std::optional<Footer> footer_;
+  RunRanges ranges_;
   std::vector<uint32_t> pages_;  // first units of leaves, ascending
   size_t page_at_ = 0;           // of the next one
   uint64_t verify_budget_ = 0;   // bytes that a search for pages may still read

@@ -4,9 +4,14 @@
 
 namespace lightning {
 
+namespace {
+// So many hidden entries in a row are worth remembering.
+constexpr uint32_t kWorthKeeping = 40;
+}  // namespace
+
 class CursorState::Step {
  public:
-  explicit Step(CursorState& cursor) : turn_(cursor.reader_->turn()) {
+  explicit Step(CursorState& cursor) : turn_(cursor.turn_) {
     while (!turn_.enter()) [[unlikely]]
       cursor.engine_->wait_for_turn();
   }
@@ -18,6 +23,10 @@ class CursorState::Step {
   Turn& turn_;
 };
 
+CursorState::Walk::Walk(std::shared_ptr<const View> of, ViewCursors sources, CursorState& cursor)
+    : view(std::move(of)),
+      merge(std::move(sources), cursor.prefix_, cursor.reader_->lsn(), &cursor, &cursor) {}
+
 CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, RegisteredReader* reader)
     : engine_(std::move(engine)), reader_(reader), keyspace_(keyspace) {
   char bytes[kKeyspaceIdBytesMax];
@@ -26,56 +35,59 @@ CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, Regi
 
 CursorState::~CursorState() {
   if (engine_ == nullptr) return;
-  forget_moment();
-  engine_->remove_reader(reader_);  // the background knows it no more
+  // Once it is removed, the background does not know it. In a forked child the background may have stopped in
+  // the middle of its turn: what it was taking is left alone.
+  if (!engine_->remove_reader(reader_) && turn_.asked()) (void)walk_.release();
 }
 
 bool CursorState::has_expired(uint64_t expiry_us) {
-  if (moment_ == 0) moment_ = engine_->add_moment();
+  if (moment_ == 0) moment_ = engine_->add_moment(reader_);
   return engine_->expiry_clock().passed(expiry_us, moment_);
 }
 
-std::unique_ptr<MergeCursor> CursorState::leave_view(std::shared_ptr<const View>* view) {
-  if (merge_ != nullptr) left_ = merge_->leave();
-  *view = std::move(view_);
-  view_ = nullptr;
-  return std::move(merge_);
+bool CursorState::find_hidden(std::string_view key, std::string* from, std::string* to) {
+  return engine_->vacancies().find(key, reader_->lsn(), from, to);
+}
+
+void CursorState::note_hidden(std::string_view from, std::string_view to, uint32_t met) {
+  Vacancies& vacancies = engine_->vacancies();
+  const bool worth_keeping = met >= kWorthKeeping;
+  if (!worth_keeping && !vacancies.unconfirmed()) return;
+  vacancies.note_empty(from, to, reader_->lsn(), worth_keeping, [this] { return engine_->tail_lsn(); });
+}
+
+IdleCursor::Left CursorState::leave_view(SourceCursor::Pin* pin) {
+  if (walk_ == nullptr) return {};
+  Left left{.view = std::move(walk_->view), .sources = walk_->merge.stand_still(&walk_->pin)};
+  *pin = walk_->pin;
+  sequence_ = kNoView;
+  return left;
 }
 
 bool CursorState::prepare() {
-  std::shared_ptr<const View> view = view_;
-  if (!stands()) view = engine_->view();
+  const bool stands = merge_ != nullptr && !view_is_old();
+  std::shared_ptr<const View> view = stands ? nullptr : engine_->view();
   // Asked after the View was taken: closing empties it, and what an old reader sees may be missing in it.
   status_ = engine_->usable(keyspace_);
   if (status_.ok() && reader_->too_old()) status_ = Engine::too_old();
-  const bool kept = status_.ok() && stands() && view == view_;
-  if (kept) return true;
-  valid_ = false;
+  if (stands && status_.ok()) return true;
   merge_ = nullptr;
-  left_ = {};
+  walk_ = nullptr;
   if (!status_.ok()) return false;
-  broken_ = false;
-  view_ = std::move(view);
-  engine_->attach(reader_, this, view_);
-  Result<std::vector<std::unique_ptr<SourceCursor>>> sources = view_->cursors(reader_->lsn());
+  Result<ViewCursors> sources = view->cursors(reader_->lsn());
   if (!sources) {
     status_ = sources.status();
     return false;
   }
-  ExpiryJudge* const judge = this;
-  merge_ = std::make_unique<MergeCursor>(*std::move(sources), prefix_, false, judge);
+  sequence_ = view->sequence;
+  walk_ = std::make_unique<Walk>(std::move(view), *std::move(sources), *this);
+  merge_ = &walk_->merge;
+  engine_->attach(reader_, this, walk_->view, merge_->memory_bytes());
   return true;
 }
 
-void CursorState::show() {
-  valid_ = merge_->valid();
-  if (!valid_) [[unlikely]] {
-    status_ = merge_->status();
-    return;
-  }
-  kind_ = merge_->kind();
-  key_ = merge_->user_key();
-  value_ = merge_->value();
+void CursorState::take_status() {
+  if (!merge_->valid()) status_ = merge_->status();
 }
 
 template <typename Fn>
@@ -87,7 +99,7 @@ void CursorState::seek_with(Fn&& seek) {
   const Step step(*this);
   if (!prepare()) return;
   seek(*merge_);
-  show();
+  take_status();
 }
 
 void CursorState::seek_first() {
@@ -99,7 +111,7 @@ void CursorState::seek_last() {
 }
 
 void CursorState::seek(std::string_view key) {
-  seek_key_.assign(prefix_).append(key);
+  seek_key_.assign(prefix_).append(key);  // before anything moves: it may be a view of this cursor's
   seek_with([this](MergeCursor& merge) { merge.seek(seek_key_); });
 }
 
@@ -110,11 +122,11 @@ void CursorState::seek_for_prev(std::string_view key) {
 
 // What was visible at the LSN and the moment still is.
 bool CursorState::seek_again(bool forward) {
-  seek_key_.assign(prefix_).append(key_);
+  seek_key_.assign(merge_->key());
   if (!prepare()) return false;
   forward ? merge_->seek(seek_key_) : merge_->seek_for_prev(seek_key_);
   if (merge_->valid()) return true;
-  show();
+  take_status();
   return false;
 }
 
@@ -123,11 +135,11 @@ void CursorState::move(bool forward, Fn&& one) {
   if (Status status = engine_->usable(); !status.ok()) [[unlikely]]
     return fail(std::move(status));
   const Step step(*this);
-  if (!stands()) [[unlikely]] {
+  if (view_is_old()) [[unlikely]] {
     if (!seek_again(forward)) return;
   }
   one(*merge_);
-  show();
+  take_status();
 }
 
 void CursorState::next() {
@@ -138,9 +150,9 @@ void CursorState::prev() {
   move(false, [](MergeCursor& merge) { merge.prev(); });
 }
 
+// The walk itself is left to the next step: the background may be at it.
 void CursorState::fail(Status status) {
-  valid_ = false;
-  broken_ = true;
+  merge_ = nullptr;
   status_ = std::move(status);
 }
 

@@ -2,13 +2,14 @@
 // sources.
 //
 // A View that was replaced is left at the next step: the cursor seeks its key again in the present View at
-// its own LSN, so that it pins versions and not files. While it stands still the background takes the View
-// (Snapshots::take_from_idle): what is left keeps the bytes of the present entry, so that the views that
-// key() and value() gave stay valid until the next move. What has expired is judged by one moment from a seek
-// to the next, taken and registered when the first entry with an expiry is met: nothing that the moment sees
-// is purged meanwhile.
+// its own LSN, so that it pins versions and not files. From one that stands still the background takes the
+// View (Snapshots::take_from_idle): what is left keeps the bytes of the present entry, so that the views that
+// key() and value() gave stay valid until the next move.
+// What has expired is judged by one moment from a seek to the next, taken and registered when the first entry
+// with an expiry is met: nothing that the moment sees is purged meanwhile.
 //
-// Invariant R1 (turn.h): view_, merge_ and left_ are touched within a Step, or by the background in its turn.
+// Invariant R1 (turn.h): walk_ and all in it but what the accessors read, and sequence_, are touched within a
+// Step, or by the background in its turn.
 // Thread safety: one thread at a time. Holds the engine.
 #pragma once
 
@@ -24,7 +25,7 @@
 
 namespace lightning {
 
-class CursorState final : private ExpiryJudge, private IdleCursor {
+class CursorState final : private ExpiryJudge, private HiddenMemory, private IdleCursor {
  public:
   /// One that failed.
   explicit CursorState(Status status) : status_(std::move(status)) {}
@@ -41,10 +42,10 @@ class CursorState final : private ExpiryJudge, private IdleCursor {
   void next();
   void prev();
 
-  bool valid() const { return valid_; }
-  std::string_view key() const { return key_; }
-  std::string_view value() const { return value_; }
-  uint64_t expiry_us() const { return kind_ == EntryKind::put_expiring ? expiry_before(value_) : 0; }
+  bool valid() const { return merge_ != nullptr && merge_->valid(); }
+  std::string_view key() const { return merge_->user_key(); }
+  std::string_view value() const { return merge_->value(); }
+  uint64_t expiry_us() const { return merge_->expiry(); }
   const Status& status() const { return status_; }
   /// A scan failed and nobody asked: counted by the engine.
   void note_unasked_error();
@@ -52,26 +53,39 @@ class CursorState final : private ExpiryJudge, private IdleCursor {
   void fail(Status status);
 
  private:
+  static constexpr uint64_t kNoView = UINT64_MAX;
+
   /// A step of the cursor's own thread.
   class Step;
+  /// A merge cursor and what it reads.
+  struct Walk {
+    Walk(std::shared_ptr<const View> of, ViewCursors sources, CursorState& cursor);
+
+    std::shared_ptr<const View> view;
+    SourceCursor::Pin pin;  // when the background has taken the View
+    MergeCursor merge;
+  };
 
   template <typename Fn>
   void seek_with(Fn&& seek);
   template <typename Fn>
-  void move(bool forward, Fn&& step);
+  void move(bool forward, Fn&& one);
   /// Makes merge_ read a View that is current; false (and status_ set) when it cannot.
   bool prepare();
   /// The same, and back to the present entry.
   bool seek_again(bool forward);
-  bool stands() const { return merge_ != nullptr && !broken_ && !view_is_old(); }
-  bool view_is_old() const { return engine_->view_sequence() != view_->sequence; }
-  void show();
+  bool view_is_old() const { return engine_->view_sequence() != sequence_; }
+  void take_status();
   bool has_expired(uint64_t expiry_us) override;
+  bool find_hidden(std::string_view key, std::string* from, std::string* to) override;
+  void note_hidden(std::string_view from, std::string_view to, uint32_t met) override;
   void forget_moment() {
-    if (moment_ != 0) [[unlikely]]
-      engine_->remove_moment(std::exchange(moment_, 0));
+    if (moment_ == 0) [[likely]]
+      return;
+    moment_ = 0;
+    engine_->remove_moment(reader_);
   }
-  std::unique_ptr<MergeCursor> leave_view(std::shared_ptr<const View>* view) override;
+  Left leave_view(SourceCursor::Pin* pin) override;
 
   std::shared_ptr<Engine> engine_;
   RegisteredReader* reader_ = nullptr;
@@ -79,17 +93,10 @@ class CursorState final : private ExpiryJudge, private IdleCursor {
   uint64_t moment_ = 0;  // registered; 0: no entry with an expiry was met since the last seek
   std::string prefix_;
   std::string seek_key_;
-  std::shared_ptr<const View> view_;
-  std::unique_ptr<MergeCursor> merge_;
-  MergeCursor::Left left_;  // when the background took the View
-  bool broken_ = false;     // merge_ failed on the way and is not to be used again
+  std::unique_ptr<Walk> walk_;
+  uint64_t sequence_ = kNoView;   // of its View
+  MergeCursor* merge_ = nullptr;  // of walk_; null when that failed
   Status status_;
-
-  // The present entry.
-  bool valid_ = false;
-  EntryKind kind_ = EntryKind::put;
-  std::string_view key_;
-  std::string_view value_;
 };
 
 }  // namespace lightning

@@ -19,6 +19,7 @@ Engine::Engine(Env& env, const Options& options)
       options_(options),
       mapped_(options.sigbus_guard && env.guards_mappings()),
       expiry_clock_(env.clock()),
+      pacer_(env.clock()),
       background_(env.executor()) {}
 
 Engine::~Engine() {
@@ -86,6 +87,7 @@ void Engine::install_view(const std::function<void(View&)>& change, ViewRoom roo
       next->sequence = current_->sequence + 1;
     }
     change(*next);
+    next->range_removals.store(range_commits_ != 0 || next->has_range_removals(), std::memory_order_relaxed);
     // The former one is kept by a note until no reader can be using it without a count.
     *room.former = std::move(current_);
     current_ = next;
@@ -94,8 +96,9 @@ void Engine::install_view(const std::function<void(View&)>& change, ViewRoom roo
     if (*room.former != nullptr) epoch_retire(room.former.release());
   }
   INTERLEAVE("view.installed");
+  update_pace();
   reclaim_later();
-  if (snapshots_.has_cursors()) watch_readers();
+  if (snapshots_.views_left(view_sequence())) watch_views();
 }
 
 void Engine::reclaim_later() {
@@ -106,7 +109,8 @@ void Engine::reclaim_later() {
 }
 
 uint64_t Engine::memory_bytes(const View& view) const {
-  uint64_t bytes = view.active == nullptr ? 0 : view.active->memory_bytes();
+  uint64_t bytes = held_memory_.bytes() + snapshots_.memory_bytes() + merge_bytes_.load();
+  if (view.active != nullptr) bytes += view.active->memory_bytes();
   for (const auto& source : view.sealed) bytes += source->memory_bytes();
   for (const auto& run : view.runs) {
     for (const auto& file : run->files()) bytes += file->memory_bytes();
@@ -160,9 +164,11 @@ void count_run(const SortedRun& run, Stats* stats) {
     level.entries += file->info().entries;
     level.removals += file->info().removals;
     level.expiring += file->info().expiry.expiring;
+    level.range_removals += file->info().range_removals;
     ++stats->run_files;
     stats->run_entries += file->info().entries;
-    stats->run_memory_bytes += file->memory_bytes();
+    stats->fence_bytes += file->fence_bytes();
+    stats->run_memory_bytes += file->memory_bytes() - file->fence_bytes();
     stats->mapped_bytes += file->mapped_bytes();
   }
 }
@@ -170,7 +176,8 @@ void count_run(const SortedRun& run, Stats* stats) {
 void count_source(const MemSource& source, Stats* stats) {
   ++stats->memtables;
   stats->memtable_bytes += source.segment->memory_bytes();
-  stats->index_bytes += source.table->index_bytes();
+  stats->point_index_bytes += source.table->point_index_bytes();
+  stats->order_index_bytes += source.table->order_index_bytes();
 }
 
 }  // namespace
@@ -184,7 +191,11 @@ Result<Stats> Engine::stats() const {
   for (const auto& run : view->runs) count_run(*run, &stats);
   stats.sorted_runs = view->runs.size();
   stats.held_bytes = held_memory_.bytes();
-  stats.memory_bytes = stats.memtable_bytes + stats.index_bytes + stats.run_memory_bytes + stats.held_bytes;
+  stats.cursor_bytes = snapshots_.memory_bytes();
+  stats.merge_bytes = merge_bytes_.load();
+  stats.memory_bytes = stats.memtable_bytes + stats.point_index_bytes + stats.order_index_bytes +
+                       stats.fence_bytes + stats.run_memory_bytes + stats.held_bytes + stats.cursor_bytes +
+                       stats.merge_bytes;
   stats.keyspaces = 1 + catalogue_.names().size();
   stats.snapshots = snapshots_.count();
   stats.published_lsn = log_.published();
@@ -201,8 +212,12 @@ Result<Stats> Engine::stats() const {
   stats.merge_bytes_written = counters_.merge_bytes_written;
   stats.moves = counters_.moves;
   stats.move_bytes = counters_.move_bytes;
+  stats.drops = counters_.drops;
+  stats.drop_bytes = counters_.drop_bytes;
   stats.stalls = counters_.stalls;
   stats.stall_us = counters_.stall_us;
+  stats.paced_memory_us = pacer_.waited_us(PaceReason::memory);
+  stats.paced_merges_us = pacer_.waited_us(PaceReason::merges);
   stats.unasked_scan_errors = counters_.unasked_scan_errors;
   stats.recovered_records = counters_.recovered_records;
   stats.recovery_us = counters_.recovery_us;

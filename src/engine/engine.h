@@ -10,6 +10,7 @@
 // Ownership: shared by Database, Keyspace, Snapshot and Cursor handles; the last one frees it.
 #pragma once
 
+#include <lightning/ingest.h>
 #include <lightning/options.h>
 #include <lightning/stats.h>
 #include <lightning/status.h>
@@ -25,6 +26,7 @@
 #include <vector>
 
 #include "base/epoch.h"
+#include "base/memory_share.h"
 #include "base/mutex.h"
 #include "compaction/outcome.h"
 #include "compaction/policy.h"
@@ -33,11 +35,16 @@
 #include "engine/background.h"
 #include "engine/catalogue.h"
 #include "engine/commit_plan.h"
+#include "engine/copy_moment.h"
 #include "engine/counters.h"
 #include "engine/held_memory.h"
+#include "engine/long_calls.h"
 #include "engine/memory_queue.h"
+#include "engine/pacer.h"
 #include "engine/purge.h"
+#include "engine/retired_files.h"
 #include "engine/snapshots.h"
+#include "engine/vacancies.h"
 #include "io/env.h"
 #include "log/log.h"
 #include "view/expiry_clock.h"
@@ -69,8 +76,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Writing (commit.cc).
   Status put(uint32_t keyspace, std::string_view key, std::string_view value, const WriteOptions& options);
   Status remove(uint32_t keyspace, std::string_view key, const WriteOptions& options);
+  Status remove_range(uint32_t keyspace, std::string_view from, std::string_view to,
+                      const WriteOptions& options);
   /// `encoded` as format/batch_codec.h says.
   Status write(std::string_view encoded, size_t operations, const WriteOptions& options);
+
+  // Ingestion (ingest.cc).
+  Result<IngestReport> ingest(uint32_t keyspace, IngestSource& source);
 
   // Reading (read.cc).
   /// Fills `value`, if it is not null, with what it finds.
@@ -111,16 +123,19 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
   uint64_t view_sequence() const { return view_sequence_.load(std::memory_order_acquire); }
   std::shared_ptr<const View> view() const;
-  // Of readers that were registered for the caller. A forked child's copy of the registry may be locked for
-  // ever.
-  void remove_reader(RegisteredReader* reader) {
-    if (in_this_process()) snapshots_.remove(reader);
+  /// One that was registered for the caller. False in a forked child, whose copy of the registry may be locked
+  /// for ever.
+  bool remove_reader(RegisteredReader* reader) {
+    if (!in_this_process()) return false;
+    snapshots_.remove(reader);
+    return true;
   }
-  /// A cursor holds this View from now on.
-  void attach(RegisteredReader* reader, IdleCursor* cursor, const std::shared_ptr<const View>& view) {
-    snapshots_.attach(reader, cursor, view);
+  /// A cursor holds this View from now on, and so much memory of its own.
+  void attach(RegisteredReader* reader, IdleCursor* cursor, const std::shared_ptr<const View>& view,
+              uint64_t bytes) {
+    snapshots_.attach(reader, cursor, view, bytes);
     if (view->sequence != view_sequence()) [[unlikely]]
-      watch_readers();
+      watch_views();  // whoever replaced it may not have seen this cursor
   }
   void wait_for_turn() { snapshots_.wait_for_turn(); }
   static Status too_old() {
@@ -128,18 +143,25 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
   ExpiryClock& expiry_clock() const { return expiry_clock_; }
   /// A moment by which a cursor judges, registered until remove_moment().
-  uint64_t add_moment() {
-    return snapshots_.add_moment([this] { return expiry_clock_.now(); });
+  uint64_t add_moment(RegisteredReader* reader) {
+    return snapshots_.add_moment(reader, [this] { return expiry_clock_.now(); });
   }
-  void remove_moment(uint64_t moment) {
-    if (in_this_process()) snapshots_.remove_moment(moment);
+  void remove_moment(RegisteredReader* reader) {
+    if (in_this_process()) snapshots_.remove_moment(reader);
   }
   uint64_t read_lsn(const View& view, const ReadOptions& options) const;
+  Vacancies& vacancies() { return vacancies_; }
+  /// Every commit that is not below it is reserved later than this call.
+  uint64_t tail_lsn() const;
   bool is_mine(const Snapshot& snapshot) const;
   static bool is_too_old(const ReadOptions& options);
   Counters& counters() const { return counters_; }
 
-  // For verify().
+  /// All that is committed now, to be copied. What it names stays until it is gone; close() waits for that,
+  /// and whoever holds it asks usable() often.
+  Result<std::unique_ptr<CopyMoment>> copy_moment();
+
+  // For verify() and copies.
   Env& env() const { return env_; }
   Directory& directory() const { return *directory_; }
   const StateStore& state_store() const { return *store_; }
@@ -177,17 +199,37 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status commit_one(uint32_t keyspace, EntryKind kind, std::string_view key, std::string_view value,
                     const WriteOptions& options);
   Status commit(CommitPlan& plan, const WriteOptions& options);
+  /// Lets the writer wait for background work that is behind.
+  Status pace(const CommitPlan& plan, const WriteOptions& options);
+  void update_pace();
   Attempt try_commit(CommitPlan& plan, bool mirror, Outcome* outcome);
   Attempt commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome) EXCLUDES(switch_mutex_);
   Status end_log_for(uint64_t capacity, uint64_t deadline, MemoryQueue::Place& place) REQUIRES(switch_mutex_);
   void mirror_published(uint64_t segment_number, uint64_t lsn);
+  /// Ends the vacancies that it puts something into, before anybody can see that.
+  void end_vacancies(const CommitPlan& plan, uint64_t lsn) const;
   void fill(CommitPlan& plan, const MemSource& source, uint64_t lsn);
   void close_segment(const MemSource& source, uint64_t lsn, Outcome* outcome);
+  /// Between the two a commit with a range removal is under way.
+  class RangeCommit {
+   public:
+    explicit RangeCommit(Engine& engine);
+    ~RangeCommit();
+    RangeCommit(const RangeCommit&) = delete;
+    RangeCommit& operator=(const RangeCommit&) = delete;
+
+   private:
+    Engine& engine_;
+  };
   Status wait_for(Durability durability, uint64_t end_lsn);
   Status check_keyspaces(const CommitPlan& plan) const;
   /// Gives a put its expiry. `now` is 0 until it was needed.
   void set_expiry(Operation& operation, uint64_t ttl_ms, uint64_t* now) const;
 
+  /// However much memory there is, a backlog of more write buffers than this is flushed no faster.
+  static constexpr uint64_t kBacklogBuffers = 6;
+  /// Of a memtable's log memory, the part that its indexes take beside it with records of a hundred bytes.
+  static constexpr uint64_t kIndexShare = 5;
   /// Sealed memtables that may wait for their flush, whatever the memory limit.
   static constexpr size_t kSealedMax = 64;
   /// More runs than a merge can add to a View while somebody else makes the next one.
@@ -227,11 +269,16 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void install_view(const std::function<void(View&)>& change, ViewRoom room) EXCLUDES(view_mutex_);
   void install_view(const std::function<void(View&)>& change) { install_view(change, room_for_view(0, 0)); }
   void reclaim_later();
-  /// Looks, as long as there is a reason, for readers that are too old and for cursors that stand still and
-  /// hold a View that was replaced (readers.cc).
-  void watch_readers();
-  void look_at_readers();
-  uint64_t reader_watch_ns() const;
+
+  // Readers (readers.cc).
+  /// Looks for cursors that stand still and hold a View that was replaced, as long as any does that.
+  void watch_views();
+  void look_at_views();
+  /// Gives readers up that are too old, as long as there are any that will be.
+  void watch_ages(uint64_t delay_ns);
+  void look_at_ages();
+  uint64_t reader_age_ns() const;
+  /// All that memory_limit counts.
   uint64_t memory_bytes(const View& view) const;
 
   /// Between the two a flush gives memory up: whoever waits for it waits on.
@@ -259,6 +306,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// At close: what is active, too.
   Status flush_everything() REQUIRES(flush_mutex_);
   Status flush_sources(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
+  /// All of flush_sources() but giving the segments' files up.
+  Status flush_into_run(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
   Status install_flush(const std::vector<std::shared_ptr<const MemSource>>& sources, uint64_t floor,
                        RunSetWriter& writer) REQUIRES(flush_mutex_);
   Status verify_source(const MemSource& source) const;
@@ -266,6 +315,15 @@ class Engine : public std::enable_shared_from_this<Engine> {
   RunWriterOptions run_options(uint64_t file_bytes) const;
   Status write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
                         const std::function<bool(std::string_view)>& ends_at);
+
+  // Ingestion (ingest.cc).
+  using Sources = std::vector<std::shared_ptr<const MemSource>>;
+  Status write_ingested(uint32_t keyspace, IngestSource& source, RunSetWriter& writer, IngestReport* report);
+  Status install_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer);
+  /// Ends the log and turns all of it into runs; `flushed` were the memtables. Writers that come wait.
+  Status flush_log(Sources* flushed) REQUIRES(flush_mutex_, switch_mutex_);
+  Status name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer)
+      REQUIRES(flush_mutex_, switch_mutex_);
 
   // Moves and merges (merge.cc).
   void schedule_merge();
@@ -277,9 +335,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status execute(const Choice& choice, const View& view) REQUIRES(merge_mutex_);
   Status merge(const Choice& choice, const View& view, Purge& purge, uint64_t* bytes_read,
                RunSetWriter& writer, MergeOutput* output) REQUIRES(merge_mutex_);
-  Status install_choice(const Choice& choice, const View& view, const MergeOutput& output,
-                        RunSetWriter* writer) REQUIRES(merge_mutex_);
+  /// Gives up files that range removals cover.
+  Status drop(const std::vector<FileAt>& files, const View& view) REQUIRES(merge_mutex_);
+  Status install_runs(const std::function<void(std::vector<SortedRunInfo>*)>& apply,
+                      const MergeOutput& output, RunSetWriter* writer) REQUIRES(merge_mutex_);
   Status compact_runs() REQUIRES(merge_mutex_);
+  /// Counts what merges owe.
+  void measure_runs(const View& view, Debt* debt) const;
   Shape shape_of_runs(const View& view) const;
   void settle_when_idle();
   /// Looks at the runs again after `delay_ns`.
@@ -333,6 +395,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   alignas(64) Log log_;
   mutable Counters counters_;
   Snapshots snapshots_;
+  Pacer pacer_;
+  Vacancies vacancies_;
 
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<DirectoryLock> lock_;
@@ -346,6 +410,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   CondVar memory_freed_;
   MemoryQueue memory_queue_ GUARDED_BY(switch_mutex_){memory_freed_};
   mutable HeldMemory held_memory_;
+  std::atomic<uint64_t> merge_bytes_{0};  // of MemoryShares
   std::atomic<bool> releasing_{false};
   std::shared_ptr<Segment> spare_ GUARDED_BY(switch_mutex_);
   std::unique_ptr<File> recycled_ GUARDED_BY(switch_mutex_);  // a file whose blocks can be used again
@@ -359,6 +424,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::atomic<bool> merge_scheduled_{false};
   std::atomic<bool> idle_watch_{false};
   std::atomic<uint64_t> idle_commits_{0};  // when the idle watch last looked
+  RetiredFiles retired_files_;
+  LongCalls long_calls_;
 
   Mutex flush_mutex_;  // one flush at a time; before switch_mutex_, store and view_mutex_
   bool closing_ GUARDED_BY(flush_mutex_) = false;  // the flush that close() itself makes
@@ -366,12 +433,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   mutable Mutex view_mutex_;
   std::shared_ptr<const View> current_ GUARDED_BY(view_mutex_);
+  uint64_t range_commits_ GUARDED_BY(view_mutex_) = 0;  // commits with range removals under way
   std::atomic<uint64_t> view_sequence_{0};
 
   mutable Mutex error_mutex_;
   std::array<Status, 2> background_errors_ GUARDED_BY(error_mutex_);  // by Work
 
-  std::atomic<bool> reader_watch_{false};
+  std::atomic<bool> view_watch_{false};
+  std::atomic<bool> age_watch_{false};
   std::atomic<bool> timer_running_{false};
   // Of the one timer task that runs at a time.
   uint64_t idle_marked_lsn_ = 0;   // an empty record before it states that everything is durable

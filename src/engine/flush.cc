@@ -2,6 +2,7 @@
 // and a View with them is published; only then are the memtables' segments given up.
 
 #include <algorithm>
+#include <bit>
 #include <new>
 
 #include "base/check.h"
@@ -18,6 +19,10 @@ namespace lightning {
 namespace {
 
 constexpr uint64_t kRetryDelayNs = 200'000'000;
+constexpr uint64_t kKeysBetweenCounts = 1024;
+// What a run file is written in is at most such a part of memory_limit.
+constexpr uint64_t kPiecesOfMemory = 32;
+constexpr uint64_t kPieceBytesMin = 128 << 10;
 
 OlderKeys keys_of(const View& view) {
   OlderKeys keys;
@@ -93,9 +98,19 @@ Status Engine::flush_everything() {
 
 // `sources` oldest first: a prefix of what is not flushed yet (I8: flushes are installed in segment order).
 Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>& sources) {
+  if (Status status = flush_into_run(sources); !status.ok()) return status;
+  retire_segment_files(sources);
+  schedule_merge();
+  return {};
+}
+
+Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>>& sources) {
   if (closed_.load(std::memory_order_relaxed) && !closing_) return Status(StatusCode::closed, "closing");
   if (log_.failed()) return log_.failure();
   const uint64_t began = env_.clock().monotonic_ns();
+  uint64_t log_bytes = 0;
+  for (const auto& source : sources) log_bytes += source->end_lsn - source->segment->base_lsn();
+  Pacer::Flush pace(pacer_, log_bytes);
   const uint64_t lsn_min = sources.front()->segment->base_lsn();
   const uint64_t lsn_max = sources.back()->end_lsn;
   // A run is durable, so what it holds must not outlive what the log loses.
@@ -111,13 +126,16 @@ Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>
   const std::shared_ptr<const View> before = view();
   Purge purge(expiry_clock_, snapshots_);
   Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_of(*before), purge);
-  VersionMerger merger(std::move(cursors));
+  std::vector<RangeRemoval> removals;
+  for (const auto& source : sources) source->table->range_removals().list(source->end_lsn, &removals);
+  const RangeMap ranges = RangeMap::of(removals, sieve.read_lsns());
+  VersionMerger merger(std::move(cursors), {.by_lsn = ranges.empty() ? nullptr : &ranges, .by_source = {}});
   RunSetWriter writer(*directory_, *store_, run_options(0), lsn_min, lsn_max);
+  writer.set_ranges(sieve.keep_ranges(ranges));
   merger.seek_first();
   if (Status status = write_versions(merger, sieve, writer, closing_, nullptr); !status.ok()) return status;
   if (Status status = install_flush(sources, lsn_max, writer); !status.ok()) return status;
-  retire_segment_files(sources);
-  schedule_merge();
+  pace.succeeded();
   const uint64_t took_us = (env_.clock().monotonic_ns() - began) / 1000;
   counters_.flushes.fetch_add(1, std::memory_order_relaxed);
   counters_.flush_bytes_written.fetch_add(writer.bytes(), std::memory_order_relaxed);
@@ -177,22 +195,26 @@ Status Engine::verify_source(const MemSource& source) const {
 
 RunWriterOptions Engine::run_options(uint64_t file_bytes) const {
   const uint64_t most = PolicyLimits::of(options_.write_buffer_size).file_bytes_max;
+  const uint64_t piece = std::bit_floor(options_.memory_limit / kPiecesOfMemory);
   return {.value_separation = options_.value_separation,
-          .file_bytes_max = file_bytes == 0 ? most : std::min(file_bytes, most)};
+          .file_bytes_max = file_bytes == 0 ? most : std::min(file_bytes, most),
+          .piece_bytes = std::clamp(piece, kPieceBytesMin, RunOutput::kPieceBytes)};
 }
 
 // From where `merger` stands to its end, or to the key that `ends_at` says.
 Status Engine::write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
                               const std::function<bool(std::string_view)>& ends_at) {
-  for (; merger.valid(); merger.next()) {
+  MemoryShare memory(merge_bytes_);
+  for (uint64_t keys = 0; merger.valid(); merger.next()) {
     if (closed_.load(std::memory_order_relaxed) && !closing) return Status(StatusCode::closed, "closing");
     if (ends_at != nullptr && ends_at(merger.key())) break;
     const std::span<const Version> kept = sieve.keep(merger.key(), merger.versions());
     if (kept.empty()) continue;
     if (Status status = writer.add(merger.key(), kept); !status.ok()) return status;
+    if (keys++ % kKeysBetweenCounts == 0) memory.set(writer.memory_bytes());
   }
   if (!merger.status().ok()) return merger.status();
-  return writer.finish();
+  return writer.finish({});
 }
 
 uint64_t Engine::seal_active() {

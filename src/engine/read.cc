@@ -170,7 +170,7 @@ template <typename Fn>
 RegisteredReader* Engine::add_reader(ReaderKind kind, Fn&& read_lsn) {
   RegisteredReader* const reader = snapshots_.add(kind, env_.clock().monotonic_ns(), read_lsn);
   if (options_.max_snapshot_age_ms != 0) [[unlikely]]
-    watch_readers();
+    watch_ages(reader_age_ns());
   return reader;
 }
 
@@ -182,7 +182,9 @@ std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions
   RegisteredReader* const reader =
       options.snapshot != nullptr
           ? snapshots_.add_again(ReaderKind::cursor, options.snapshot->state()->reader())
-          : add_reader(ReaderKind::cursor, [&] { return read_lsn(*view(), options); });
+          : add_reader(ReaderKind::cursor, [&] {
+              return options.level == ReadLevel::latest ? log_.published() : read_lsn(*view(), options);
+            });
   if (reader == nullptr) return std::make_unique<CursorState>(too_old());
   return or_unregister(snapshots_, reader,
                        [&] { return std::make_unique<CursorState>(shared_from_this(), keyspace, reader); });

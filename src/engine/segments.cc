@@ -18,8 +18,6 @@ constexpr uint64_t kNanosPerMilli = 1'000'000;
 constexpr uint64_t kAheadBytes = 4 << 20;
 constexpr uint64_t kAheadTriggerBytes = 2 << 20;
 constexpr uint64_t kMemoryWaitNs = 100 * kNanosPerMilli;
-// Of a memtable's log memory, what its indexes take with records of a hundred bytes.
-constexpr uint64_t kIndexShare = 5;
 constexpr uint64_t kTimerPeriodNs = 100 * kNanosPerMilli;
 
 // The whole file, header included, is a power of two.
@@ -58,7 +56,7 @@ Status Engine::switch_segment(uint64_t full_number, uint64_t deadline) {
 bool Engine::memory_allows(uint64_t capacity) const {
   const std::shared_ptr<const View> view = this->view();
   if (view->sealed.size() >= kSealedMax) return false;
-  const uint64_t held = memory_bytes(*view) + held_memory_.bytes();
+  const uint64_t held = memory_bytes(*view);
   const uint64_t more = spare_ != nullptr ? spare_->memory_bytes() : capacity;
   return held + more + more / kIndexShare <= options_.memory_limit;
 }
@@ -242,6 +240,7 @@ void Engine::end_active() {
 // Called by the writer that met the trigger: keeps a window of the mapping present, and the next segment
 // ready.
 void Engine::prepare_ahead() {
+  update_pace();
   const auto prepare = [this] {
     const std::shared_ptr<const View> now = view();
     if (now->active == nullptr) return;
@@ -291,6 +290,7 @@ void Engine::memory_released() {
     // The next one frees it.
   }
   releasing_.store(false);
+  update_pace();
   MutexLock lock(switch_mutex_);
   memory_freed_.notify_all();
 }

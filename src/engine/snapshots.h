@@ -5,7 +5,8 @@
 // either finds it or has all its inputs below it. A reader that was given up knows it no later than a View
 // from which something that it sees is missing: it asks too_old() after it has loaded a View.
 // Thread safety: internally synchronised.
-// Ownership: a registration belongs to whoever added it, until remove().
+// Ownership: a registration belongs to whoever added it, until remove(). What is taken from cursors is freed
+// by the caller, outside of the lock.
 #pragma once
 
 #include <lightning/stats.h>
@@ -13,28 +14,36 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <iterator>
 #include <list>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/mutex.h"
 #include "engine/turn.h"
-#include "view/merge_cursor.h"
+#include "format/source_cursor.h"
 #include "view/view.h"
 
 namespace lightning {
 
-/// What a cursor leaves to the background: what it does not need as long as it stands still.
+/// The side of a cursor that the background sees.
 class IdleCursor {
  public:
-  /// It is the background's turn: gives up the View and all sources but the one under the present entry. What
-  /// is answered is destroyed outside of every lock; null: there was nothing to be given up.
-  virtual std::unique_ptr<MergeCursor> leave_view(std::shared_ptr<const View>* view) = 0;
+  /// What a cursor does not need as long as it stands still.
+  struct Left {
+    std::shared_ptr<const View> view;
+    std::vector<std::unique_ptr<SourceCursor>> sources;  // over the View's; go first
+  };
+  /// It is the background's turn: gives up all but what keeps the present entry, which `pin` says. Never
+  /// fails.
+  virtual Left leave_view(SourceCursor::Pin* pin) = 0;
+  Turn& turn() { return turn_; }
 
  protected:
   ~IdleCursor() = default;
+
+  Turn turn_;
 };
 
 class RegisteredReader {
@@ -45,8 +54,8 @@ class RegisteredReader {
   ReaderKind kind() const { return kind_; }
   uint64_t lsn() const { return lsn_; }
   uint64_t since_ns() const { return since_ns_; }
+  /// It was given up.
   bool too_old() const { return too_old_.load(std::memory_order_acquire); }
-  Turn& turn() { return turn_; }
 
  private:
   friend class Snapshots;
@@ -55,12 +64,17 @@ class RegisteredReader {
   const uint64_t lsn_;
   const uint64_t since_ns_;
   std::atomic<bool> too_old_{false};  // set under the registry's lock; partner: a View that is loaded before
-  Turn turn_;
-  // Of a cursor; by the registry's lock.
-  IdleCursor* cursor_ = nullptr;
-  std::weak_ptr<const View> view_;
+  // By the registry's lock.
   std::list<RegisteredReader>::iterator place_;
-  uint64_t word_seen_ = UINT64_MAX;
+  uint64_t moment_ = 0;  // 0: none
+  // Of a cursor.
+  IdleCursor* cursor_ = nullptr;  // null: it holds no View
+  uint64_t view_sequence_ = 0;
+  std::weak_ptr<const View> view_;
+  uint64_t word_ = UINT64_MAX;  // of its turn, when it was last looked at
+  uint64_t bytes_ = 0;          // of its own
+  std::weak_ptr<const void> pinned_;
+  uint64_t pinned_bytes_ = 0;
 };
 
 class Snapshots {
@@ -77,104 +91,60 @@ class Snapshots {
     return reader.too_old() ? nullptr : insert(kind, reader.lsn(), reader.since_ns());
   }
   /// From now on the background does not know it.
-  void remove(RegisteredReader* reader) EXCLUDES(mutex_) {
-    std::list<RegisteredReader> removed;  // freed behind the lock
-    MutexLock lock(mutex_);
-    if (reader->kind_ == ReaderKind::cursor) cursors_.fetch_sub(1, std::memory_order_relaxed);
-    removed.splice(removed.begin(), readers_, reader->place_);
-  }
+  void remove(RegisteredReader* reader) EXCLUDES(mutex_);
 
   /// What flush and merge keep for: the LSNs of those that were not given up, ascending.
-  std::vector<uint64_t> list() const EXCLUDES(mutex_) {
-    std::vector<uint64_t> lsns;
-    {
-      MutexLock lock(mutex_);
-      lsns.reserve(readers_.size());
-      for (const RegisteredReader& reader : readers_) {
-        if (!reader.too_old()) lsns.push_back(reader.lsn());
-      }
-    }
-    std::sort(lsns.begin(), lsns.end());
-    lsns.erase(std::unique(lsns.begin(), lsns.end()), lsns.end());
-    return lsns;
-  }
+  std::vector<uint64_t> list() const EXCLUDES(mutex_);
   /// Of those that were not given up.
-  uint64_t count() const EXCLUDES(mutex_) {
+  uint64_t count() const EXCLUDES(mutex_);
+  /// Own memory of readers, about.
+  uint64_t memory_bytes() const EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    return static_cast<uint64_t>(std::count_if(readers_.begin(), readers_.end(),
-                                               [](const auto& reader) { return !reader.too_old(); }));
+    return readers_.size() * kReaderBytes + bytes_;
   }
-  bool has_cursors() const { return cursors_.load(std::memory_order_relaxed) != 0; }
-  /// Calls `fn` with each that was not given up and the View that it holds, which may be null.
-  template <typename Fn>
-  void for_each(Fn&& fn) const EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    for (const RegisteredReader& reader : readers_) {
-      if (!reader.too_old()) fn(reader, reader.view_);
-    }
-  }
+  /// A reader as it is now.
+  struct Seen {
+    ReaderKind kind = ReaderKind::snapshot;
+    uint64_t lsn = 0;
+    uint64_t since_ns = 0;
+    bool too_old = false;
+    std::shared_ptr<const View> view;    // that a cursor reads; may be null
+    std::shared_ptr<const void> pinned;  // what one that stands still keeps
+    uint64_t pinned_bytes = 0;
+  };
+  std::vector<Seen> all() const EXCLUDES(mutex_);
 
-  /// Gives up those that were made before `since_ns`.
-  void give_up(uint64_t since_ns) EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    for (RegisteredReader& reader : readers_) {
-      if (reader.since_ns() < since_ns) reader.too_old_.store(true, std::memory_order_release);
-    }
-  }
+  /// Gives up those that were made at `since_ns` or before; since when the oldest of the others is there,
+  /// UINT64_MAX if there is none.
+  uint64_t give_up(uint64_t since_ns) EXCLUDES(mutex_);
 
-  /// In a step of a cursor: it now holds `view`.
-  void attach(RegisteredReader* reader, IdleCursor* cursor, const std::shared_ptr<const View>& view)
-      EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    reader->cursor_ = cursor;
-    reader->view_ = view;
-  }
+  /// In a step of a cursor: it holds `view` from now on, and so much memory of its own.
+  void attach(RegisteredReader* reader, IdleCursor* cursor, const std::shared_ptr<const View>& view,
+              uint64_t bytes) EXCLUDES(mutex_);
   /// Until the background has left the cursors alone.
   void wait_for_turn() EXCLUDES(mutex_) { const MutexLock lock(mutex_); }
-
-  /// What cursors have left.
-  struct Left {
-    std::shared_ptr<const View> view;
-    std::unique_ptr<MergeCursor> merge;
-  };
-  /// Takes from cursors that made no step since the last call what they do not need to stand still, if they
-  /// hold a View other than number `sequence` or were given up. `more`: there are others that hold such a
-  /// View.
-  std::vector<Left> take_from_idle(uint64_t sequence, bool* more) EXCLUDES(mutex_) {
-    std::vector<Left> left;
-    MutexLock lock(mutex_);
-    left.reserve(readers_.size());  // behind take() nothing may fail
-    for (RegisteredReader& reader : readers_) {
-      const std::shared_ptr<const View> view = reader.view_.lock();
-      if (view == nullptr || (view->sequence == sequence && !reader.too_old())) continue;
-      const uint64_t word = reader.turn_.word();
-      const bool stood = word == reader.word_seen_ || reader.too_old();
-      reader.word_seen_ = word;
-      if (!stood || !reader.turn_.take(word)) {
-        *more = true;
-        continue;
-      }
-      Left& one = left.emplace_back();
-      one.merge = reader.cursor_->leave_view(&one.view);
-      reader.view_.reset();
-      reader.turn_.give();
-    }
-    return left;
-  }
+  /// Does a cursor hold a View other than number `sequence`?
+  bool views_left(uint64_t sequence) const EXCLUDES(mutex_);
+  /// Takes what they do not need from cursors that made no step since the last call and hold a View other than
+  /// number `sequence`, and from those that were given up. `more`: others are left that hold such a View.
+  std::vector<IdleCursor::Left> take_from_idle(uint64_t sequence, bool* more) EXCLUDES(mutex_);
 
   // Moments by which cursors judge what has expired, and the times by which flushes and merges do (purges).
   // No purge is by a time above the moment of a cursor: a moment that comes meanwhile is at least that time,
   // and when a purge ends, the clock is at least at all that it gave up.
+  /// Until remove_moment(), or the reader is removed or given up.
   template <typename Fn>
-  uint64_t add_moment(Fn&& now) EXCLUDES(mutex_) {
+  uint64_t add_moment(RegisteredReader* reader, Fn&& now) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     const uint64_t moment = std::max(now(), purges_.empty() ? 0 : purges_.rbegin()->first);
+    if (reader->too_old()) return moment;
     ++moments_[moment];
+    reader->moment_ = moment;
     return moment;
   }
-  void remove_moment(uint64_t moment) EXCLUDES(mutex_) {
+  void remove_moment(RegisteredReader* reader) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    remove_one(moment, &moments_);
+    forget_moment(reader);
   }
   template <typename Fn>
   uint64_t begin_purge(Fn&& now) EXCLUDES(mutex_) {
@@ -194,23 +164,29 @@ class Snapshots {
   }
 
  private:
-  RegisteredReader* insert(ReaderKind kind, uint64_t lsn, uint64_t since_ns) REQUIRES(mutex_) {
-    RegisteredReader& reader = readers_.emplace_back(kind, lsn, since_ns);
-    reader.place_ = std::prev(readers_.end());
-    if (kind == ReaderKind::cursor) cursors_.fetch_add(1, std::memory_order_relaxed);
-    return &reader;
-  }
+  RegisteredReader* insert(ReaderKind kind, uint64_t lsn, uint64_t since_ns) REQUIRES(mutex_);
   uint64_t purge_time(uint64_t now) const REQUIRES(mutex_) {
     return moments_.empty() ? now : std::min(now, moments_.begin()->first);
+  }
+  void forget_moment(RegisteredReader* reader) REQUIRES(mutex_) {
+    if (reader->moment_ != 0) remove_one(std::exchange(reader->moment_, 0), &moments_);
   }
   static void remove_one(uint64_t time, std::map<uint64_t, uint64_t>* times) {
     const auto found = times->find(time);
     if (--found->second == 0) times->erase(found);
   }
 
+  /// About, with what its owner has beside it.
+  static constexpr uint64_t kReaderBytes = 640;
+
+  void count(RegisteredReader* reader, uint64_t bytes) REQUIRES(mutex_) {
+    bytes_ += bytes - reader->bytes_;
+    reader->bytes_ = bytes;
+  }
+
   mutable Mutex mutex_;
+  uint64_t bytes_ GUARDED_BY(mutex_) = 0;  // of all readers
   std::list<RegisteredReader> readers_ GUARDED_BY(mutex_);
-  std::atomic<uint64_t> cursors_{0};  // how many of them
   std::map<uint64_t, uint64_t> moments_ GUARDED_BY(mutex_);
   std::map<uint64_t, uint64_t> purges_ GUARDED_BY(mutex_);
 };

@@ -20,8 +20,6 @@ inline constexpr uint64_t kTimeMaxUs = std::numeric_limits<int64_t>::max();
 
 /// Of a stored value, whose kind is put_expiring: at least kExpiryBytes long.
 inline uint64_t expiry_of(std::string_view stored) { return load<uint64_t>(stored.data()); }
-/// Of a user's value that stands in such a value.
-inline uint64_t expiry_before(std::string_view value) { return load<uint64_t>(value.data() - kExpiryBytes); }
 inline std::string_view without_expiry(std::string_view stored) { return stored.substr(kExpiryBytes); }
 
 /// The expiry of what is put at `now_us` for `ttl_ms`.

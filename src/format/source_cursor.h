@@ -10,6 +10,7 @@
 
 #include <lightning/status.h>
 
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -35,11 +36,13 @@ class SourceCursor {
   /// the next move.
   virtual void collect_versions(std::vector<Version>* versions) = 0;
 
-  // For one that stands still and is not to keep its source alive.
-  /// Keeps the bytes of key() and value() alive, together with the cursor that keep() answers or, where that
-  /// is null, this one.
-  virtual std::shared_ptr<const void> owner() const { return nullptr; }
-  virtual std::unique_ptr<SourceCursor> keep() { return nullptr; }
+  /// What keeps the bytes of key() and value() alive beside this cursor, and how much it keeps.
+  struct Pin {
+    std::shared_ptr<const void> owner;
+    uint64_t bytes = 0;
+  };
+  /// Only while valid(). Never fails.
+  virtual Pin pin() const = 0;
 
   bool valid() const { return valid_; }
   std::string_view key() const { return key_; }

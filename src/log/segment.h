@@ -28,6 +28,7 @@
 
 #include <lightning/status.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -78,6 +79,8 @@ class Segment {
   /// not even name the database.
   static Result<std::shared_ptr<Segment>> open_headless(Directory& directory,
                                                         const SegmentIdentity& expected);
+  /// The header page that `identity` gets.
+  static std::string header_page(const SegmentIdentity& identity);
   /// The first byte of a header page that has to be zero and is not; kSegmentHeaderBytes if none.
   static uint64_t first_stray_byte(const char* header_page);
 
@@ -114,6 +117,11 @@ class Segment {
   uint64_t used() const {
     const uint64_t tail = tail_.load(std::memory_order_relaxed);
     return tail < capacity() ? tail : capacity();
+  }
+  /// Every reservation here is below it, or comes after this call in the order of all sequentially consistent
+  /// operations.
+  uint64_t tail_lsn() const {
+    return identity_.base_lsn + std::min(tail_.load(std::memory_order_seq_cst), capacity());
   }
   /// Completes the record at `lsn`, whose first `bytes` but the mark stand in memory: copies it to the
   /// mapping and sets both marks.
@@ -155,7 +163,6 @@ class Segment {
 
  private:
   Segment() = default;
-  Status write_header();
   static bool parse_header(const char* page, SegmentIdentity* identity);
   /// Reads the data behind the header into memory.
   Status load_data();
@@ -168,7 +175,8 @@ class Segment {
   uint64_t loaded_mirror_ = 0;
   Mutex populate_mutex_;  // the mapping is not dropped while it is populated
   std::atomic<uint64_t> ahead_trigger_{0};
-  alignas(64) std::atomic<uint64_t> tail_{0};  // bytes reserved; a line that only writers touch
+  // Bytes reserved; a line that only writers touch. Partner of a reservation: tail_lsn().
+  alignas(64) std::atomic<uint64_t> tail_{0};
 };
 
 }  // namespace lightning

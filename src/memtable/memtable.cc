@@ -22,9 +22,11 @@ Result<std::shared_ptr<MemTable>> MemTable::create(const char* data, uint64_t ba
   std::shared_ptr<MemTable> table(new MemTable, DeleteUnlessForked());
   table->data_ = data;
   table->base_lsn_ = base_lsn;
+  table->capacity_ = capacity;
   table->memory_ = std::move(memory);
   table->point_index_ = *std::move(points);
   table->order_index_ = *std::move(order);
+  table->range_removals_ = std::make_unique<RangeRemovals>(data, base_lsn);
   return table;
 } catch (const std::bad_alloc&) {
   return Status(StatusCode::out_of_memory, "a memtable");

@@ -69,18 +69,25 @@ class RunCheck : public LeafKeys {
     }
     check_zeros({footer_.leaves_end, footer_.index_offset - footer_.leaves_end});
     const uint64_t fences_end = footer_.fences_offset + footer_.fences_bytes;
-    check_zeros({fences_end, footer_offset() - fences_end});
+    if (footer_.range_removals == 0) return check_zeros({fences_end, footer_offset() - fences_end});
+    const uint64_t ranges_end = footer_.ranges_offset + footer_.ranges_bytes;
+    check_zeros({fences_end, footer_.ranges_offset - fences_end});
+    check_zeros({ranges_end, footer_offset() - ranges_end});
+    check_section("range removals checksum", footer_.ranges_offset, footer_.ranges_bytes,
+                  footer_.ranges_checksum);
   }
 
-  void check_fences() {
+  void check_section(std::string_view what, uint64_t offset, uint64_t size, uint64_t sum) {
     RunPages::Page page;
     RunPages::Owner owner;
     Status status;
-    if (!pages_.fetch(footer_.fences_offset, footer_.fences_bytes, &page, &owner, &status))
-      return note(status);
-    const uint64_t seed = page_seed(footer_.file_id, footer_.fences_offset / kUnitBytes);
-    if (checksum(page.data, page.size, seed) != footer_.fences_checksum)
-      damaged("fences checksum", footer_.fences_offset);
+    if (!pages_.fetch(offset, size, &page, &owner, &status)) return note(status);
+    if (checksum(page.data, page.size, page_seed(footer_.file_id, offset / kUnitBytes)) != sum)
+      damaged(what, offset);
+  }
+
+  void check_fences() {
+    check_section("fences checksum", footer_.fences_offset, footer_.fences_bytes, footer_.fences_checksum);
     if (!fences_.heads_agree()) damaged("heads of the fences", footer_.fences_offset);
   }
 

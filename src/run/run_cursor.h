@@ -27,7 +27,7 @@ class RunCursor final : public SourceCursor {
   void next() override;
   void prev() override;
   void collect_versions(std::vector<Version>* versions) override;
-  std::shared_ptr<const void> owner() const override { return run_.shared_from_this(); }
+  Pin pin() const override;
 
   /// Fetches the header and the heads of a leaf.
   static void prefetch_leaf(const RunPages& pages, uint64_t page_number);

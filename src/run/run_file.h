@@ -17,6 +17,7 @@
 #include <memory>
 #include <string_view>
 
+#include "format/range_map.h"
 #include "format/source_cursor.h"
 #include "format/version.h"
 #include "io/env.h"
@@ -26,6 +27,7 @@
 namespace lightning {
 
 class Fences;
+class RunRanges;
 struct Footer;
 struct LeafEntry;
 
@@ -58,6 +60,8 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   RunFile& operator=(const RunFile&) = delete;
 
   const RunFileInfo& info() const { return info_; }
+  /// They hide keys of older sources, none of the file's own.
+  const RangeMap& removals() const;
 
   /// Fetches the cache line that find() needs first.
   void prefetch(uint64_t hash) const;
@@ -80,6 +84,7 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   uint64_t approximate_bytes(std::string_view from, std::string_view to) const;
   /// Own memory.
   uint64_t memory_bytes() const;
+  uint64_t fence_bytes() const;  // of it
   uint64_t mapped_bytes() const;
 
   /// `io_error` when a fault in the mapping was answered by a page of zeros: what was copied out of views
@@ -115,6 +120,7 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   uint32_t locator_offset_bits_ = 0;
   std::unique_ptr<RunPages> pages_;
   std::unique_ptr<Fences> fences_;
+  std::unique_ptr<RunRanges> ranges_;
 };
 
 }  // namespace lightning

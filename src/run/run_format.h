@@ -4,6 +4,7 @@
 //                       stand outside; gaps hold zeros that nobody reads
 //   point index         pages of 63 buckets, absent in a file without the feature
 //   fences              one section, read at open
+//   range removals      one section, read at open; absent in a file without the feature
 //   footer              the last 4 KiB
 //
 // Everything is little-endian. Page numbers count units of 4 KiB from the start of the file. A leaf starts
@@ -37,6 +38,11 @@
 //   u16 pages[leaves], u8 block_prefixes[blocks], key bytes, smallest key, largest key
 // A fence lies above the last key of the leaf before and not above the first key of its own. A prefix is at
 // most 56 bytes, so that a head never reaches into what was cut.
+//
+// Range removals: for each fragment, in key order: varint size of `from`, of `to`, number n >= 1 of LSNs;
+// from, to (the first key behind it); n times varint LSN, falling; 1 is settled. They hide versions of
+// older sources alone: of the file's own keys nothing was written that they hide. So that there is a leaf,
+// a file of nothing but range removals has a removal of the first key of the first of them.
 //
 // Checksums are seeded with the file's id and the number of the page (of a value: its offset).
 #pragma once
@@ -152,7 +158,8 @@ inline constexpr uint64_t fence_blocks(uint64_t leaves) { return (leaves + kFenc
 inline constexpr uint64_t kRunMagic = 0x0a1a6e75722d446cull;  // "lD-run\x1a\n"
 inline constexpr uint32_t kRunFormatVersion = 1;
 inline constexpr uint64_t kFeaturePointIndex = 1;
-inline constexpr uint64_t kKnownFeatures = kFeaturePointIndex;
+inline constexpr uint64_t kFeatureRangeRemovals = 2;
+inline constexpr uint64_t kKnownFeatures = kFeaturePointIndex | kFeatureRangeRemovals;
 inline constexpr uint64_t kFooterSeed = UINT64_MAX;  // stands for a page number
 
 /// Of every format version: magic, version and checksum stand where they do here.
@@ -177,7 +184,11 @@ struct Footer {
   uint64_t lsn_min;
   uint64_t lsn_max;
   RunExpiry expiry;
-  uint8_t reserved[kUnitBytes - 8 * 23];
+  uint64_t ranges_offset;  // this and what follows are 0 without the feature
+  uint64_t ranges_bytes;
+  uint64_t ranges_checksum;  // seeded page_seed() of ranges_offset / 4096
+  uint64_t range_removals;   // fragments
+  uint8_t reserved[kUnitBytes - 8 * 27];
   uint64_t checksum;  // of all before it, seeded page_seed() of kFooterSeed
 };
 static_assert(sizeof(Footer) == kUnitBytes && offsetof(Footer, checksum) == kUnitBytes - 8);

@@ -134,7 +134,8 @@ inline const ModelVersion* visible_in(const std::vector<ModelVersion>& versions,
 inline constexpr uint64_t kTestRunId = 7;
 
 inline Result<RunFileInfo> write_run(Directory& directory, const RunModel& model,
-                                     const RunWriterOptions& options, uint64_t id = kTestRunId) {
+                                     const RunWriterOptions& options, uint64_t id = kTestRunId,
+                                     const RangeMap& ranges = {}) {
   Result<std::unique_ptr<RunWriter>> writer = RunWriter::create(directory, id, options);
   if (!writer) return writer.status();
   uint64_t lsn_max = 1000;
@@ -145,6 +146,10 @@ inline Result<RunFileInfo> write_run(Directory& directory, const RunModel& model
       lsn_max = std::max(lsn_max, version.lsn + 1);
     }
     if (Status s = (*writer)->add(key, shown); !s.ok()) return s;
+  }
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    lsn_max = std::max(lsn_max, ranges.lsns(i)[0] + 1);
+    if (Status s = (*writer)->add_range(ranges.from(i), ranges.to(i), ranges.lsns(i)); !s.ok()) return s;
   }
   return (*writer)->finish(1, lsn_max);
 }

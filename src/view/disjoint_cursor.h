@@ -16,7 +16,6 @@
 #include <memory>
 #include <span>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "format/source_cursor.h"
@@ -48,8 +47,7 @@ class DisjointCursor final : public SourceCursor {
   void next() override;
   void prev() override;
   void collect_versions(std::vector<Version>* versions) override;
-  std::shared_ptr<const void> owner() const override { return cursor_->owner(); }
-  std::unique_ptr<SourceCursor> keep() override { return std::move(cursor_); }
+  Pin pin() const override { return cursor_->pin(); }
 
  private:
   const KeyRange& range() const { return ranges_[file_]; }

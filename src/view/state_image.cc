@@ -39,7 +39,9 @@ enum PieceFlag : uint32_t {
   kHasTo = 4,
   kPlain = 8,
   kExpires = 16,
-  kAllPieceFlags = 31,
+  kHasRangeRemovals = 32,
+  kLargestExcluded = 64,
+  kAllPieceFlags = 127,
 };
 
 constexpr uint64_t RunExpiry::* kExpiryNumbers[] = {&RunExpiry::expiring, &RunExpiry::first_us,
@@ -116,6 +118,8 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   if (!piece.to.empty()) flags |= kHasTo;
   if (file.plain) flags |= kPlain;
   if (file.expiry.expiring != 0) flags |= kExpires;
+  if (file.range_removals != 0) flags |= kHasRangeRemovals;
+  if (file.largest_excluded) flags |= kLargestExcluded;
   std::string item;
   put_number(&item, flags);
   if ((flags & kBeginsRun) != 0) put_number(&item, run.level);
@@ -128,6 +132,7 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   if (file.expiry.expiring != 0) {
     for (uint64_t RunExpiry::* number : kExpiryNumbers) put_number(&item, file.expiry.*number);
   }
+  if (file.range_removals != 0) put_number(&item, file.range_removals);
   put_bytes(&item, file.smallest);
   put_bytes(&item, file.largest);
   if (!piece.from.empty()) put_bytes(&item, piece.from);
@@ -148,6 +153,7 @@ Status read_item(std::string_view item, std::vector<SortedRunInfo>* runs) {
   RunPiece piece;
   RunFileInfo& file = piece.file;
   file.plain = (flags & kPlain) != 0;
+  file.largest_excluded = (flags & kLargestExcluded) != 0;
   reader.number(&file.id);
   reader.number(&file.size);
   reader.fixed64(&file.footer_hash);
@@ -158,6 +164,7 @@ Status read_item(std::string_view item, std::vector<SortedRunInfo>* runs) {
     for (uint64_t RunExpiry::* number : kExpiryNumbers) reader.number(&(file.expiry.*number));
     if (file.expiry.expiring == 0) return malformed("the expiry of a run in the manifest");
   }
+  if ((flags & kHasRangeRemovals) != 0) reader.number(&file.range_removals);
   reader.bytes(&file.smallest);
   reader.bytes(&file.largest);
   if ((flags & kHasFrom) != 0) reader.bytes(&piece.from);
