@@ -1,7 +1,7 @@
 // A guarded shared mapping of a POSIX file.
 //
-// The region shares the descriptor with the file that it was made of: the guard reads through it, and it may
-// outlive the file object. Not inherited by a forked child. Thread safety: populate(), drop() and faulted()
+// A writable region shares the descriptor with the file that it was made of: the guard reads through it, and
+// it may outlive the file object. A region to be read needs none. Not inherited by a forked child. Thread safety: populate(), drop() and faulted()
 // from any thread; the bytes are the caller's to synchronise.
 #pragma once
 
