@@ -234,6 +234,22 @@ TEST_F(Readers, ACursorThatStandsStillLetsGo) {
   }
 }
 
+TEST_F(Readers, NoneKeepsTheLog) {
+  open(small());
+  put_all("v");
+  const Snapshot snapshot = *db_.snapshot();
+  Cursor cursor = db_.cursor();
+  cursor.seek_first();
+  for (int round = 0; round < 50; ++round) put_all(std::string(2000, 'w'));
+  ASSERT_TRUE(db_.flush().ok());
+  ASSERT_TRUE(env_.run_until_idle().ok());
+  const Stats stats = *db_.stats();
+  EXPECT_GT(stats.log_bytes_written, 8 * MiB);
+  EXPECT_LT(stats.log_bytes, 512 * KiB);
+  EXPECT_EQ(cursor.value(), "v0");
+  EXPECT_EQ(db_.get(key_of(9), {.snapshot = &snapshot}).value(), "v9");
+}
+
 // Steps, turns and rests of any length, beside writers: each cursor shows its own moment.
 TEST_F(Readers, CursorsThatRestGoOnWhereTheyWere) {
   open(small());

@@ -123,8 +123,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
   uint64_t view_sequence() const { return view_sequence_.load(std::memory_order_acquire); }
   std::shared_ptr<const View> view() const;
-  /// One that was registered for the caller. False in a forked child, whose copy of the registry may be locked
-  /// for ever.
+  /// One that was registered for the caller. False in a forked child, whose copy of the registry may be
+  /// locked for ever.
   bool remove_reader(RegisteredReader* reader) {
     if (!in_this_process()) return false;
     snapshots_.remove(reader);

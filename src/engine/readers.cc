@@ -92,7 +92,8 @@ void Engine::look_at_views() {
 
 void Engine::watch_ages(uint64_t delay_ns) {
   if (age_watch_.exchange(true, std::memory_order_acq_rel)) return;
-  if (!background_.run_after(Lane::quick, std::clamp(delay_ns, kAgeWatchNsMin, kAgeWatchNsMax), [this] { look_at_ages(); }))
+  if (!background_.run_after(Lane::quick, std::clamp(delay_ns, kAgeWatchNsMin, kAgeWatchNsMax),
+                             [this] { look_at_ages(); }))
     age_watch_.store(false, std::memory_order_release);
 }
 

@@ -37,8 +37,8 @@ std::vector<uint64_t> Snapshots::list() const {
 
 uint64_t Snapshots::count() const {
   MutexLock lock(mutex_);
-  return static_cast<uint64_t>(std::count_if(readers_.begin(), readers_.end(),
-                                             [](const auto& reader) { return !reader.too_old(); }));
+  return static_cast<uint64_t>(
+      std::count_if(readers_.begin(), readers_.end(), [](const auto& reader) { return !reader.too_old(); }));
 }
 
 std::vector<Snapshots::Seen> Snapshots::all() const {
@@ -71,8 +71,8 @@ uint64_t Snapshots::give_up(uint64_t since_ns) {
   return next;
 }
 
-void Snapshots::attach(RegisteredReader* reader, IdleCursor* cursor,
-                       const std::shared_ptr<const View>& view, uint64_t bytes) {
+void Snapshots::attach(RegisteredReader* reader, IdleCursor* cursor, const std::shared_ptr<const View>& view,
+                       uint64_t bytes) {
   MutexLock lock(mutex_);
   count(reader, bytes);
   reader->cursor_ = cursor;

@@ -125,8 +125,9 @@ class Snapshots {
   void wait_for_turn() EXCLUDES(mutex_) { const MutexLock lock(mutex_); }
   /// Does a cursor hold a View other than number `sequence`?
   bool views_left(uint64_t sequence) const EXCLUDES(mutex_);
-  /// Takes what they do not need from cursors that made no step since the last call and hold a View other than
-  /// number `sequence`, and from those that were given up. `more`: others are left that hold such a View.
+  /// Takes what they do not need from cursors that made no step since the last call and hold a View other
+  /// than number `sequence`, and from those that were given up. `more`: others are left that hold such a
+  /// View.
   std::vector<IdleCursor::Left> take_from_idle(uint64_t sequence, bool* more) EXCLUDES(mutex_);
 
   // Moments by which cursors judge what has expired, and the times by which flushes and merges do (purges).

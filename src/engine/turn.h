@@ -41,9 +41,7 @@ class Turn {
   /// Until give() no step begins, once a heavy_barrier() has followed and stood() has said that none runs.
   void ask() { asked_.store(1, std::memory_order_seq_cst); }
   /// Has the cursor made no step since word() was `word`?
-  bool stood(uint64_t word) const {
-    return word % 2 == 0 && word_.load(std::memory_order_seq_cst) == word;
-  }
+  bool stood(uint64_t word) const { return word % 2 == 0 && word_.load(std::memory_order_seq_cst) == word; }
   void give() { asked_.store(0, std::memory_order_seq_cst); }
   bool asked() const { return asked_.load(std::memory_order_relaxed) != 0; }
 

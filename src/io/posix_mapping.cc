@@ -32,9 +32,9 @@ class PosixMappedRegion final : public MappedRegion {
   }
 
   Status guard() {
-    Result<std::unique_ptr<GuardedRange>> range = GuardedRange::create(
-        data_, align_up(size_, page_bytes()), file_ != nullptr ? file_->get() : -1, offset_,
-        mode_ == MapMode::write);
+    Result<std::unique_ptr<GuardedRange>> range =
+        GuardedRange::create(data_, align_up(size_, page_bytes()), file_ != nullptr ? file_->get() : -1,
+                             offset_, mode_ == MapMode::write);
     if (!range) return range.status();
     guard_ = std::move(*range);
     faulted_ = guard_->faulted();

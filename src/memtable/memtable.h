@@ -56,7 +56,9 @@ class MemTable {
 
   uint64_t point_index_bytes() const { return point_index_->memory_bytes(); }
   /// With range removals.
-  uint64_t order_index_bytes() const { return order_index_->memory_bytes() + range_removals_->memory_bytes(); }
+  uint64_t order_index_bytes() const {
+    return order_index_->memory_bytes() + range_removals_->memory_bytes();
+  }
   uint64_t index_bytes() const { return point_index_bytes() + order_index_bytes(); }
 
  private:

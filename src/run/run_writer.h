@@ -1,9 +1,9 @@
 // RunWriter: writes a run file (run/run_format.h) from ascending keys, each once with all its versions.
 //
-// Bytes leave in aligned pieces, mostly of 2 MiB, so that file systems with large folios keep and map the file
-// in huge pages. Large values stream through while the leaf that refers to them is still in memory; per key
-// sixteen bytes (hash and locator) are held until finish() builds the point index, and eight where it has an
-// expiry: a file ends at four million keys.
+// Bytes leave in aligned pieces, mostly of 2 MiB, so that file systems with large folios keep and map the
+// file in huge pages. Large values stream through while the leaf that refers to them is still in memory; per
+// key sixteen bytes (hash and locator) are held until finish() builds the point index, and eight where it has
+// an expiry: a file ends at four million keys.
 //
 // Thread safety: externally synchronised.
 // Ownership: keys and values are copied during add(). A file that was not finished is closed, not removed.

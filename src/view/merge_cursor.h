@@ -101,7 +101,7 @@ class MergeCursor {
   EntryKind kind() const { return current_->kind(); }
 
   /// Ends the walk but leaves the present entry as it is, and the views that were given of it. Answers what
-  /// they no longer need; `pin` keeps their bytes. Changes nothing that the accessors above read. Never fails.
+  /// they do not need; `pin` keeps their bytes. Changes nothing that the accessors above read. Never fails.
   std::vector<std::unique_ptr<SourceCursor>> stand_still(SourceCursor::Pin* pin);
 
   /// Own memory, about, whatever the sources read.
