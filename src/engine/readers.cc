@@ -52,8 +52,9 @@ uint64_t bytes_held(const View& held, const std::vector<const void*>& now) {
 Result<std::vector<Reader>> Engine::readers() const {
   if (Status status = usable(); !status.ok()) return status;
   std::vector<Snapshots::Seen> all = snapshots_.all();
-  std::stable_sort(all.begin(), all.end(),
-                   [](const auto& a, const auto& b) { return a.since_ns < b.since_ns; });
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+    return a.since_ns != b.since_ns ? a.since_ns < b.since_ns : a.lsn < b.lsn;
+  });
   const std::vector<const void*> owners = owners_of(*view());
   const uint64_t published = log_.published();
   const uint64_t now_ns = env_.clock().monotonic_ns();
