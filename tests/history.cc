@@ -516,7 +516,10 @@ void History::sync() {
   everything_durable_ = true;
 }
 
-void History::idle() { idle_(); }
+void History::idle() {
+  idle_();
+  part_with_old_readers();
+}
 
 // A copy holds the same, also one of a copy, and goes its own way.
 void History::copy() {
@@ -561,6 +564,7 @@ Options History::random_options() {
   options.flush_interval_ms = std::array{0, 10, 1000}[random_.below(3)];
   // A small memory limit makes writers wait for flushes.
   if (random_.chance(0.3)) options.memory_limit = std::max(4 * MiB, 2 * options.write_buffer_size);
+  if (random_.chance(0.5)) options.max_snapshot_age_ms = kReaderAgeMs;
   huge_budget_ = allow_huge_ && options.memory_limit > 256 * MiB ? 1 : 0;
   return options;
 }

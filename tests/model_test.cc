@@ -19,6 +19,9 @@
 namespace lightning {
 namespace {
 
+// Times that pass: the background takes the Views of cursors; it gives readers up.
+constexpr uint64_t kRestNs = 2'500'000'000;
+constexpr uint64_t kReaderAgeNs = History::kReaderAgeMs * 1'000'000;
 constexpr uint64_t kShards = 8;
 constexpr uint64_t kStepsOfHistory = 25'000;
 #if defined(NDEBUG)
@@ -53,9 +56,14 @@ bool run_simulated(uint64_t seed, uint64_t steps, History::Work* work) {
               .guards_mappings = random.chance(0.9),
               .keeps_unsynced = false});
   Status stuck;
-  History history(env, "db", seed, random.chance(0.1), [&] { stuck = env.run_until_idle(); });
+  History history(env, "db", seed, random.chance(0.1), [&] {
+    stuck = env.run_until_idle();
+    if (random.chance(0.2)) env.sleep(kRestNs);
+    if (random.chance(0.1)) env.sleep(random.below(2 * kReaderAgeNs));
+  });
   const bool good = agrees(history, seed, steps);
   EXPECT_TRUE(stuck.ok()) << "seed " << seed << ": " << stuck.to_string();
+  work->given_up += history.work().given_up;
   work->moves += history.work().moves;
   work->merges += history.work().merges;
   work->over_expiring += history.work().over_expiring;
@@ -81,6 +89,7 @@ TEST_P(SimulatedModel, AgreesWithRandomHistories) {
     if (!run_simulated(seed, std::min(kStepsOfHistory, steps - done), &work)) return;
   }
   if (steps < 2 * kStepsOfHistory || first_seed != 1) return;  // of a few other histories, chance
+  EXPECT_GT(work.given_up, 5u);
   EXPECT_GT(work.merges, 20u);
   EXPECT_GE(work.levels.size(), 3u);
   EXPECT_GT(work.over_expiring, 100u);

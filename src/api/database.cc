@@ -104,6 +104,11 @@ Result<Stats> Database::stats() const {
   return guarded([&] { return engine_->stats(); });
 }
 
+Result<std::vector<Reader>> Database::readers() const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->readers(); });
+}
+
 Result<VerifyReport> Database::verify(const VerifyOptions& options) const {
   if (engine_ == nullptr) return closed_handle();
   return guarded([&] { return verify_open(*engine_, options); });

@@ -189,7 +189,7 @@ void Engine::update_pace() {
   }
   for (const auto& source : now->sealed) debt.backlog_bytes += source->segment->capacity();
   debt.backlog_bytes -= std::min(debt.backlog_bytes, pacer_.flushed_bytes());
-  const uint64_t used = memory_bytes(*now) + held_memory_.bytes();
+  const uint64_t used = memory_bytes(*now);
   const uint64_t free = options_.memory_limit - std::min(options_.memory_limit, used);
   debt.free_bytes =
       std::min(left + free * kIndexShare / (kIndexShare + 1), kBacklogBuffers * options_.write_buffer_size);

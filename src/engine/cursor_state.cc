@@ -9,56 +9,80 @@ namespace {
 constexpr uint32_t kWorthKeeping = 40;
 }  // namespace
 
-CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, uint64_t read_lsn)
-    : engine_(std::move(engine)), keyspace_(keyspace), read_lsn_(read_lsn) {
+class CursorState::Step {
+ public:
+  explicit Step(CursorState& cursor) : turn_(cursor.turn_) {
+    while (!turn_.enter()) [[unlikely]]
+      cursor.engine_->wait_for_turn();
+  }
+  ~Step() { turn_.leave(); }
+  Step(const Step&) = delete;
+  Step& operator=(const Step&) = delete;
+
+ private:
+  Turn& turn_;
+};
+
+CursorState::Walk::Walk(std::shared_ptr<const View> of, ViewCursors sources, CursorState& cursor)
+    : view(std::move(of)),
+      merge(std::move(sources), cursor.prefix_, cursor.reader_->lsn(), &cursor, &cursor) {}
+
+CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, RegisteredReader* reader)
+    : engine_(std::move(engine)), reader_(reader), keyspace_(keyspace) {
   char bytes[kKeyspaceIdBytesMax];
   prefix_.assign(bytes, put_keyspace_prefix(bytes, keyspace));
 }
 
 CursorState::~CursorState() {
-  merge_ = nullptr;
-  view_ = nullptr;
   if (engine_ == nullptr) return;
-  forget_moment();
-  engine_->remove_reader(read_lsn_);
+  // Once it is removed, the background does not know it. In a forked child the background may have stopped in
+  // the middle of its turn: what it was taking is left alone.
+  if (!engine_->remove_reader(reader_) && turn_.asked()) (void)walk_.release();
 }
 
 bool CursorState::has_expired(uint64_t expiry_us) {
-  if (moment_ == 0) moment_ = engine_->add_moment();
+  if (moment_ == 0) moment_ = engine_->add_moment(reader_);
   return engine_->expiry_clock().passed(expiry_us, moment_);
 }
 
 bool CursorState::find_hidden(std::string_view key, std::string* from, std::string* to) {
-  return engine_->vacancies().find(key, read_lsn_, from, to);
+  return engine_->vacancies().find(key, reader_->lsn(), from, to);
 }
 
 void CursorState::note_hidden(std::string_view from, std::string_view to, uint32_t met) {
   Vacancies& vacancies = engine_->vacancies();
   const bool worth_keeping = met >= kWorthKeeping;
   if (!worth_keeping && !vacancies.unconfirmed()) return;
-  vacancies.note_empty(from, to, read_lsn_, worth_keeping, [this] { return engine_->tail_lsn(); });
+  vacancies.note_empty(from, to, reader_->lsn(), worth_keeping, [this] { return engine_->tail_lsn(); });
+}
+
+IdleCursor::Left CursorState::leave_view(SourceCursor::Pin* pin) {
+  if (walk_ == nullptr) return {};
+  Left left{.view = std::move(walk_->view), .sources = walk_->merge.stand_still(&walk_->pin)};
+  *pin = walk_->pin;
+  sequence_ = kNoView;
+  return left;
 }
 
 bool CursorState::prepare() {
-  if (engine_ == nullptr) return false;
-  std::shared_ptr<const View> view = view_;
-  if (merge_ == nullptr || view_is_old()) view = engine_->view();
-  status_ = engine_->usable(keyspace_);  // asked after the View was taken: closing empties it
-  if (!status_.ok()) {
-    merge_ = nullptr;
-    return false;
-  }
-  if (merge_ != nullptr && view == view_) return true;
+  const bool stands = merge_ != nullptr && !view_is_old();
+  std::shared_ptr<const View> view = stands ? nullptr : engine_->view();
+  // Asked after the View was taken: closing empties it, and what an old reader sees may be missing in it.
+  status_ = engine_->usable(keyspace_);
+  if (status_.ok() && reader_->too_old()) status_ = Engine::too_old();
+  if (stands && status_.ok()) return true;
   merge_ = nullptr;
-  view_ = std::move(view);
-  Result<ViewCursors> sources = view_->cursors(read_lsn_);
+  walk_ = nullptr;
+  if (!status_.ok()) return false;
+  Result<ViewCursors> sources = view->cursors(reader_->lsn());
   if (!sources) {
     status_ = sources.status();
     return false;
   }
-  ExpiryJudge* const judge = this;
-  HiddenMemory* const memory = this;
-  merge_ = std::make_unique<MergeCursor>(*std::move(sources), prefix_, read_lsn_, judge, memory);
+  sequence_ = view->sequence;
+  walk_ = std::make_unique<Walk>(std::move(view), *std::move(sources), *this);
+  merge_ = &walk_->merge;
+  engine_->attach(reader_, this, walk_->view, merge_->memory_bytes());
   return true;
 }
 
@@ -66,62 +90,67 @@ void CursorState::take_status() {
   if (!merge_->valid()) status_ = merge_->status();
 }
 
-void CursorState::seek_first() {
+template <typename Fn>
+void CursorState::seek_with(Fn&& seek) {
+  if (engine_ == nullptr) return;
+  if (Status status = engine_->usable(); !status.ok()) [[unlikely]]
+    return fail(std::move(status));
   forget_moment();
+  const Step step(*this);
   if (!prepare()) return;
-  merge_->seek_first();
+  seek(*merge_);
   take_status();
+}
+
+void CursorState::seek_first() {
+  seek_with([](MergeCursor& merge) { merge.seek_first(); });
 }
 
 void CursorState::seek_last() {
-  forget_moment();
-  if (!prepare()) return;
-  merge_->seek_last();
-  take_status();
+  seek_with([](MergeCursor& merge) { merge.seek_last(); });
 }
 
 void CursorState::seek(std::string_view key) {
-  forget_moment();
-  if (!prepare()) return;
-  seek_key_.assign(prefix_).append(key);
-  merge_->seek(seek_key_);
-  take_status();
+  seek_key_.assign(prefix_).append(key);  // before anything moves: it may be a view of this cursor's
+  seek_with([this](MergeCursor& merge) { merge.seek(seek_key_); });
 }
 
 void CursorState::seek_for_prev(std::string_view key) {
-  forget_moment();
-  if (!prepare()) return;
   seek_key_.assign(prefix_).append(key);
-  merge_->seek_for_prev(seek_key_);
+  seek_with([this](MergeCursor& merge) { merge.seek_for_prev(seek_key_); });
+}
+
+// What was visible at the LSN and the moment still is.
+bool CursorState::seek_again(bool forward) {
+  seek_key_.assign(merge_->key());
+  if (!prepare()) return false;
+  forward ? merge_->seek(seek_key_) : merge_->seek_for_prev(seek_key_);
+  if (merge_->valid()) return true;
+  take_status();
+  return false;
+}
+
+template <typename Fn>
+void CursorState::move(bool forward, Fn&& one) {
+  if (Status status = engine_->usable(); !status.ok()) [[unlikely]]
+    return fail(std::move(status));
+  const Step step(*this);
+  if (view_is_old()) [[unlikely]] {
+    if (!seek_again(forward)) return;
+  }
+  one(*merge_);
   take_status();
 }
 
 void CursorState::next() {
-  if (Status status = engine_->usable(); !status.ok()) [[unlikely]]
-    return fail(std::move(status));
-  if (view_is_old()) [[unlikely]] {
-    const std::string at(merge_->key());
-    if (!prepare()) return;
-    merge_->seek(at);  // what was visible at the LSN and the moment still is
-    if (!merge_->valid()) return take_status();
-  }
-  merge_->next();
-  take_status();
+  move(true, [](MergeCursor& merge) { merge.next(); });
 }
 
 void CursorState::prev() {
-  if (Status status = engine_->usable(); !status.ok()) [[unlikely]]
-    return fail(std::move(status));
-  if (view_is_old()) [[unlikely]] {
-    const std::string at(merge_->key());
-    if (!prepare()) return;
-    merge_->seek_for_prev(at);
-    if (!merge_->valid()) return take_status();
-  }
-  merge_->prev();
-  take_status();
+  move(false, [](MergeCursor& merge) { merge.prev(); });
 }
 
+// The walk itself is left to the next step: the background may be at it.
 void CursorState::fail(Status status) {
   merge_ = nullptr;
   status_ = std::move(status);

@@ -1,11 +1,15 @@
-// CursorState: what a public Cursor or Scan holds: a registered read LSN, a View, and the merge cursor over
-// its sources.
+// CursorState: what a public Cursor or Scan holds: a registered reader, a View, and the merge cursor over its
+// sources.
 //
 // A View that was replaced is left at the next step: the cursor seeks its key again in the present View at
-// its own LSN, so that it pins versions and not files. A View is left only between steps, so the views that
-// key() and value() gave stay valid until then.
+// its own LSN, so that it pins versions and not files. From one that stands still the background takes the
+// View (Snapshots::take_from_idle): what is left keeps the bytes of the present entry, so that the views that
+// key() and value() gave stay valid until the next move.
 // What has expired is judged by one moment from a seek to the next, taken and registered when the first entry
 // with an expiry is met: nothing that the moment sees is purged meanwhile.
+//
+// Invariant R1 (turn.h): walk_ and all in it but what the accessors read, and sequence_, are touched within a
+// Step, or by the background in its turn.
 // Thread safety: one thread at a time. Holds the engine.
 #pragma once
 
@@ -21,12 +25,12 @@
 
 namespace lightning {
 
-class CursorState final : private ExpiryJudge, private HiddenMemory {
+class CursorState final : private ExpiryJudge, private HiddenMemory, private IdleCursor {
  public:
   /// One that failed.
   explicit CursorState(Status status) : status_(std::move(status)) {}
-  /// Reads `keyspace` at `read_lsn`, which is registered once for it.
-  CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, uint64_t read_lsn);
+  /// Reads `keyspace` as `reader`, which was registered for it.
+  CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, RegisteredReader* reader);
   ~CursorState();
   CursorState(const CursorState&) = delete;
   CursorState& operator=(const CursorState&) = delete;
@@ -49,26 +53,49 @@ class CursorState final : private ExpiryJudge, private HiddenMemory {
   void fail(Status status);
 
  private:
+  static constexpr uint64_t kNoView = UINT64_MAX;
+
+  /// A step of the cursor's own thread.
+  class Step;
+  /// A merge cursor and what it reads.
+  struct Walk {
+    Walk(std::shared_ptr<const View> of, ViewCursors sources, CursorState& cursor);
+
+    std::shared_ptr<const View> view;
+    SourceCursor::Pin pin;  // when the background has taken the View
+    MergeCursor merge;
+  };
+
+  template <typename Fn>
+  void seek_with(Fn&& seek);
+  template <typename Fn>
+  void move(bool forward, Fn&& one);
   /// Makes merge_ read a View that is current; false (and status_ set) when it cannot.
   bool prepare();
-  bool view_is_old() const { return engine_->view_sequence() != view_->sequence; }
+  /// The same, and back to the present entry.
+  bool seek_again(bool forward);
+  bool view_is_old() const { return engine_->view_sequence() != sequence_; }
   void take_status();
   bool has_expired(uint64_t expiry_us) override;
   bool find_hidden(std::string_view key, std::string* from, std::string* to) override;
   void note_hidden(std::string_view from, std::string_view to, uint32_t met) override;
   void forget_moment() {
-    if (moment_ != 0) [[unlikely]]
-      engine_->remove_moment(std::exchange(moment_, 0));
+    if (moment_ == 0) [[likely]]
+      return;
+    moment_ = 0;
+    engine_->remove_moment(reader_);
   }
+  Left leave_view(SourceCursor::Pin* pin) override;
 
   std::shared_ptr<Engine> engine_;
+  RegisteredReader* reader_ = nullptr;
   uint32_t keyspace_ = 0;
-  uint64_t read_lsn_ = 0;
   uint64_t moment_ = 0;  // registered; 0: no entry with an expiry was met since the last seek
   std::string prefix_;
   std::string seek_key_;
-  std::shared_ptr<const View> view_;
-  std::unique_ptr<MergeCursor> merge_;
+  std::unique_ptr<Walk> walk_;
+  uint64_t sequence_ = kNoView;   // of its View
+  MergeCursor* merge_ = nullptr;  // of walk_; null when that failed
   Status status_;
 };
 

@@ -98,6 +98,7 @@ void Engine::install_view(const std::function<void(View&)>& change, ViewRoom roo
   INTERLEAVE("view.installed");
   update_pace();
   reclaim_later();
+  if (snapshots_.views_left(view_sequence())) watch_views();
 }
 
 void Engine::reclaim_later() {
@@ -108,7 +109,8 @@ void Engine::reclaim_later() {
 }
 
 uint64_t Engine::memory_bytes(const View& view) const {
-  uint64_t bytes = view.active == nullptr ? 0 : view.active->memory_bytes();
+  uint64_t bytes = held_memory_.bytes() + snapshots_.memory_bytes() + merge_bytes_.load();
+  if (view.active != nullptr) bytes += view.active->memory_bytes();
   for (const auto& source : view.sealed) bytes += source->memory_bytes();
   for (const auto& run : view.runs) {
     for (const auto& file : run->files()) bytes += file->memory_bytes();
@@ -165,7 +167,8 @@ void count_run(const SortedRun& run, Stats* stats) {
     level.range_removals += file->info().range_removals;
     ++stats->run_files;
     stats->run_entries += file->info().entries;
-    stats->run_memory_bytes += file->memory_bytes();
+    stats->fence_bytes += file->fence_bytes();
+    stats->run_memory_bytes += file->memory_bytes() - file->fence_bytes();
     stats->mapped_bytes += file->mapped_bytes();
   }
 }
@@ -173,7 +176,8 @@ void count_run(const SortedRun& run, Stats* stats) {
 void count_source(const MemSource& source, Stats* stats) {
   ++stats->memtables;
   stats->memtable_bytes += source.segment->memory_bytes();
-  stats->index_bytes += source.table->index_bytes();
+  stats->point_index_bytes += source.table->point_index_bytes();
+  stats->order_index_bytes += source.table->order_index_bytes();
 }
 
 }  // namespace
@@ -187,7 +191,11 @@ Result<Stats> Engine::stats() const {
   for (const auto& run : view->runs) count_run(*run, &stats);
   stats.sorted_runs = view->runs.size();
   stats.held_bytes = held_memory_.bytes();
-  stats.memory_bytes = stats.memtable_bytes + stats.index_bytes + stats.run_memory_bytes + stats.held_bytes;
+  stats.cursor_bytes = snapshots_.memory_bytes();
+  stats.merge_bytes = merge_bytes_.load();
+  stats.memory_bytes = stats.memtable_bytes + stats.point_index_bytes + stats.order_index_bytes +
+                       stats.fence_bytes + stats.run_memory_bytes + stats.held_bytes + stats.cursor_bytes +
+                       stats.merge_bytes;
   stats.keyspaces = 1 + catalogue_.names().size();
   stats.snapshots = snapshots_.count();
   stats.published_lsn = log_.published();

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "base/epoch.h"
+#include "base/memory_share.h"
 #include "base/mutex.h"
 #include "compaction/outcome.h"
 #include "compaction/policy.h"
@@ -106,6 +107,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status compact();
 
   Result<Stats> stats() const;
+  Result<std::vector<Reader>> readers() const;
   Status background_error() const;
 
   // For cursors and snapshots.
@@ -121,24 +123,38 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
   uint64_t view_sequence() const { return view_sequence_.load(std::memory_order_acquire); }
   std::shared_ptr<const View> view() const;
-  /// Of an LSN that was registered once for the caller. A forked child's copy of the registry may be locked
-  /// for ever.
-  void remove_reader(uint64_t lsn) {
-    if (in_this_process()) snapshots_.remove(lsn);
+  /// One that was registered for the caller. False in a forked child, whose copy of the registry may be
+  /// locked for ever.
+  bool remove_reader(RegisteredReader* reader) {
+    if (!in_this_process()) return false;
+    snapshots_.remove(reader);
+    return true;
+  }
+  /// A cursor holds this View from now on, and so much memory of its own.
+  void attach(RegisteredReader* reader, IdleCursor* cursor, const std::shared_ptr<const View>& view,
+              uint64_t bytes) {
+    snapshots_.attach(reader, cursor, view, bytes);
+    if (view->sequence != view_sequence()) [[unlikely]]
+      watch_views();  // whoever replaced it may not have seen this cursor
+  }
+  void wait_for_turn() { snapshots_.wait_for_turn(); }
+  static Status too_old() {
+    return Status(StatusCode::snapshot_too_old, "it was given up for its age (max_snapshot_age_ms)");
   }
   ExpiryClock& expiry_clock() const { return expiry_clock_; }
   /// A moment by which a cursor judges, registered until remove_moment().
-  uint64_t add_moment() {
-    return snapshots_.add_moment([this] { return expiry_clock_.now(); });
+  uint64_t add_moment(RegisteredReader* reader) {
+    return snapshots_.add_moment(reader, [this] { return expiry_clock_.now(); });
   }
-  void remove_moment(uint64_t moment) {
-    if (in_this_process()) snapshots_.remove_moment(moment);
+  void remove_moment(RegisteredReader* reader) {
+    if (in_this_process()) snapshots_.remove_moment(reader);
   }
   uint64_t read_lsn(const View& view, const ReadOptions& options) const;
   Vacancies& vacancies() { return vacancies_; }
   /// Every commit that is not below it is reserved later than this call.
   uint64_t tail_lsn() const;
   bool is_mine(const Snapshot& snapshot) const;
+  static bool is_too_old(const ReadOptions& options);
   Counters& counters() const { return counters_; }
 
   /// All that is committed now, to be copied. What it names stays until it is gone; close() waits for that,
@@ -255,6 +271,16 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void install_view(const std::function<void(View&)>& change, ViewRoom room) EXCLUDES(view_mutex_);
   void install_view(const std::function<void(View&)>& change) { install_view(change, room_for_view(0, 0)); }
   void reclaim_later();
+
+  // Readers (readers.cc).
+  /// Looks for cursors that stand still and hold a View that was replaced, as long as any does that.
+  void watch_views();
+  void look_at_views();
+  /// Gives readers up that are too old, as long as there are any that will be.
+  void watch_ages(uint64_t delay_ns);
+  void look_at_ages();
+  uint64_t reader_age_ns() const;
+  /// All that memory_limit counts.
   uint64_t memory_bytes(const View& view) const;
 
   /// Between the two a flush gives memory up: whoever waits for it waits on.
@@ -352,6 +378,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void append_empty_record();
 
   Status refused() const;
+  template <typename Fn>
+  RegisteredReader* add_reader(ReaderKind kind, Fn&& read_lsn);
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
               Value* value) const;
   /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the
@@ -392,6 +420,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   CondVar memory_freed_;
   MemoryQueue memory_queue_ GUARDED_BY(switch_mutex_){memory_freed_};
   mutable HeldMemory held_memory_;
+  std::atomic<uint64_t> merge_bytes_{0};  // of MemoryShares
   std::atomic<bool> releasing_{false};
   std::shared_ptr<Segment> spare_ GUARDED_BY(switch_mutex_);
   std::unique_ptr<File> recycled_ GUARDED_BY(switch_mutex_);  // a file whose blocks can be used again
@@ -420,6 +449,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   mutable Mutex error_mutex_;
   std::array<Status, 2> background_errors_ GUARDED_BY(error_mutex_);  // by Work
 
+  std::atomic<bool> view_watch_{false};
+  std::atomic<bool> age_watch_{false};
   std::atomic<bool> timer_running_{false};
   // Of the one timer task that runs at a time.
   uint64_t idle_marked_lsn_ = 0;   // an empty record before it states that everything is durable

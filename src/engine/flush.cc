@@ -2,6 +2,7 @@
 // and a View with them is published; only then are the memtables' segments given up.
 
 #include <algorithm>
+#include <bit>
 #include <new>
 
 #include "base/check.h"
@@ -18,6 +19,10 @@ namespace lightning {
 namespace {
 
 constexpr uint64_t kRetryDelayNs = 200'000'000;
+constexpr uint64_t kKeysBetweenCounts = 1024;
+// What a run file is written in is at most such a part of memory_limit.
+constexpr uint64_t kPiecesOfMemory = 32;
+constexpr uint64_t kPieceBytesMin = 128 << 10;
 
 OlderKeys keys_of(const View& view) {
   OlderKeys keys;
@@ -216,18 +221,23 @@ Status Engine::verify_source(const MemSource& source) const {
 }
 
 RunWriterOptions Engine::run_options(uint64_t file_bytes) const {
-  return {.value_separation = options_.value_separation, .file_bytes_max = file_bytes};
+  const uint64_t piece = std::bit_floor(options_.memory_limit / kPiecesOfMemory);
+  return {.value_separation = options_.value_separation,
+          .file_bytes_max = file_bytes,
+          .piece_bytes = std::clamp(piece, kPieceBytesMin, RunOutput::kPieceBytes)};
 }
 
 // From where `merger` stands to its end, or to the key that `ends_at` says.
 Status Engine::write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
                               const std::function<bool(std::string_view)>& ends_at) {
-  for (; merger.valid(); merger.next()) {
+  MemoryShare memory(merge_bytes_);
+  for (uint64_t keys = 0; merger.valid(); merger.next()) {
     if (closed_.load(std::memory_order_relaxed) && !closing) return Status(StatusCode::closed, "closing");
     if (ends_at != nullptr && ends_at(merger.key())) break;
     const std::span<const Version> kept = sieve.keep(merger.key(), merger.versions());
     if (kept.empty()) continue;
     if (Status status = writer.add(merger.key(), kept); !status.ok()) return status;
+    if (keys++ % kKeysBetweenCounts == 0) memory.set(writer.memory_bytes());
   }
   if (!merger.status().ok()) return merger.status();
   return writer.finish({});

@@ -81,6 +81,7 @@ Status Engine::write_ingested(uint32_t keyspace, IngestSource& source, RunSetWri
   const uint64_t ttl_ms = catalogue_.default_ttl(keyspace);
   std::string expiring(kExpiryBytes, '\0');  // an expiry, then the value
   if (ttl_ms != 0) store<uint64_t>(expiring.data(), expiry_after(expiry_clock_.now(), ttl_ms));
+  MemoryShare memory(merge_bytes_);
   while (source.next()) {
     const std::string_view key = source.key();
     const std::string_view value = source.value();
@@ -100,7 +101,8 @@ Status Engine::write_ingested(uint32_t keyspace, IngestSource& source, RunSetWri
       version.value = expiring;
     }
     if (Status status = writer.add(internal.view(), {&version, 1}); !status.ok()) return status;
-    if (++report->entries % kEntriesBetweenLooks != 0) continue;
+    if (report->entries++ % kEntriesBetweenLooks != 0) continue;
+    memory.set(writer.memory_bytes());
     if (Status status = refused(); !status.ok()) return status;
   }
   if (Status status = source.status(); !status.ok()) return status;

@@ -56,7 +56,7 @@ Status Engine::switch_segment(uint64_t full_number, uint64_t deadline) {
 bool Engine::memory_allows(uint64_t capacity) const {
   const std::shared_ptr<const View> view = this->view();
   if (view->sealed.size() >= kSealedMax) return false;
-  const uint64_t held = memory_bytes(*view) + held_memory_.bytes();
+  const uint64_t held = memory_bytes(*view);
   const uint64_t more = spare_ != nullptr ? spare_->memory_bytes() : capacity;
   return held + more + more / kIndexShare <= options_.memory_limit;
 }

@@ -1,4 +1,4 @@
-// SnapshotState: what a public Snapshot holds: a registered read LSN.
+// SnapshotState: what a public Snapshot holds: a registered reader.
 // Thread safety: immutable. Holds the engine.
 #pragma once
 
@@ -11,18 +11,20 @@ namespace lightning {
 
 class SnapshotState {
  public:
-  /// `lsn` is registered once for it.
-  SnapshotState(std::shared_ptr<Engine> engine, uint64_t lsn) : engine_(std::move(engine)), lsn_(lsn) {}
-  ~SnapshotState() { engine_->remove_reader(lsn_); }
+  /// `reader` was registered for it.
+  SnapshotState(std::shared_ptr<Engine> engine, RegisteredReader* reader)
+      : engine_(std::move(engine)), reader_(reader) {}
+  ~SnapshotState() { engine_->remove_reader(reader_); }
   SnapshotState(const SnapshotState&) = delete;
   SnapshotState& operator=(const SnapshotState&) = delete;
 
-  uint64_t lsn() const { return lsn_; }
+  uint64_t lsn() const { return reader_->lsn(); }
+  const RegisteredReader& reader() const { return *reader_; }
   const Engine* engine() const { return engine_.get(); }
 
  private:
   const std::shared_ptr<Engine> engine_;
-  const uint64_t lsn_;
+  RegisteredReader* const reader_;
 };
 
 }  // namespace lightning

@@ -198,6 +198,11 @@ void RunCursor::seek_for_prev(std::string_view key) {
   if (run_.pages_->faulted()) fail(run_.pages_->fault());
 }
 
+// What was read from a file that is not mapped has owners here.
+SourceCursor::Pin RunCursor::pin() const {
+  return run_.pages_->mapped() ? Pin{run_.shared_from_this(), run_.info_.size} : Pin{};
+}
+
 void RunCursor::collect_versions(std::vector<Version>* versions) {
   LeafEntry entry;
   if (!leaf_.entry(slot_, &entry)) {

@@ -143,6 +143,8 @@ uint64_t RunFile::memory_bytes() const {
          pages_->memory_bytes() + fences_->memory_bytes() + ranges_->memory_bytes();
 }
 
+uint64_t RunFile::fence_bytes() const { return fences_->memory_bytes(); }
+
 uint64_t RunFile::mapped_bytes() const { return pages_->mapped_bytes(); }
 
 Status RunFile::faulted() const { return pages_->faulted() ? pages_->fault() : Status(); }

@@ -37,7 +37,7 @@ struct RunCheckEvents {
   std::function<void(uint64_t offset)> progressed;  // the file is read up to here
 };
 
-class RunFile {
+class RunFile : public std::enable_shared_from_this<RunFile> {
  public:
   enum class Found { absent, found, error };
 
@@ -84,6 +84,7 @@ class RunFile {
   uint64_t approximate_bytes(std::string_view from, std::string_view to) const;
   /// Own memory.
   uint64_t memory_bytes() const;
+  uint64_t fence_bytes() const;  // of it
   uint64_t mapped_bytes() const;
 
   /// `io_error` when a fault in the mapping was answered by a page of zeros: what was copied out of views

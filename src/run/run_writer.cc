@@ -24,7 +24,7 @@ RunWriter::RunWriter(std::unique_ptr<File> file, uint64_t id, const RunWriterOpt
     : value_separation_(std::min(options.value_separation, kValueSeparationMax)),
       file_bytes_max_(std::min(options.file_bytes_max, kLeafStartMax)),
       wants_index_(options.point_index),
-      output_(std::move(file)) {
+      output_(std::move(file), options.piece_bytes) {
   info_.id = id;
   info_.plain = true;
 }

@@ -1,9 +1,9 @@
 // RunWriter: writes a run file (run/run_format.h) from ascending keys, each once with all its versions.
 //
-// Bytes leave in aligned pieces of 2 MiB, so that file systems with large folios keep and map the file in
-// huge pages. Large values stream through while the leaf that refers to them is still in memory; per key
-// sixteen bytes (hash and locator) are held until finish() builds the point index, and eight where it has an
-// expiry: a file ends at four million keys.
+// Bytes leave in aligned pieces, mostly of 2 MiB, so that file systems with large folios keep and map the
+// file in huge pages. Large values stream through while the leaf that refers to them is still in memory; per
+// key sixteen bytes (hash and locator) are held until finish() builds the point index, and eight where it has
+// an expiry: a file ends at four million keys.
 //
 // Thread safety: externally synchronised.
 // Ownership: keys and values are copied during add(). A file that was not finished is closed, not removed.
@@ -33,6 +33,8 @@ struct RunWriterOptions {
   uint64_t value_separation = 1024;
   /// full() from about this size on; a single key may exceed it. More than 256 MiB means 256 MiB.
   uint64_t file_bytes_max = 256u << 20;
+  /// Bytes leave in pieces of this size: a power of two from 64 KiB on.
+  uint64_t piece_bytes = RunOutput::kPieceBytes;
   /// Without a point index point reads descend by fences and leaf heads: for files whose index would be the
   /// memory.
   bool point_index = true;
@@ -57,6 +59,10 @@ class RunWriter {
   uint64_t entries() const { return info_.entries; }
   /// About the size that the file would have if it were finished now.
   uint64_t file_bytes() const;
+  /// Own memory, about.
+  uint64_t memory_bytes() const {
+    return output_.memory_bytes() + index_.memory_bytes() + fences_.file_bytes() + ranges_.capacity();
+  }
   /// Writes point index, fences, range removals and footer and syncs the file (not its directory). At least
   /// one key or range removal must have been added.
   Result<RunFileInfo> finish(uint64_t lsn_min, uint64_t lsn_max);

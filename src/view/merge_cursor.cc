@@ -352,6 +352,14 @@ void MergeCursor::collect_versions(const VersionRanges& ranges, std::vector<Vers
             [](const Version& a, const Version& b) { return a.lsn > b.lsn; });
 }
 
+std::vector<std::unique_ptr<SourceCursor>> MergeCursor::stand_still(SourceCursor::Pin* pin) {
+  if (valid()) {
+    *pin = current_->pin();
+    still_ = std::move(sources_[current_lane_]);
+  }
+  return std::exchange(sources_, {});
+}
+
 void MergeCursor::end() {
   current_ = nullptr;
   for (const auto& source : sources_) {

@@ -101,12 +101,20 @@ class MergeCursor {
   /// `remove` only with show_removals.
   EntryKind kind() const { return current_->kind(); }
 
+  /// Ends the walk but leaves the present entry as it is, and the views that were given of it. Answers what
+  /// they do not need; `pin` keeps their bytes. Changes nothing that the accessors above read. Never fails.
+  std::vector<std::unique_ptr<SourceCursor>> stand_still(SourceCursor::Pin* pin);
+
+  /// Own memory, about, whatever the sources read.
+  uint64_t memory_bytes() const { return sizeof(*this) + sources_.size() * kSourceBytes; }
+
   /// Appends the versions of the present key that any source has, newest first, whatever the read LSN; those
   /// of `ranges` among them. Ends the walk when a source fails.
   void collect_versions(const VersionRanges& ranges, std::vector<Version>* versions);
 
  private:
   static constexpr uint32_t kLeadToGallop = 8;
+  static constexpr uint64_t kSourceBytes = 1024;
   /// Hidden entries in a row that are met before the memory is asked.
   static constexpr uint32_t kHiddenPatience = 8;
 
@@ -143,7 +151,8 @@ class MergeCursor {
   void end();
 
   // A lane is a source and what is noted of it.
-  const std::vector<std::unique_ptr<SourceCursor>> sources_;
+  std::vector<std::unique_ptr<SourceCursor>> sources_;
+  std::unique_ptr<SourceCursor> still_;  // the present one, when it stands still
   const std::string prefix_;
   const std::string prefix_end_;  // the least key above all that are shown; empty if there is none
   const bool show_removals_;
