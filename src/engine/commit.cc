@@ -13,8 +13,9 @@ namespace lightning {
 
 namespace {
 
-// The pace is looked at whenever removals may hide so small a part of a write buffer more.
-constexpr uint64_t kLooksABuffer = 8;
+// Removals are looked at when they may hide an eighth of all that there is, or of a write buffer, more.
+constexpr uint64_t kLooks = 8;
+constexpr uint64_t kHiddenBytesMin = 1 << 20;
 
 // The limits of what was encoded without a check.
 Status check_batch(std::string_view encoded) {
@@ -196,8 +197,10 @@ void Engine::update_pace() {
   measure_runs(*now, &debt);
   const MemSource* const oldest = now->sealed.empty() ? now->active.get() : now->sealed.back().get();
   if (oldest != nullptr) debt.removed_bytes += removals_since(*oldest) * debt.entry_bytes;
-  const uint64_t looked_at = std::min(options_.write_buffer_size, debt.last_bytes) / kLooksABuffer;
-  removal_grain_.store(std::bit_floor(looked_at / (debt.entry_bytes + 1) + 1), std::memory_order_relaxed);
+  const uint64_t hidden = std::clamp(debt.last_bytes + debt.upper_bytes, kHiddenBytesMin,
+                                     std::max(kHiddenBytesMin, options_.write_buffer_size));
+  removal_grain_.store(std::bit_floor(hidden / kLooks / (debt.entry_bytes + 1) + 1),
+                       std::memory_order_relaxed);
   if (const uint64_t removals = now->active == nullptr ? 0 : removals_since(*now->active); removals != 0) {
     if (removals * debt.entry_bytes > options_.write_buffer_size) flush_early();
     watch_runs(kIdleNs);

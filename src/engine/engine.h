@@ -405,7 +405,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   mutable Counters counters_;
   Snapshots snapshots_;
   Pacer pacer_;
-  std::atomic<uint64_t> removal_grain_{1};  // a power of two: after so many the pace is looked at
+  std::atomic<uint64_t> removal_grain_{1 << 12};  // a power of two: after so many the pace is looked at
   Vacancies vacancies_;
 
   std::unique_ptr<Directory> directory_;

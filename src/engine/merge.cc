@@ -24,7 +24,7 @@ namespace lightning {
 namespace {
 
 constexpr uint64_t kRetryDelayNs = 200'000'000;
-// Nobody writes: less than this part of the last level is not worth a flush.
+// Nobody writes: less than this part of the runs is not worth a flush.
 constexpr uint64_t kHiddenShareSettled = 10;
 constexpr uint64_t kExpiryWatchNs = 60'000'000'000;
 constexpr uint64_t kNanosPerMicro = 1000;
@@ -258,7 +258,8 @@ bool Engine::removals_in_memory_hide_much() const {
   if (now->active == nullptr) return false;
   Debt debt;
   measure_runs(*now, &debt);
-  return removals_since(*now->active) * debt.entry_bytes * kHiddenShareSettled > debt.last_bytes;
+  return removals_since(*now->active) * debt.entry_bytes * kHiddenShareSettled >
+         debt.last_bytes + debt.upper_bytes;
 }
 
 uint64_t Engine::next_purge_ns(const View& view) const {
@@ -285,6 +286,7 @@ void Engine::record_time(DurableState& state) const {
 
 void Engine::measure_runs(const View& view, Debt* debt) const {
   uint64_t last_entries = 0;
+  double upper_entries = 0;
   double upper_bytes = 0;
   double removals = 0;
   for (const auto& run : view.runs) {
@@ -298,12 +300,13 @@ void Engine::measure_runs(const View& view, Debt* debt) const {
         continue;
       }
       const double share = share_of(*run->files()[i], run->ranges()[i]);
+      upper_entries += share * static_cast<double>(file.entries);
       upper_bytes += share * static_cast<double>(file.size);
       removals += share * static_cast<double>(file.removals);
     }
   }
-  const double average =
-      last_entries == 0 ? 0 : static_cast<double>(debt->last_bytes) / static_cast<double>(last_entries);
+  double average = upper_bytes / std::max(upper_entries, 1.0);
+  if (last_entries != 0) average = static_cast<double>(debt->last_bytes) / static_cast<double>(last_entries);
   debt->upper_bytes = static_cast<uint64_t>(upper_bytes);
   debt->removed_bytes = static_cast<uint64_t>(removals * average);
   debt->entry_bytes = static_cast<uint64_t>(average);
