@@ -228,6 +228,24 @@ TEST_F(Levels, WhenEverythingIsRemovedNothingIsLeft) {
   EXPECT_LE(stats().log_bytes, 17 * MiB);
 }
 
+TEST_F(Levels, StatsSayWhatCompactionWouldGiveBack) {
+  reopen(16 * MiB);
+  for (uint64_t i = 0; i < 20'000; ++i) put(i);
+  ASSERT_TRUE(db_.compact().ok());
+  EXPECT_EQ(stats().reclaimable_bytes, 0u);
+  const uint64_t all = stats().disk_bytes;
+  for (uint64_t i = 0; i < 10'000; ++i) remove(i);
+  EXPECT_NEAR(static_cast<double>(stats().reclaimable_bytes), static_cast<double>(all) / 2,
+              static_cast<double>(all) / 20);
+  ASSERT_TRUE(db_.remove_range(key_of(10'000), key_of(15'000)).ok());
+  for (uint64_t i = 10'000; i < 15'000; ++i) model_.erase(key_of(i));
+  ASSERT_TRUE(db_.flush().ok());
+  EXPECT_GT(stats().reclaimable_bytes, all * 7 / 10);
+  ASSERT_TRUE(db_.compact().ok());
+  EXPECT_EQ(stats().reclaimable_bytes, 0u);
+  EXPECT_LT(stats().disk_bytes, all * 3 / 10);
+}
+
 TEST_F(Levels, ASnapshotSeesThroughEveryMerge) {
   overwrite(8'000, 2'000);
   Result<Snapshot> snapshot = db_.snapshot();

@@ -195,8 +195,6 @@ void Engine::update_pace() {
   debt.free_bytes =
       std::min(left + free * kIndexShare / (kIndexShare + 1), kBacklogBuffers * options_.write_buffer_size);
   measure_runs(*now, &debt);
-  const MemSource* const oldest = now->sealed.empty() ? now->active.get() : now->sealed.back().get();
-  if (oldest != nullptr) debt.removed_bytes += removals_since(*oldest) * debt.entry_bytes;
   const uint64_t hidden = std::clamp(debt.last_bytes + debt.upper_bytes, kHiddenBytesMin,
                                      std::max(kHiddenBytesMin, options_.write_buffer_size));
   removal_grain_.store(std::bit_floor(hidden / kLooks / (debt.entry_bytes + 1) + 1),

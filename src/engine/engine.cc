@@ -218,6 +218,7 @@ Result<Stats> Engine::stats() const {
   stats.stall_us = counters_.stall_us;
   stats.paced_memory_us = pacer_.waited_us(PaceReason::memory);
   stats.paced_merges_us = pacer_.waited_us(PaceReason::merges);
+  stats.reclaimable_bytes = reclaimable_bytes(*view);
   stats.unasked_scan_errors = counters_.unasked_scan_errors;
   stats.recovered_records = counters_.recovered_records;
   stats.recovery_us = counters_.recovery_us;

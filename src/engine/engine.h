@@ -346,6 +346,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status compact_runs() REQUIRES(merge_mutex_);
   /// Counts what merges owe.
   void measure_runs(const View& view, Debt* debt) const;
+  uint64_t reclaimable_bytes(const View& view) const;
   /// Are these removals many enough, with those before, to look at the pace?
   bool note_removals(uint64_t count);
   /// Of keys, that commits made since a memtable began.

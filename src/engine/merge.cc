@@ -307,9 +307,19 @@ void Engine::measure_runs(const View& view, Debt* debt) const {
   }
   double average = upper_bytes / std::max(upper_entries, 1.0);
   if (last_entries != 0) average = static_cast<double>(debt->last_bytes) / static_cast<double>(last_entries);
+  const MemSource* const oldest = view.sealed.empty() ? view.active.get() : view.sealed.back().get();
+  if (oldest != nullptr) removals += static_cast<double>(removals_since(*oldest));
   debt->upper_bytes = static_cast<uint64_t>(upper_bytes);
   debt->removed_bytes = static_cast<uint64_t>(removals * average);
   debt->entry_bytes = static_cast<uint64_t>(average);
+}
+
+uint64_t Engine::reclaimable_bytes(const View& view) const {
+  Debt debt;
+  measure_runs(view, &debt);
+  uint64_t hidden = debt.upper_bytes + debt.removed_bytes;
+  for (const RunShape& run : shape_of_runs(view).runs) hidden += run.covered;
+  return std::min(hidden, debt.last_bytes + debt.upper_bytes);
 }
 
 Shape Engine::shape_of_runs(const View& view) const {

@@ -55,6 +55,7 @@ constexpr StatsField kStatsFields[] = {
     {"stall_us", &Stats::stall_us},
     {"paced_memory_us", &Stats::paced_memory_us},
     {"paced_merges_us", &Stats::paced_merges_us},
+    {"reclaimable_bytes", &Stats::reclaimable_bytes},
     {"unasked_scan_errors", &Stats::unasked_scan_errors},
     {"recovered_records", &Stats::recovered_records},
     {"recovery_us", &Stats::recovery_us},
