@@ -88,8 +88,8 @@ struct Stats {
   uint64_t paced_memory_us = 0;
   uint64_t paced_merges_us = 0;
 
-  /// About how much of disk_bytes compact() would give back, at most: as if each entry above the last level hid
-  /// one in it, and each removal, in memory too, an average one.
+  /// About how much of disk_bytes compact() would give back, at most: as if each entry above the last level
+  /// hid one in it, and each removal, in memory too, an average one.
   uint64_t reclaimable_bytes = 0;
 
   /// Bytes of flushes and merges over those that users wrote, since the open; 0 before the first write.

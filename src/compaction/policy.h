@@ -11,8 +11,8 @@
 // A file that overlaps nothing older goes to the last level as it is: sequential writes are never rewritten.
 //
 // The tiers drain
-//   - when what they may hide is 42 % of what then is left of the last level (a tenth when nobody writes), but
-//     under load not before it is five write buffers: space stays below 1.6 times what is alive;
+//   - when what they may hide is 42 % of what then is left of the last level (a tenth when nobody writes),
+//     but under load not before it is five write buffers: space stays below 1.6 times what is alive;
 //   - when they are all full, and what they touch is at most four times what they hold (a quarter of it
 //     where only the first tier is in use);
 //   - when a third of what they touch is removed, by tiers of which a quarter is removals: a queue's front;
