@@ -62,6 +62,7 @@ class MemoryFile final : public File {
   }
   Result<uint64_t> size() override { return uint64_t{bytes_->size()}; }
   Result<uint64_t> disk_bytes() override { return size(); }
+  Status punch(uint64_t, uint64_t) override { return Status(StatusCode::not_supported, "punch"); }
   bool recyclable() override { return false; }
   void drop_cache(uint64_t, uint64_t) override {}
   Result<std::unique_ptr<MappedRegion>> map(uint64_t offset, uint64_t size, MapMode) override {

@@ -155,6 +155,7 @@ class FailingFile final : public File {
   Status truncate(uint64_t size) override { return file_->truncate(size); }
   Result<uint64_t> size() override { return file_->size(); }
   Result<uint64_t> disk_bytes() override { return file_->disk_bytes(); }
+  Status punch(uint64_t offset, uint64_t size) override { return file_->punch(offset, size); }
   bool recyclable() override { return false; }
   void drop_cache(uint64_t, uint64_t) override {}
   Result<std::unique_ptr<MappedRegion>> map(uint64_t offset, uint64_t size, MapMode mode) override {
