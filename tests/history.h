@@ -45,6 +45,7 @@ class History {
   struct Work {
     uint64_t moves = 0;
     uint64_t merges = 0;
+    uint64_t value_files = 0;   // at closes
     std::set<uint64_t> levels;  // at which runs were seen
   };
   const Work& work() const { return work_; }

@@ -49,6 +49,7 @@ bool run_simulated(uint64_t seed, uint64_t steps, History::Work* work) {
   Random random(seed ^ 0x5eed);
   SimEnv env({.seed = seed,
               .switch_probability = random.chance(0.5) ? 1.0 / 16 : 1.0 / 200,
+              .supports_punch = random.chance(0.7),
               .supports_allocate = random.chance(0.6),
               .guards_mappings = random.chance(0.9),
               .keeps_unsynced = false});
@@ -58,6 +59,7 @@ bool run_simulated(uint64_t seed, uint64_t steps, History::Work* work) {
   EXPECT_TRUE(stuck.ok()) << "seed " << seed << ": " << stuck.to_string();
   work->moves += history.work().moves;
   work->merges += history.work().merges;
+  work->value_files += history.work().value_files;
   work->levels.insert(history.work().levels.begin(), history.work().levels.end());
   return good && stuck.ok();
 }
@@ -78,6 +80,7 @@ TEST_P(SimulatedModel, AgreesWithRandomHistories) {
   }
   if (steps < 2 * kStepsOfHistory || first_seed != 1) return;  // of a few other histories, chance
   EXPECT_GT(work.merges, 20u);
+  EXPECT_GT(work.value_files, 20u);
   EXPECT_GE(work.levels.size(), 3u);
   if (steps < 20 * kStepsOfHistory) return;
   EXPECT_GT(work.moves, 0u);

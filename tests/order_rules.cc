@@ -103,6 +103,8 @@ std::vector<FileReference> manifest_references(const Manifests& manifests, std::
     // By name only: the mirror of `published` in its header page need never be durable.
     references.push_back({.name = segment_file_name(segment.number), .bytes_min = 0});
   }
+  for (const ValueFileInfo& file : state->value_files)
+    references.push_back({.name = segment_file_name(file.number), .bytes_min = 0});
   return references;
 }
 

@@ -44,7 +44,7 @@ static_assert(kDrainLevel + 1 == kLastLevel);
 /// A file, or what merges left of it.
 struct FileShape {
   KeyRange range;  // `smallest` is a key of its run; of a file that is cut, bytes and counts are estimates
-  uint64_t bytes = 0;
+  uint64_t bytes = 0;  // of the file and of the values that it has in value files
   uint64_t entries = 0;
   uint64_t removals = 0;
   bool plain = false;  // no entry but one version, no keyspace that was dropped: nothing to be gained by

@@ -56,7 +56,7 @@ Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint3
       const KeyRange range = range_of(runs[i]->pieces[p]);
       const double share = range.clipped ? std::clamp(probe.share(i, p), 0.0, 1.0) : 1.0;
       run.files.push_back({.range = range,
-                           .bytes = part_of(file.size, share),
+                           .bytes = part_of(file.size + file.value_bytes, share),
                            .entries = part_of(file.entries, share),
                            .removals = part_of(file.removals, share),
                            .plain = file.plain && !range.clipped && !holds_dropped(range, dropped)});

@@ -25,7 +25,7 @@ class Sieve {
       : read_lsns_(std::move(read_lsns)), dropped_(std::move(dropped)), older_(std::move(older)) {}
 
   /// Of the versions of `key`, newest first, those to be written; valid until the next call. Keys ascend.
-  std::span<const Version> keep(std::string_view key, const std::vector<Version>& versions) {
+  std::span<Version> keep(std::string_view key, const std::vector<Version>& versions) {
     uint32_t keyspace = 0;
     (void)parse_keyspace_prefix(key, &keyspace);
     if (!dropped_.empty() && std::binary_search(dropped_.begin(), dropped_.end(), keyspace)) return {};

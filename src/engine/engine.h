@@ -39,6 +39,7 @@
 #include "engine/snapshots.h"
 #include "io/env.h"
 #include "log/log.h"
+#include "value/value_files.h"
 #include "view/lookup.h"
 #include "view/state_store.h"
 #include "view/view.h"
@@ -53,11 +54,14 @@ class SnapshotState;
 
 enum class OpenKind { open_or_create, open, create };
 
+/// Values from this size on stay where their commit put them: the segment becomes a value file.
+inline constexpr uint64_t kLargeValueBytes = 1 << 20;
+
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
   static Result<std::shared_ptr<Engine>> open(Env& env, const std::string& path, const Options& options,
-                                              OpenKind kind);
-  Engine(Env& env, const Options& options);
+                                              OpenKind kind, uint64_t large_value_bytes);
+  Engine(Env& env, const Options& options, uint64_t large_value_bytes);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -193,8 +197,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void prepare_ahead();
   void prepare_spare() EXCLUDES(switch_mutex_);
   Status pass_over_spare() REQUIRES(switch_mutex_);
-  void retire_segment_files(const std::vector<std::shared_ptr<const MemSource>>& sources)
-      EXCLUDES(switch_mutex_);
+  /// `value_files`: numbers of those that stay, ascending.
+  void retire_segment_files(const std::vector<std::shared_ptr<const MemSource>>& sources,
+                            const std::vector<uint64_t>& value_files) EXCLUDES(switch_mutex_);
 
   // Views (engine.cc).
   ViewRoom room_for_view(size_t more_sealed, size_t more_runs) const;
@@ -215,6 +220,20 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void memory_released() EXCLUDES(switch_mutex_);
   Status count_disk_bytes(Stats* stats) const;
 
+  // Large values (values.cc).
+  /// Says where the large values of a key's versions stand; null: as it is.
+  using PlaceValues = std::function<Status(std::span<Version>)>;
+  bool large(const Version& version) const { return version.value_size() >= large_value_bytes_; }
+  /// Is a segment worth keeping for so many bytes of large values?
+  bool becomes_value_file(const Segment& segment, uint64_t large_bytes) const;
+  PlaceValues stay_in_segments(std::vector<const Segment*> segments) const;
+  PlaceValues leave_wasteful_files(const View& view,
+                                   std::span<const std::shared_ptr<const SortedRun>> inputs);
+  /// What these value files hold beside the values of present runs is given back soon.
+  void reclaim_soon(const std::vector<uint64_t>& numbers) noexcept EXCLUDES(reclaim_mutex_);
+  void reclaim_in_background(uint64_t delay_ns);
+  void reclaim_values() EXCLUDES(reclaim_mutex_);
+
   // Flush (flush.cc).
   void schedule_flush();
   void flush_in_background();
@@ -230,11 +249,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status flush_sources(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
   Status install_flush(const std::vector<std::shared_ptr<const MemSource>>& sources, uint64_t floor,
                        RunSetWriter& writer) REQUIRES(flush_mutex_);
-  Status verify_source(const MemSource& source) const;
+  /// Adds up the bytes of large values.
+  Status verify_source(const MemSource& source, uint64_t* large_bytes) const;
   /// `file_bytes`: about where files are cut; 0: at their largest.
   RunWriterOptions run_options(uint64_t file_bytes) const;
   Status write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
-                        const std::function<bool(std::string_view)>& ends_at);
+                        const PlaceValues& place, const std::function<bool(std::string_view)>& ends_at);
 
   // Moves and merges (merge.cc).
   void schedule_merge();
@@ -277,6 +297,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Env& env_;
   const std::atomic<uint32_t>& process_word_;
   const Options options_;
+  const uint64_t large_value_bytes_;
   const bool mapped_;                       // runs and log may be mapped
   std::atomic<const View*> view_{nullptr};  // partner: EpochGuard
   std::atomic<bool> closed_{false};
@@ -290,6 +311,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<DirectoryLock> lock_;
   std::unique_ptr<StateStore> store_;
+  std::unique_ptr<ValueFiles> value_files_;
   std::vector<std::string> unknown_files_;
   uint64_t page_cache_id_ = 0;
 
@@ -316,6 +338,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Mutex flush_mutex_;  // one flush at a time; before switch_mutex_, store and view_mutex_
   bool closing_ GUARDED_BY(flush_mutex_) = false;  // the flush that close() itself makes
   std::atomic<bool> flush_scheduled_{false};
+
+  Mutex reclaim_mutex_;
+  std::vector<uint64_t> reclaim_ GUARDED_BY(reclaim_mutex_);  // value files that may hold garbage
+  std::atomic<bool> reclaim_all_{false};                      // all of them may
+  std::atomic<bool> reclaim_scheduled_{false};
+  std::atomic<bool> punches_{true};  // until the file system says that it cannot
 
   mutable Mutex view_mutex_;
   std::shared_ptr<const View> current_ GUARDED_BY(view_mutex_);

@@ -16,6 +16,7 @@
 #include "compaction/older_keys.h"
 #include "compaction/shape.h"
 #include "engine/engine.h"
+#include "engine/value_extents.h"
 #include "view/merge_cursor.h"
 
 namespace lightning {
@@ -69,6 +70,33 @@ std::shared_ptr<const SortedRun> part_of(const SortedRun& run, size_t first, siz
   return std::make_shared<const SortedRun>(
       std::move(info),
       std::vector<std::shared_ptr<const RunFile>>(run.files().begin() + begin, run.files().begin() + behind));
+}
+
+/// Which value files a change of runs leaves without a reference, and with fewer.
+struct ValueFilesLeft {
+  std::vector<uint64_t> gone;
+  std::vector<uint64_t> touched;
+};
+
+ValueFilesLeft value_files_left(std::span<const std::shared_ptr<const SortedRun>> before,
+                                const std::vector<uint64_t>& gone_runs,
+                                std::span<const std::shared_ptr<const SortedRun>> after) {
+  ValueFilesLeft left;
+  std::vector<std::shared_ptr<const RunFile>> gone;
+  for (const auto& run : before) {
+    for (const auto& file : run->files()) {
+      if (std::ranges::find(gone_runs, file->info().id) != gone_runs.end()) gone.push_back(file);
+    }
+  }
+  const std::vector<uint64_t> were_used = value_files_of(gone);
+  if (were_used.empty()) return left;
+  std::vector<std::shared_ptr<const RunFile>> present;
+  for (const auto& run : after) present.insert(present.end(), run->files().begin(), run->files().end());
+  const std::vector<uint64_t> are_used = value_files_of(present);
+  for (const uint64_t number : were_used) {
+    (std::ranges::binary_search(are_used, number) ? left.touched : left.gone).push_back(number);
+  }
+  return left;
 }
 
 /// The keys of the runs that are older than what the Choice merges.
@@ -257,7 +285,9 @@ Status Engine::merge(const Choice& choice, const View& view, uint64_t* bytes_rea
     output->stopped = true;
     return true;
   };
-  if (Status status = write_versions(merger, sieve, writer, false, ends_at); !status.ok()) return status;
+  const PlaceValues place = leave_wasteful_files(view, inputs);
+  if (Status status = write_versions(merger, sieve, writer, false, place, ends_at); !status.ok())
+    return status;
   output->files = writer.files();
   for (const auto& run : inputs) {
     for (const auto& file : run->files()) {
@@ -274,7 +304,8 @@ Status Engine::install_choice(const Choice& choice, const View& view, const Merg
                               RunSetWriter* writer) {
   OpenFiles opened;
   for (const RunFileInfo& info : output.files) {
-    Result<std::shared_ptr<const RunFile>> file = RunFile::open(*directory_, info, mapped_);
+    Result<std::shared_ptr<const RunFile>> file =
+        RunFile::open(*directory_, info, mapped_, value_files_.get());
     if (!file) return file.status();
     opened[info.id] = *std::move(file);
   }
@@ -285,6 +316,7 @@ Status Engine::install_choice(const Choice& choice, const View& view, const Merg
   apply_choice(choice, runs_then, output, &after);
   const std::vector<uint64_t> gone = files_gone(before, after);
   const std::vector<std::shared_ptr<const SortedRun>> runs = runs_of(std::move(after), now->runs, opened);
+  const ValueFilesLeft values = value_files_left(now->runs, gone, runs);
   const std::function<void(View&)> change = [&](View& next) {
     const size_t added = next.runs.size() - now->runs.size();
     next.runs.resize(added);
@@ -294,14 +326,20 @@ Status Engine::install_choice(const Choice& choice, const View& view, const Merg
   LIGHTNING_INVARIANT("I5", runs.size() <= now->runs.size() + kRunsRoom);
   ViewRoom room = room_for_view(kSealedMax, kRunsRoom + kRunsRoom);
   if (writer != nullptr) writer->keep();
-  const Status status =
-      store_->commit([&](DurableState& next) { apply_choice(choice, runs_then, output, &next.runs); });
+  const Status status = store_->commit([&](DurableState& next) {
+    apply_choice(choice, runs_then, output, &next.runs);
+    std::erase_if(next.value_files, [&](const ValueFileInfo& file) {
+      return std::ranges::binary_search(values.gone, file.number);
+    });
+  });
   if (!status.ok()) {
     if (writer != nullptr && store_->failure().ok()) writer->remove_all();
     return status;
   }
   install_view(change, std::move(room));
   for (const uint64_t id : gone) (void)directory_->remove(run_file_name(id));
+  for (const uint64_t number : values.gone) (void)directory_->remove(segment_file_name(number));
+  reclaim_soon(values.touched);
   return {};
 }
 
@@ -314,6 +352,7 @@ Status Engine::compact() {
   }
   refuse_after_store_failure();
   schedule_merge();
+  reclaim_values();
   return status;
 }
 

@@ -31,7 +31,7 @@ class SourceCursor {
   virtual void next() = 0;
   virtual void prev() = 0;
   /// Appends every version of the present key, newest first, whatever the read LSN. Views stay valid until
-  /// the next move.
+  /// the next move. Of a value in a value file it says where that stands, and does not read it.
   virtual void collect_versions(std::vector<Version>* versions) = 0;
 
   bool valid() const { return valid_; }

@@ -78,6 +78,8 @@ class Segment {
   /// not even name the database.
   static Result<std::shared_ptr<Segment>> open_headless(Directory& directory,
                                                         const SegmentIdentity& expected);
+  /// Reads the header of the file of segment `number` alone, as open() does.
+  static Status read_header(File& file, uint64_t number, SegmentIdentity* identity, uint64_t* mirror);
   /// The first byte of a header page that has to be zero and is not; kSegmentHeaderBytes if none.
   static uint64_t first_stray_byte(const char* header_page);
 

@@ -67,7 +67,12 @@ class RunCheck : public LeafKeys {
     }
     check_zeros({footer_.leaves_end, footer_.index_offset - footer_.leaves_end});
     const uint64_t fences_end = footer_.fences_offset + footer_.fences_bytes;
-    check_zeros({fences_end, footer_offset() - fences_end});
+    const bool has_values = footer_.values_bytes != 0;
+    check_zeros({fences_end, (has_values ? footer_.values_offset : footer_offset()) - fences_end});
+    if (!has_values) return;
+    const uint64_t values_end = footer_.values_offset + footer_.values_bytes;
+    check_zeros({values_end, footer_offset() - values_end});
+    check_value_list();
   }
 
   void check_fences() {
@@ -80,6 +85,17 @@ class RunCheck : public LeafKeys {
     if (checksum(page.data, page.size, seed) != footer_.fences_checksum)
       damaged("fences checksum", footer_.fences_offset);
     if (!fences_.heads_agree()) damaged("heads of the fences", footer_.fences_offset);
+  }
+
+  void check_value_list() {
+    RunPages::Page page;
+    RunPages::Owner owner;
+    Status status;
+    if (!pages_.fetch(footer_.values_offset, footer_.values_bytes, &page, &owner, &status))
+      return note(status);
+    const uint64_t seed = page_seed(footer_.file_id, footer_.values_offset / kUnitBytes);
+    if (checksum(page.data, page.size, seed) != footer_.values_checksum)
+      damaged("value list checksum", footer_.values_offset);
   }
 
   // Each page once, so that its damage is not told for every key that it would lead to.
@@ -173,8 +189,13 @@ class RunCheck : public LeafKeys {
     std::string_view value;
     RunPages::Owner owner;
     Status status;
+    const bool here = (version.ref().offset & kInValueFile) == 0;
+    // They are listed in the order of their entries.
+    if (!here && version.ref().offset != (kInValueFile | listed_values_++)) {
+      return damaged("the value list has another order", footer_.values_offset);
+    }
     if (!pages_.value(version.ref(), version.value_size, &value, &owner, &status)) return note(status);
-    used_.push_back({version.ref().offset, version.value_size});
+    if (here) used_.push_back({version.ref().offset, version.value_size});
   }
 
   // Does the key's hash lead to its entry?
@@ -203,6 +224,7 @@ class RunCheck : public LeafKeys {
         entries_ != info.entries || removals_ != info.removals || raw_bytes_ != info.raw_bytes) {
       damaged("counts", footer_offset());
     }
+    if (listed_values_ != run_.values().size()) damaged("values in value files", footer_.values_offset);
     if (leaves_hash_ != footer_.leaves_hash) damaged("hash of all leaves", footer_offset());
     if (key_ != fences_.largest()) damaged("largest key", footer_.fences_offset);
     if (index_read_) check_index_size();
@@ -273,6 +295,7 @@ class RunCheck : public LeafKeys {
   uint64_t entries_ = 0;
   uint64_t removals_ = 0;
   uint64_t raw_bytes_ = 0;
+  uint64_t listed_values_ = 0;
 };
 
 Status RunFile::verify(const RunCheckEvents& events) const try {

@@ -209,6 +209,11 @@ void RunCursor::collect_versions(std::vector<Version>* versions) {
     if (!version.outside()) return true;
     RunPages::Owner owner;
     Status status;
+    if ((version.ref().offset & kInValueFile) != 0) {
+      if (run_.pages_->place(version.ref(), version.value_size, &shown.place, &status)) return true;
+      fail(std::move(status));
+      return false;
+    }
     if (!run_.pages_->value(version.ref(), version.value_size, &shown.value, &owner, &status)) {
       fail(std::move(status));
       return false;

@@ -29,6 +29,14 @@ Status read_exactly(File& file, const std::string& name, uint64_t offset, char* 
 bool footer_is_sound(const Footer& footer, uint64_t size) {
   const uint64_t sections_end = size - kUnitBytes;
   const bool has_index = (footer.features & kFeaturePointIndex) != 0;
+  const bool has_values = (footer.features & kFeatureValueList) != 0;
+  if (!has_values && (footer.values_offset | footer.values_bytes | footer.value_bytes) != 0) return false;
+  if (has_values && (footer.values_offset % kUnitBytes != 0 || footer.values_offset > sections_end ||
+                     footer.values_offset < footer.fences_offset ||
+                     footer.values_offset - footer.fences_offset < footer.fences_bytes ||
+                     footer.values_bytes > sections_end - footer.values_offset)) {
+    return false;
+  }
   const uint64_t pages = has_index ? index_pages(footer.index_buckets) : 0;
   return footer.file_bytes == size && size % kUnitBytes == 0 &&
          (footer.leaf_bytes == kSmallLeafBytes || footer.leaf_bytes == kLargeLeafBytes) &&
@@ -72,13 +80,30 @@ Status read_fences(File& file, const std::string& name, const Footer& footer, Fe
   return Status();
 }
 
+Status read_values(File& file, const std::string& name, const Footer& footer, ValueFiles* files,
+                   ValueList* values) {
+  if (footer.values_bytes == 0) return Status();
+  std::string section(footer.values_bytes, '\0');
+  if (Status s = read_exactly(file, name, footer.values_offset, section.data(), section.size()); !s.ok())
+    return s;
+  const uint64_t seed = page_seed(footer.file_id, footer.values_offset / kUnitBytes);
+  if (checksum(section.data(), section.size(), seed) != footer.values_checksum) {
+    return damaged(name, "value list checksum", footer.values_offset);
+  }
+  if (!values->load(section) || values->value_bytes() != footer.value_bytes) {
+    return damaged(name, "value list", footer.values_offset);
+  }
+  if (files == nullptr) return Status(StatusCode::invalid_argument, "values in value files", name, 0);
+  return values->open(*files);
+}
+
 }  // namespace
 
 RunFile::RunFile() = default;
 RunFile::~RunFile() = default;
 
 Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const RunFileInfo& info,
-                                                     bool mapped) try {
+                                                     bool mapped, ValueFiles* values) try {
   const std::string name = run_file_name(info.id);
   Result<std::unique_ptr<File>> file = directory.open(name, OpenMode::read);
   if (!file) {
@@ -95,7 +120,12 @@ Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const
   if (run->fences_->smallest() != info.smallest || run->fences_->largest() != info.largest) {
     return damaged(name, "key range", run->footer_->fences_offset);
   }
-  Result<std::unique_ptr<RunPages>> pages = RunPages::create(*std::move(file), name, *run->footer_, mapped);
+  if (Status s = read_values(**file, name, *run->footer_, values, &run->values_); !s.ok()) return s;
+  if (run->values_.value_bytes() != info.value_bytes) {
+    return damaged(name, "bytes in value files", run->footer_->values_offset);
+  }
+  Result<std::unique_ptr<RunPages>> pages =
+      RunPages::create(*std::move(file), name, *run->footer_, run->values_, mapped);
   if (!pages) return pages.status();
   run->pages_ = *std::move(pages);
   return std::shared_ptr<const RunFile>(std::move(run));
@@ -105,7 +135,7 @@ Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const
 
 uint64_t RunFile::memory_bytes() const {
   return sizeof(*this) + info_.smallest.capacity() + info_.largest.capacity() + sizeof(Footer) +
-         pages_->memory_bytes() + fences_->memory_bytes();
+         pages_->memory_bytes() + fences_->memory_bytes() + values_.memory_bytes();
 }
 
 uint64_t RunFile::mapped_bytes() const { return pages_->mapped_bytes(); }
@@ -330,6 +360,13 @@ uint64_t RunFile::approximate_bytes(std::string_view from, std::string_view to) 
   const uint64_t start = bytes_before(from);
   const uint64_t end = bytes_before(to);
   return end > start ? end - start : 0;
+}
+
+uint64_t RunFile::approximate_value_bytes(std::string_view from, std::string_view to) const {
+  if (values_.size() == 0) return 0;
+  const double share =
+      static_cast<double>(approximate_bytes(from, to)) / static_cast<double>(footer_->leaves_end);
+  return static_cast<uint64_t>(share * static_cast<double>(values_.value_bytes()));
 }
 
 }  // namespace lightning

@@ -24,6 +24,7 @@
 #include "run/run_file_info.h"
 #include "run/run_index.h"
 #include "run/run_output.h"
+#include "run/value_list.h"
 
 namespace lightning {
 
@@ -70,9 +71,13 @@ class RunWriter {
 
   Status check(std::string_view key, std::span<const Version> versions) const;
   Status add_checked(std::string_view key, std::span<const Version> versions);
-  bool outside(const Version& version) const { return version.value.size() > value_separation_; }
+  bool outside(const Version& version) const {
+    return version.place.file != 0 || version.value.size() > value_separation_;
+  }
+  /// Outside of the leaves, and in this file.
+  bool stands_here(const Version& version) const { return outside(version) && version.place.file == 0; }
   Status encode(std::span<const Version> versions, uint64_t* values_at, Body* body);
-  Status put_outside(std::string_view value, uint64_t* values_at, char* to);
+  Status put_outside(const Version& version, uint64_t* values_at, char* to);
   Status add_to_leaf(std::string_view key, const Body& body);
   Status add_before_values(std::string_view key, std::span<const Version> versions);
   Status write_leaf();
@@ -89,6 +94,7 @@ class RunWriter {
   LeafBuilder leaf_;
   RunIndexBuilder index_;
   FencesBuilder fences_;
+  ValueListBuilder values_;
   uint64_t leaf_bytes_ = 0;  // 0: not yet known
   uint64_t leaves_hash_ = 0;
   std::string body_bytes_;  // of entries that are not a plain value

@@ -21,6 +21,7 @@ enum Field : uint32_t {
   kNextKeyspaceId = 18,
   kRemovalFloor = 20,
   kLogSegments = 22,
+  kValueFiles = 24,
 };
 
 bool may_be_ignored(uint32_t tag) { return tag % 2 == 1; }
@@ -38,7 +39,8 @@ enum PieceFlag : uint32_t {
   kHasFrom = 2,
   kHasTo = 4,
   kPlain = 8,
-  kAllPieceFlags = 15,
+  kHasValueBytes = 16,
+  kAllPieceFlags = 31,
 };
 
 void put_number(std::string* to, uint64_t number) {
@@ -111,6 +113,7 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   if (!piece.from.empty()) flags |= kHasFrom;
   if (!piece.to.empty()) flags |= kHasTo;
   if (file.plain) flags |= kPlain;
+  if (file.value_bytes != 0) flags |= kHasValueBytes;
   std::string item;
   put_number(&item, flags);
   if ((flags & kBeginsRun) != 0) put_number(&item, run.level);
@@ -120,6 +123,7 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   for (uint64_t number : {file.entries, file.removals, file.raw_bytes, file.lsn_min, file.lsn_max}) {
     put_number(&item, number);
   }
+  if (file.value_bytes != 0) put_number(&item, file.value_bytes);
   put_bytes(&item, file.smallest);
   put_bytes(&item, file.largest);
   if (!piece.from.empty()) put_bytes(&item, piece.from);
@@ -146,6 +150,7 @@ Status read_item(std::string_view item, std::vector<SortedRunInfo>* runs) {
   for (uint64_t* number : {&file.entries, &file.removals, &file.raw_bytes, &file.lsn_min, &file.lsn_max}) {
     reader.number(number);
   }
+  if ((flags & kHasValueBytes) != 0) reader.number(&file.value_bytes);
   reader.bytes(&file.smallest);
   reader.bytes(&file.largest);
   if ((flags & kHasFrom) != 0) reader.bytes(&piece.from);
@@ -172,6 +177,19 @@ bool read_segments(Reader* reader, std::vector<LogSegmentInfo>* segments) {
   return true;
 }
 
+bool read_value_files(Reader* reader, std::vector<ValueFileInfo>* files) {
+  uint64_t number = 0;
+  while (!reader->done()) {
+    uint64_t step = 0;
+    reader->number(&step);
+    ValueFileInfo file;
+    if (!reader->number(&file.size) || step > UINT64_MAX - number) return false;
+    file.number = number += step;
+    files->push_back(file);
+  }
+  return true;
+}
+
 Status read_field(uint32_t tag, std::string_view bytes, DurableState* state) {
   Reader reader(bytes);
   const auto* const number = std::find_if(std::begin(kNumbers), std::end(kNumbers),
@@ -187,6 +205,8 @@ Status read_field(uint32_t tag, std::string_view bytes, DurableState* state) {
     good = reader.number(&state->next_keyspace_id);
   } else if (tag == kLogSegments) {
     good = read_segments(&reader, &state->log_segments);
+  } else if (tag == kValueFiles) {
+    good = read_value_files(&reader, &state->value_files);
   } else if (may_be_ignored(tag)) {
     return Status();
   } else {
@@ -287,6 +307,13 @@ Image image_of(const DurableState& state) {
     put_number(field, segment.number);
     put_number(field, segment.base_lsn);
     put_number(field, segment.end_lsn + 1);
+  }
+  uint64_t before = 0;
+  for (const ValueFileInfo& file : state.value_files) {
+    std::string* field = &image.fields[kValueFiles];
+    put_number(field, file.number - before);
+    put_number(field, file.size);
+    before = file.number;
   }
   for (auto run = state.runs.rbegin(); run != state.runs.rend(); ++run) {
     for (const RunPiece& piece : run->pieces) image.items.push_back(piece_item(*run, piece));

@@ -357,6 +357,11 @@ Status StateStore::fail(Status status) {
   return failed_;
 }
 
+bool StateStore::has_committed() const {
+  const MutexLock lock(mutex_);
+  return manifest_file_ != nullptr;
+}
+
 Status StateStore::failure() const {
   const MutexLock lock(mutex_);
   return failed_;
