@@ -22,12 +22,14 @@ struct Config {
   unsigned runs = 3;
   unsigned retries = 0;       // of a run that something else disturbed
   uint64_t warmup = 100'000;  // untimed operations before a workload that reads
+  uint64_t seconds = 60;      // of a load that is measured by time
   uint64_t write_rate = 0;    // of the writer of readwhilewriting, a second; 0: as fast as it can
   uint64_t seed = 1;
   Durability durability = Durability::process;
   ValueKind values = ValueKind::half;
   std::string db;  // where the databases are made; empty: $TMPDIR or /tmp
   bool json = false;
+  std::string svg;  // file for plots of what was measured by the second; empty: none
 };
 
 }  // namespace lightning::bench

@@ -11,6 +11,7 @@
 #include "bench/config.h"
 #include "bench/driver.h"
 #include "bench/report/machine.h"
+#include "bench/report/plot.h"
 #include "bench/report/report.h"
 #include "bench/workloads/runner.h"
 #include "bench/workloads/workload.h"
@@ -23,7 +24,9 @@ constexpr int kExitUsage = 2;
 
 void add_options(CLI::App& app, Config& config, ChildTask& child) {
   config.engines = {"lightning", "rocksdb", "lmdb"};
-  for (const Workload& workload : workloads()) config.workloads.emplace_back(workload.name);
+  for (const Workload& workload : workloads()) {
+    if (workload.usual()) config.workloads.emplace_back(workload.name);
+  }
 
   std::string engines = "Of", chosen_workloads = "Of";
   for (const EngineKind& kind : engine_kinds()) engines += " " + std::string(kind.name);
@@ -51,6 +54,9 @@ void add_options(CLI::App& app, Config& config, ChildTask& child) {
       ->capture_default_str();
   app.add_option("--warmup", config.warmup, "Untimed operations of each thread before a workload that reads")
       ->capture_default_str();
+  app.add_option("--seconds", config.seconds, "Of the load of steady")
+      ->capture_default_str()
+      ->check(CLI::Range(uint64_t{2}, uint64_t{86'400}));
   app.add_option("--write-rate", config.write_rate,
                  "Writes a second beside the reads of readwhilewriting; 0: as many as the engine takes")
       ->capture_default_str();
@@ -66,6 +72,8 @@ void add_options(CLI::App& app, Config& config, ChildTask& child) {
   app.add_option("--seed", config.seed, "Of keys and values")->capture_default_str();
   app.add_option("--db", config.db, "Where to make the databases; what is made is removed")
       ->option_text("DIR [$TMPDIR or /tmp]");
+  app.add_option("--svg", config.svg, "A file for the plot of what was measured by the second")
+      ->option_text("FILE");
   app.add_flag("--json", config.json, "One JSON object a line for each workload and engine");
 
   app.add_option("--child-engine", child.engine)->group("");
@@ -139,6 +147,7 @@ int run(int argc, char** argv) {
   if (!results) return kExitFailed;
   const std::vector<Row> rows = summarize(*results);
   config.json ? print_json(std::cout, config, rows) : print_tables(std::cout, config, rows);
+  if (!config.svg.empty()) write_plot(config.svg, rows);
   return 0;
 }
 

@@ -73,6 +73,7 @@ Arguments made_of(const Verb& verb, Words words) {
   if (accepts & cli::kHex) arguments.format.hex = next().size() % 2 == 1;
   if (accepts & cli::kDurability)
     arguments.durability = std::array{"", "process", "power"}[next().size() % 3];
+  if (accepts & (cli::kTtl | cli::kMillis)) arguments.ttl_ms = next().size();
   if (accepts & cli::kOptions) {
     while (!words.empty()) arguments.options.push_back(next());
   }
@@ -99,6 +100,8 @@ Words words_for(const Verb& verb, const Arguments& arguments) {
   flag("--hex", arguments.format.hex);
   if (!arguments.keyspace.empty()) option("--keyspace", arguments.keyspace);
   if (!arguments.durability.empty()) option("--durability", arguments.durability);
+  if ((verb.accepts & cli::kTtl) && arguments.ttl_ms != 0)
+    option("--ttl-ms", std::to_string(arguments.ttl_ms));
   for (const std::string& assignment : arguments.options) option("--option", assignment);
   words.emplace_back("--");
   if (verb.accepts & cli::kDirectory) words.push_back(arguments.directory);
@@ -106,14 +109,16 @@ Words words_for(const Verb& verb, const Arguments& arguments) {
   if (verb.accepts & cli::kValue) words.push_back(arguments.value);
   if (verb.accepts & cli::kFile) words.push_back(arguments.file);
   if (verb.accepts & cli::kInto) words.push_back(arguments.into);
+  if (verb.accepts & cli::kMillis) words.push_back(std::to_string(arguments.ttl_ms));
   if (verb.accepts & cli::kName) words.push_back(arguments.name);
   return words;
 }
 
 bool same(const Arguments& a, const Arguments& b) {
   const auto all = [](const Arguments& x) {
-    return std::tie(x.directory, x.key, x.value, x.file, x.into, x.name, x.options, x.durability, x.keyspace,
-                    x.format.json, x.format.hex, x.prefix, x.from, x.to, x.limit, x.reverse, x.keys_only);
+    return std::tie(x.directory, x.key, x.value, x.file, x.into, x.name, x.options, x.durability, x.ttl_ms,
+                    x.keyspace, x.format.json, x.format.hex, x.prefix, x.from, x.to, x.limit, x.reverse,
+                    x.keys_only);
   };
   return all(a) == all(b);
 }

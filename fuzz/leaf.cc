@@ -137,6 +137,7 @@ void seeds(const SeedSink& sink) {
   const std::string versions = body_of({"third", "", "first"});
   few.add("key3", 0, kPut | kEntryVersioned, static_cast<uint32_t>(versions.size()), versions);
   few.add("key4", 0, kPut | kEntryOutside, 2000, std::string(sizeof(ValueRef), 'r'));
+  few.add("key5", 0, static_cast<uint8_t>(EntryKind::put_expiring), 13, "\1\2\3\4\5\6\7\10value");
   build("kinds", few, 1);
   LeafBuilder many;
   for (int i = 100; i < 160; ++i) many.add("prefix/" + std::to_string(i), 0, kPut, 20, std::string(20, 'v'));

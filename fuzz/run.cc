@@ -45,6 +45,7 @@ RunFileInfo info_of(std::string_view file) {
   info.value_bytes = footer->value_bytes;
   info.lsn_min = footer->lsn_min;
   info.lsn_max = footer->lsn_max;
+  info.expiry = footer->expiry;
   if (!inside(footer->fences_offset, footer->fences_bytes, file.size()) ||
       footer->fences_bytes < sizeof(FencesHeader)) {
     return info;
@@ -289,6 +290,10 @@ void seeds(const SeedSink& sink) {
   model["outside"] = {put_of(std::string(70, 'o'))};
   model["both"] = {put_of(std::string(80, 'n'), 30), put_of("inside", 20), put_of(std::string(70, 'o'))};
   sink("outside", pack(bytes_of(model, {.value_separation = 64})));
+  model["expiring"] = {expiring(1000, "soon")};
+  model["expiring-outside"] = {expiring(3000, std::string(70, 'o'))};
+  model["expiring-versions"] = {expiring(2000, "third", 900), put_of("second", 20), expiring(500, "", 10)};
+  sink("expiring", pack(bytes_of(model, {.value_separation = 64})));
 
   model["placed"] = {put_of(placed_value(), 40), put_of("before", 30)};
   sink("value-file", pack(bytes_of(model, {.value_separation = 64}, kPlacedValueSize)));

@@ -131,7 +131,10 @@ class Script {
   }
 
   WriteOptions durability() {
-    return {.durability = bytes_.byte() % 4 == 0 ? Durability::power : Durability::process};
+    constexpr uint64_t kFarTtlMs = 1'000'000'000'000;
+    const uint32_t choice = bytes_.byte();
+    return {.durability = choice % 4 == 0 ? Durability::power : Durability::process,
+            .ttl_ms = choice >= 192 ? kFarTtlMs : 0};
   }
 
   /// One commit: `change` of the model is what `call` asks of the database.

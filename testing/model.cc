@@ -9,19 +9,21 @@ namespace lightning {
 
 Model::Model() { tables_[""]; }
 
-void Model::put(const std::string& keyspace, std::string_view key, std::string_view value) {
-  set(keyspace, key, std::make_shared<const std::string>(value));
+void Model::put(const std::string& keyspace, std::string_view key, std::string_view value,
+                uint64_t expiry_us) {
+  set(keyspace, key, std::make_shared<const std::string>(value), expiry_us);
   ++now_;
 }
 
 void Model::remove(const std::string& keyspace, std::string_view key) {
-  set(keyspace, key, nullptr);
+  set(keyspace, key, nullptr, 0);
   ++now_;
 }
 
 void Model::write(std::span<const ModelWrite> writes) {
   for (const ModelWrite& one : writes) {
-    set(one.keyspace, one.key, one.value ? std::make_shared<const std::string>(*one.value) : nullptr);
+    set(one.keyspace, one.key, one.value ? std::make_shared<const std::string>(*one.value) : nullptr,
+        one.expiry_us);
   }
   ++now_;
 }
@@ -42,7 +44,8 @@ bool Model::held_within(Moment from, Moment to) const {
   return at != held_.end() && *at <= to;
 }
 
-void Model::set(const std::string& keyspace, std::string_view key, std::shared_ptr<const std::string> value) {
+void Model::set(const std::string& keyspace, std::string_view key, std::shared_ptr<const std::string> value,
+                uint64_t expiry_us) {
   Table& table = tables_.at(keyspace);
   auto found = table.keys.find(key);
   if (found == table.keys.end()) found = table.keys.emplace(std::string(key), Versions()).first;
@@ -58,7 +61,7 @@ void Model::set(const std::string& keyspace, std::string_view key, std::shared_p
   }
   table.digest += change;
   digest_ += change;
-  versions.push_back({now_, std::move(value)});
+  versions.push_back({now_, std::move(value), expiry_us});
   // A version is needed when a held moment sees it and not its successor.
   for (size_t i = 0; i + 1 < versions.size();) {
     const bool needed = held_within(versions[i].at, versions[i + 1].at);
@@ -89,9 +92,12 @@ const Model::Table& Model::table(const std::string& name) const {
   return found == tables_.end() ? empty : found->second;
 }
 
-const std::string* Model::visible(const Versions& versions, Moment at) {
+const Model::Version* Model::visible(const Versions& versions, Moment at, uint64_t time_us) {
   for (size_t i = versions.size(); i-- > 0;) {
-    if (versions[i].at < at) return versions[i].value.get();
+    const Version& version = versions[i];
+    if (version.at >= at) continue;
+    const bool expired = version.expiry_us != 0 && version.expiry_us <= time_us;
+    return version.value == nullptr || expired ? nullptr : &version;
   }
   return nullptr;
 }
@@ -109,26 +115,28 @@ std::optional<std::string_view> Model::get(const std::string& keyspace, std::str
   const Table& keys = table(keyspace);
   const auto found = keys.keys.find(key);
   if (found == keys.keys.end()) return std::nullopt;
-  const std::string* value = visible(found->second, at);
-  return value == nullptr ? std::nullopt : std::optional<std::string_view>(*value);
+  const Version* version = visible(found->second, at, time_us_);
+  return version == nullptr ? std::nullopt : std::optional<std::string_view>(*version->value);
 }
 
 std::optional<ModelEntry> Model::first_from(const std::string& keyspace, std::string_view key, bool inclusive,
-                                            Moment at) const {
+                                            Moment at, std::optional<uint64_t> time_us) const {
   const auto& keys = table(keyspace).keys;
   for (auto i = inclusive ? keys.lower_bound(key) : keys.upper_bound(key); i != keys.end(); ++i) {
-    if (const std::string* value = visible(i->second, at)) return ModelEntry{i->first, *value};
+    if (const Version* version = visible(i->second, at, time_us.value_or(time_us_)))
+      return ModelEntry{i->first, *version->value, version->expiry_us};
   }
   return std::nullopt;
 }
 
 std::optional<ModelEntry> Model::last_to(const std::string& keyspace, std::optional<std::string_view> key,
-                                         bool inclusive, Moment at) const {
+                                         bool inclusive, Moment at, std::optional<uint64_t> time_us) const {
   const auto& keys = table(keyspace).keys;
   auto i = !key ? keys.end() : inclusive ? keys.upper_bound(*key) : keys.lower_bound(*key);
   while (i != keys.begin()) {
     --i;
-    if (const std::string* value = visible(i->second, at)) return ModelEntry{i->first, *value};
+    if (const Version* version = visible(i->second, at, time_us.value_or(time_us_)))
+      return ModelEntry{i->first, *version->value, version->expiry_us};
   }
   return std::nullopt;
 }
@@ -197,7 +205,7 @@ std::string compare_walk(const Model& model, const std::string& name, Keyspace& 
     if (!more && !scan.status().ok()) return where + scan.status().to_string();
     if (!more && !expected) return {};
     const std::optional<ModelEntry> found =
-        more ? std::optional(ModelEntry{scan.entry().key(), scan.entry().value()}) : std::nullopt;
+        more ? std::optional(ModelEntry{scan.entry().key(), scan.entry().value(), 0}) : std::nullopt;
     if (!more || !expected || found->key != expected->key || found->value != expected->value) {
       return where + "expected " + shown(expected) + ", found " + shown(found);
     }

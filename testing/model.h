@@ -3,13 +3,15 @@
 // A moment is the number of commits before it, as an LSN is in the database; creating and dropping a keyspace
 // are commits too. What was visible at a held moment is kept until it is released; other versions go when
 // they are overwritten. The default keyspace is called "".
-// digest() is a sum over all entries, so that it follows each change and equals that of any model or database
-// with the same contents, whatever their history.
+// Entries expire by the time that set_time() gave last. digest() and size() count them until they are
+// overwritten. digest() is a sum over all entries, so that it follows each change and equals that of any
+// model or database with the same contents, whatever their history.
 // Thread safety: externally synchronised. Costs: a microsecond a call.
 #pragma once
 
 #include <lightning/database.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -26,12 +28,14 @@ struct ModelWrite {
   std::string keyspace;
   std::string key;
   std::optional<std::string> value;  // nothing: a removal
+  uint64_t expiry_us = 0;            // 0: never
 };
 
 /// Views that die at the model's next change.
 struct ModelEntry {
   std::string_view key;
   std::string_view value;
+  uint64_t expiry_us = 0;
 };
 
 class Model {
@@ -42,11 +46,15 @@ class Model {
   Model();
 
   // Commits.
-  void put(const std::string& keyspace, std::string_view key, std::string_view value);
+  void put(const std::string& keyspace, std::string_view key, std::string_view value, uint64_t expiry_us = 0);
   void remove(const std::string& keyspace, std::string_view key);
   void write(std::span<const ModelWrite> writes);
   void create_keyspace(const std::string& name);
   void drop_keyspace(const std::string& name);
+
+  /// Microseconds; never goes back.
+  void set_time(uint64_t now_us) { time_us_ = std::max(time_us_, now_us); }
+  uint64_t time() const { return time_us_; }
 
   // Moments.
   Moment now() const { return now_; }
@@ -59,12 +67,14 @@ class Model {
   std::vector<std::string> keyspaces() const;
   std::optional<std::string_view> get(const std::string& keyspace, std::string_view key,
                                       Moment at = kNow) const;
-  /// The first entry at or behind `key`, or only behind it.
+  /// The first entry at or behind `key`, or only behind it; those that have expired by `time_us` do not
+  /// count, by default the present time.
   std::optional<ModelEntry> first_from(const std::string& keyspace, std::string_view key, bool inclusive,
-                                       Moment at = kNow) const;
+                                       Moment at = kNow, std::optional<uint64_t> time_us = {}) const;
   /// The last entry at or before `key`, or only before it; with no key, of all.
   std::optional<ModelEntry> last_to(const std::string& keyspace, std::optional<std::string_view> key,
-                                    bool inclusive, Moment at = kNow) const;
+                                    bool inclusive, Moment at = kNow,
+                                    std::optional<uint64_t> time_us = {}) const;
   /// How many keys the keyspace holds now.
   uint64_t size(const std::string& keyspace) const;
   uint64_t digest() const { return digest_; }
@@ -76,6 +86,7 @@ class Model {
   struct Version {
     Moment at;                                 // visible to moments beyond it
     std::shared_ptr<const std::string> value;  // null: removed
+    uint64_t expiry_us = 0;
   };
   using Versions = std::vector<Version>;  // oldest first
   struct Table {
@@ -84,15 +95,17 @@ class Model {
     uint64_t size = 0;
   };
 
-  void set(const std::string& keyspace, std::string_view key, std::shared_ptr<const std::string> value);
+  void set(const std::string& keyspace, std::string_view key, std::shared_ptr<const std::string> value,
+           uint64_t expiry_us);
   const Table& table(const std::string& name) const;
-  static const std::string* visible(const Versions& versions, Moment at);
+  static const Version* visible(const Versions& versions, Moment at, uint64_t time_us);
   bool held_within(Moment from, Moment to) const;
 
   std::map<std::string, Table> tables_;
   std::multiset<Moment> held_;
   Moment now_ = 0;
   uint64_t digest_ = 0;
+  uint64_t time_us_ = 0;
 };
 
 /// The digest of what the database holds, by one scan of each keyspace.

@@ -16,7 +16,8 @@ namespace {
 constexpr char kDirectory[] = "db";
 constexpr uint64_t kLargeBytes = 3500;  // values of bursts, of levels, and larger ones go to value files
 constexpr size_t kLongBytes = 100;      // of a bound that no string keeps without an allocation
-constexpr uint64_t kTimeoutMs = 1000;   // of a write that waits for space or memory
+constexpr uint64_t kFarTtlMs = 1'000'000'000'000;  // longer than any test
+constexpr uint64_t kTimeoutMs = 1000;              // of a write that waits for space or memory
 
 /// How crashes during recoveries are thinned out, by their depth.
 struct NestedPlan {
@@ -169,9 +170,13 @@ std::string CrashWorkload::commit(Durability durability, const std::function<voi
 }
 
 std::string CrashWorkload::put(const std::string& key, const std::string& value, Durability durability) {
+  const uint64_t ttl_ms = random_.chance(0.25) ? kFarTtlMs : 0;
   return commit(
       durability, [&](Model& model) { model.put("", key, value); },
-      [&] { return database_.put(key, value, {.durability = durability, .timeout_ms = kTimeoutMs}); });
+      [&] {
+        return database_.put(key, value,
+                             {.durability = durability, .timeout_ms = kTimeoutMs, .ttl_ms = ttl_ms});
+      });
 }
 
 std::string CrashWorkload::batch() {

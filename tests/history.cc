@@ -33,6 +33,7 @@ History::History(Env& env, std::string directory, uint64_t seed, bool allow_huge
       idle_(std::move(idle)),
       random_(seed) {
   make_keys();
+  set_clock(ClockEnv::kBeginMicros);
 }
 
 History::~History() { release_all(); }
@@ -69,6 +70,8 @@ void History::run(uint64_t steps) {
       {15, &History::create_keyspace},
       {8, &History::drop_keyspace},
       {15, &History::list_keyspaces},
+      {10, &History::set_default_ttl},
+      {60, &History::pass_time},
       {6, &History::flush},
       {2, &History::compact},
       {10, &History::sync},
@@ -168,6 +171,66 @@ WriteOptions History::random_write_options() {
   return {.durability = Durability::process};
 }
 
+uint64_t History::random_ttl() {
+  if (!random_.chance(0.3)) return 0;
+  return std::array<uint64_t, 7>{
+      1, 100, 10'000, 60'000, 3'600'000, kNeverExpires, kNeverExpires - 1}[random_.below(7)];
+}
+
+uint64_t History::expiry_of_put(uint64_t entry_ttl_ms, uint64_t write_ttl_ms,
+                                const std::string& keyspace) const {
+  uint64_t ttl_ms = entry_ttl_ms != 0 ? entry_ttl_ms : write_ttl_ms;
+  if (ttl_ms == 0) {
+    ttl_ms = default_ttl_ms_;
+    for (const HeldKeyspace& held : keyspaces_) {
+      if (held.name == keyspace) ttl_ms = held.ttl_ms;
+    }
+  }
+  if (ttl_ms == 0 || ttl_ms == kNeverExpires) return 0;
+  constexpr uint64_t kLatest = INT64_MAX;
+  return ttl_ms > (kLatest - model_.time()) / 1000 ? kLatest : model_.time() + ttl_ms * 1000;
+}
+
+void History::set_clock(int64_t micros) {
+  env_.set_micros(micros);
+  model_.set_time(static_cast<uint64_t>(std::max<int64_t>(micros, 0)));
+}
+
+void History::set_default_ttl() {
+  std::string name;
+  Keyspace& keyspace = random_keyspace(&name);
+  const uint64_t ttl_ms = random_.chance(0.5) ? 0 : random_ttl();
+  check(keyspace.set_default_ttl(ttl_ms), "set_default_ttl");
+  const uint64_t kept = ttl_ms == kNeverExpires ? 0 : ttl_ms;
+  Result<uint64_t> found = keyspace.default_ttl_ms();
+  check(found.status(), "default_ttl_ms");
+  check(*found == kept, "the default time to live");
+  everything_durable_ = false;
+  if (name.empty()) default_ttl_ms_ = kept;
+  for (HeldKeyspace& held : keyspaces_) {
+    if (held.name == name) held.ttl_ms = kept;
+  }
+}
+
+// Set back, the clock is where only what was found expired says that it was later: that is the time of an
+// entry that expires just now.
+void History::pass_time() {
+  if (!random_.chance(0.2)) {
+    constexpr std::array<uint64_t, 5> kStepsMs = {1, 50, 5'000, 50'000, 2'000'000};
+    const uint64_t step_ms = random_.below(2 * kStepsMs[random_.below(5)]);
+    return set_clock(env_.micros() + static_cast<int64_t>(step_ms * 1000));
+  }
+  constexpr int64_t kYearMicros = 31'536'000'000'000;
+  const std::string& key = keys_[0];
+  const auto expiry = static_cast<int64_t>(model_.time()) + 1000;
+  check(database_.put(key, "expires at once", {.durability = Durability::process, .ttl_ms = 1}), "put");
+  everything_durable_ = false;
+  model_.put("", key, "expires at once", static_cast<uint64_t>(expiry));
+  set_clock(expiry);
+  check(database_.contains(key).absent(), "an entry that has expired");
+  env_.set_micros(expiry - static_cast<int64_t>(random_.below(100)) * kYearMicros);
+}
+
 Keyspace& History::random_keyspace(std::string* name) {
   const size_t at = random_.below(keyspaces_.size() + 2);
   if (at < keyspaces_.size()) {
@@ -183,8 +246,10 @@ void History::put() {
   Keyspace& keyspace = random_keyspace(&name);
   const std::string& key = random_key();
   const std::string value = random_value();
-  check(keyspace.put(key, value, random_write_options()), "put");
-  model_.put(name, key, value);
+  WriteOptions options = random_write_options();
+  options.ttl_ms = random_ttl();
+  check(keyspace.put(key, value, options), "put");
+  model_.put(name, key, value, expiry_of_put(0, options.ttl_ms, name));
 }
 
 void History::remove() {
@@ -198,6 +263,7 @@ void History::remove() {
 void History::write_batch() {
   std::vector<ModelWrite> writes;
   WriteBatch batch;
+  const uint64_t write_ttl_ms = random_ttl();
   const uint64_t count = random_.chance(0.02) ? 500 : random_.below(12);
   for (uint64_t i = 0; i < count; ++i) {
     std::string name;
@@ -206,16 +272,19 @@ void History::write_batch() {
     const std::string& key = random_.chance(0.3) ? keys_[random_.below(3)] : random_key();
     if (random_.chance(0.3)) {
       name.empty() ? batch.remove(key) : batch.remove(keyspace, key);
-      writes.push_back({name, key, std::nullopt});
+      writes.push_back({name, key, std::nullopt, 0});
     } else {
       std::string value = random_value();
-      name.empty() ? batch.put(key, value) : batch.put(keyspace, key, value);
-      writes.push_back({name, key, std::move(value)});
+      const uint64_t ttl_ms = random_ttl();
+      name.empty() ? batch.put(key, value, ttl_ms) : batch.put(keyspace, key, value, ttl_ms);
+      writes.push_back({name, key, std::move(value), expiry_of_put(ttl_ms, write_ttl_ms, name)});
     }
   }
   check(batch.count() == count, "WriteBatch::count");
   if (count == 0) return check(database_.write(batch), "write of an empty batch");
-  check(database_.write(batch, random_write_options()), "write of a batch");
+  WriteOptions options = random_write_options();
+  options.ttl_ms = write_ttl_ms;
+  check(database_.write(batch, options), "write of a batch");
   model_.write(writes);
 }
 
@@ -264,7 +333,8 @@ void History::create_keyspace() {
   const std::string name = number == 0   ? std::string(255, 'n')
                            : number == 1 ? std::string("\0\xff", 2)
                                          : "keyspace" + std::to_string(number);
-  Result<Keyspace> made = database_.keyspace(name);
+  const uint64_t ttl_ms = random_ttl();
+  Result<Keyspace> made = database_.keyspace(name, {.ttl_ms = ttl_ms});
   check(made.status(), "keyspace");
   if (model_.has_keyspace(name)) {
     for (const HeldKeyspace& held : keyspaces_) {
@@ -276,7 +346,7 @@ void History::create_keyspace() {
     check(gone.id() != made->id(), "the id of a dropped keyspace is used again");
   everything_durable_ = false;
   model_.create_keyspace(name);
-  keyspaces_.push_back({name, *std::move(made)});
+  keyspaces_.push_back({name, *std::move(made), ttl_ms == kNeverExpires ? 0 : ttl_ms});
 }
 
 void History::drop_keyspace() {

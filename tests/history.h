@@ -3,8 +3,9 @@
 // Every call of the public API occurs, over several keyspaces that come and go, with snapshots and cursors
 // that stay open across flushes, merges and dropped keyspaces, and with closing and opening under other
 // options. Keys collide often; empty keys, long common prefixes, keys of 65,535 bytes, empty values and
-// values of up to 64 MiB occur. The same seed gives the same history. A disagreement is thrown as a
-// Disagreement.
+// values of up to 64 MiB occur. Entries expire, by their own times and by defaults; the clock stands still
+// within a step and goes forward, and back by years, between steps. The same seed gives the same history. A
+// disagreement is thrown as a Disagreement.
 // Thread safety: one thread.
 #pragma once
 
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "io/env.h"
+#include "testing/clock_env.h"
 #include "testing/model.h"
 #include "testing/random.h"
 
@@ -60,10 +62,14 @@ class History {
     std::string keyspace;
     Model::Moment at;
     std::optional<std::string> position;  // nothing: not valid
+    // The moment by which it judges what has expired lies between; at the last seek, or later.
+    uint64_t moment_min = 0;
+    uint64_t moment_max = 0;  // 0: the present time
   };
   struct HeldKeyspace {
     std::string name;
     Keyspace handle;
+    uint64_t ttl_ms = 0;
   };
   /// What a read reads as of: now or a snapshot.
   struct ReadPoint {
@@ -79,6 +85,8 @@ class History {
   void create_keyspace();
   void drop_keyspace();
   void list_keyspaces();
+  void set_default_ttl();
+  void pass_time();
   void flush();
   void compact();
   void sync();
@@ -107,6 +115,10 @@ class History {
   const std::string& random_key();
   std::string random_value();
   WriteOptions random_write_options();
+  uint64_t random_ttl();
+  /// When an entry expires that is put now, its own time, that of its write and that of its keyspace given.
+  uint64_t expiry_of_put(uint64_t entry_ttl_ms, uint64_t write_ttl_ms, const std::string& keyspace) const;
+  void set_clock(int64_t micros);
   /// The handle; a random one, the default keyspace mostly.
   Keyspace& random_keyspace(std::string* name);
   ReadPoint random_read_point();
@@ -114,13 +126,16 @@ class History {
   void check(const Status& status, std::string_view what);
   void check_value(const Lookup& found, const std::string& keyspace, std::string_view key,
                    const ReadPoint& point, bool with_value);
-  void check_cursor(HeldCursor& held, const std::optional<ModelEntry>& expected, std::string_view move);
+  /// `from`: where the move began; nothing: at the end of all keys.
+  void check_cursor(HeldCursor& held, bool forward, const std::optional<std::string>& from, bool inclusive,
+                    std::string_view move);
+  void check_place(HeldCursor& held, const std::optional<ModelEntry>& expected, std::string_view move);
   void move(HeldCursor& held);
   void check_scan(Scan scan, const std::string& keyspace, const std::string& from,
                   const std::optional<std::string>& to, const ReadPoint& point);
   void release_all();
 
-  Env& env_;
+  ClockEnv env_;
   const std::string directory_;
   const bool allow_huge_;
   const std::function<void()> idle_;
@@ -128,6 +143,7 @@ class History {
   uint64_t step_ = 0;
   uint64_t huge_budget_ = 0;
 
+  uint64_t default_ttl_ms_ = 0;  // of the default keyspace
   Options options_;
   Database database_;
   Model model_;

@@ -153,7 +153,7 @@ void History::open_cursor() {
   const ReadPoint point = random_read_point();
   const Model::Moment at = point.at == Model::kNow ? model_.now() : point.at;
   model_.hold(at);
-  cursors_.push_back({keyspace.cursor(point.options), name, at, std::nullopt});
+  cursors_.push_back({.cursor = keyspace.cursor(point.options), .keyspace = name, .at = at, .position = {}});
   check(cursors_.back().cursor.status(), "cursor");
   check(!cursors_.back().cursor.valid(), "a cursor is valid before its first seek");
   move(cursors_.back());
@@ -171,8 +171,8 @@ void History::move_cursor() {
   move(cursors_[random_.below(cursors_.size())]);
 }
 
-void History::check_cursor(HeldCursor& held, const std::optional<ModelEntry>& expected,
-                           std::string_view move) {
+void History::check_place(HeldCursor& held, const std::optional<ModelEntry>& expected,
+                          std::string_view move) {
   const auto shown = [](std::string_view key) { return "the key of " + abbreviated(key); };
   check(held.cursor.status(), move);
   const std::string after =
@@ -188,7 +188,28 @@ void History::check_cursor(HeldCursor& held, const std::optional<ModelEntry>& ex
     throw Disagreement("expected " + shown(expected->key) + ", found " + shown(held.cursor.key()) + after);
   }
   check(held.cursor.value() == expected->value, "the value" + after);
+  check(held.cursor.expiry_ms() == (expected->expiry_us + 999) / 1000, "the expiry" + after);
   held.position = expected->key;
+}
+
+// What the move may come to, in order: an entry that has expired by the earliest moment that the cursor may
+// judge by is hidden, one that has not by the latest is shown. Of one between, the cursor tells its moment.
+void History::check_cursor(HeldCursor& held, bool forward, const std::optional<std::string>& from,
+                           bool inclusive, std::string_view move) {
+  std::optional<std::string> at = from;
+  for (;; inclusive = false) {
+    const auto next = forward ? model_.first_from(held.keyspace, *at, inclusive, held.at, held.moment_min)
+                              : model_.last_to(held.keyspace, at, inclusive || !at, held.at, held.moment_min);
+    const uint64_t latest = held.moment_max == 0 ? model_.time() : held.moment_max;
+    const bool sure = !next || next->expiry_us == 0 || next->expiry_us > latest;
+    const bool shown = held.cursor.valid() && next && held.cursor.key() == next->key;
+    if (sure || shown) {
+      if (next && next->expiry_us != 0) held.moment_max = std::min(latest, next->expiry_us - 1);
+      return check_place(held, next, move);
+    }
+    held.moment_min = std::max(held.moment_min, next->expiry_us);
+    at = next->key;
+  }
 }
 
 void History::move(HeldCursor& held) {
@@ -196,36 +217,32 @@ void History::move(HeldCursor& held) {
     Cursor moved = std::move(held.cursor);
     held.cursor = std::move(moved);
   }
-  const std::string& name = held.keyspace;
   const uint64_t kind = random_.below(12);
   if (!held.position || kind < 4) {
     const std::string& key = random_key();
+    held.moment_min = model_.time();
+    held.moment_max = 0;
     switch (kind % 4) {
       case 0:
         held.cursor.seek_first();
-        return check_cursor(held, model_.first_from(name, "", true, held.at), "seek_first");
+        return check_cursor(held, true, "", true, "seek_first");
       case 1:
         held.cursor.seek_last();
-        return check_cursor(held, model_.last_to(name, std::nullopt, true, held.at), "seek_last");
+        return check_cursor(held, false, std::nullopt, true, "seek_last");
       case 2:
         held.cursor.seek(key);
-        return check_cursor(held, model_.first_from(name, key, true, held.at), "seek");
+        return check_cursor(held, true, key, true, "seek");
       default:
         held.cursor.seek_for_prev(key);
-        return check_cursor(held, model_.last_to(name, key, true, held.at), "seek_for_prev");
+        return check_cursor(held, false, key, true, "seek_for_prev");
     }
   }
   bool forward = random_.chance(0.5);
   for (uint64_t steps = 1 + random_.below(8); steps > 0 && held.position; --steps) {
     if (random_.chance(0.15)) forward = !forward;
     const std::string from = *held.position;
-    if (forward) {
-      held.cursor.next();
-      check_cursor(held, model_.first_from(name, from, false, held.at), "next");
-    } else {
-      held.cursor.prev();
-      check_cursor(held, model_.last_to(name, from, false, held.at), "prev");
-    }
+    forward ? held.cursor.next() : held.cursor.prev();
+    check_cursor(held, forward, from, false, forward ? "next" : "prev");
   }
 }
 

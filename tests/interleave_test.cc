@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "api/open_in.h"
+#include "testing/clock_env.h"
 #include "testing/counts.h"
 #include "testing/sim_env.h"
 
@@ -44,13 +45,14 @@ class Interleaving {
   uint64_t run() {
     const Options options{
         .durability = Durability::process, .memory_limit = 4 * MiB, .write_buffer_size = 64 * KiB};
-    Result<Database> opened = open_in(env_, "db", options, OpenKind::create, kLargeBytes);
+    Result<Database> opened = open_in(clock_, "db", options, OpenKind::create, kLargeBytes);
     EXPECT_TRUE(opened.ok()) << opened.status().to_string();
     Database db = *std::move(opened);
     for (int w = 0; w < kWriters; ++w) env_.spawn("writer", [&, w] { write(db, w); });
     env_.spawn("batches", [&] { write_batches(db); });
     env_.spawn("reader", [&] { read(db); });
     env_.spawn("scanner", [&] { scan(db); });
+    env_.spawn("expirer", [&] { expire(db); });
     env_.spawn("flusher", [&] { flush(db); });
     env_.spawn("compactor", [&] { compact(db); });
     const Status outcome = env_.run();
@@ -117,6 +119,7 @@ class Interleaving {
       if (values[0].present()) {
         ASSERT_EQ(count_of(values[0].view()), count_of(values[1].view()));
       }
+      if (expired_ != 0) check_expired(db);
     }
   }
 
@@ -143,6 +146,37 @@ class Interleaving {
     }
   }
 
+  // One key with one entry after the other that expires, as the clock jumps to and fro: what a read once did
+  // not find does not come back, and nothing that was before it.
+  void expire(Database& db) {
+    ASSERT_TRUE(db.put("t", counted(0, 10)).ok());
+    for (uint64_t i = 1; i <= kSteps; ++i) {
+      const Status status = db.put("t", counted(i, 1'000), {.durability = Durability::process, .ttl_ms = 1});
+      ASSERT_TRUE(status.ok()) << status.to_string();
+      clock_.pass_ms(1);
+      ASSERT_TRUE(db.get("t").absent());
+      expired_ = i;
+      if (i % 3 == 0) clock_.set_micros(clock_.micros() - 1'000'000);
+      check_expired(db);
+      if (i % 3 == 0) clock_.set_micros(clock_.micros() + 1'000'000);
+    }
+  }
+
+  void check_expired(Database& db) {
+    const uint64_t before = expired_;
+    const Lookup found = db.get("t");
+    ASSERT_TRUE(found.status().ok());
+    if (found) {
+      ASSERT_GT(count_of(found.value()), before);
+    }
+    Cursor cursor = db.cursor();
+    before % 2 == 0 ? cursor.seek("t") : cursor.seek_for_prev("t");
+    ASSERT_TRUE(cursor.status().ok());
+    if (cursor.valid() && cursor.key() == "t") {
+      ASSERT_GT(count_of(cursor.value()), before);
+    }
+  }
+
   void flush(Database& db) {
     for (int i = 0; i < 4; ++i) {
       const Status status = i == 3 ? db.compact() : db.flush();
@@ -160,7 +194,7 @@ class Interleaving {
 
   // A killed process loses nothing that was acknowledged.
   void check_after(SimDisk disk, const Options& options) {
-    SimEnv after({.seed = seed_ + 1}, std::move(disk));
+    SimEnv after({.seed = seed_ + 1, .unix_micros = 2 * ClockEnv::kBeginMicros}, std::move(disk));
     Result<Database> db = open_in(after, "db", options, OpenKind::open);
     ASSERT_TRUE(db.ok()) << db.status().to_string();
     for (int w = 0; w < kWriters; ++w) {
@@ -169,13 +203,16 @@ class Interleaving {
       ASSERT_EQ(count_of(found.value()), kSteps);
     }
     ASSERT_EQ(count_of(db->get("b").value()), kSteps);
+    EXPECT_TRUE(db->get("t").absent());  // by its own clock it is later than all that expired
   }
 
   const uint64_t seed_;
   SimEnv env_;
+  ClockEnv clock_{env_};
   // Of threads that run one at a time.
   uint64_t written_[kWriters] = {};
   uint64_t batches_ = 0;
+  uint64_t expired_ = 0;
   uint64_t merges_ = 0;
   uint64_t value_files_ = 0;
 };

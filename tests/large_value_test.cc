@@ -269,7 +269,7 @@ TEST_F(LargeValues, AndThoseOfFourKibibytesTakeNoMoreSpaceThanTheyMay) {
   uint64_t under_load = 0;
   for (uint64_t i = 0; i < 4 * kKeys; ++i) {
     const uint64_t number = i < kKeys ? i : random.below(kKeys);
-    i >= kKeys && random.chance(0.1) ? remove(number) : put(number, 4096);
+    i >= kKeys&& random.chance(0.1) ? remove(number) : put(number, 4096);
     if (i % 100 != 0) continue;
     env_->sleep(100'000'000);  // background work keeps up
     if (i > kKeys) under_load = std::max(under_load, 100 * stats().disk_bytes / live_bytes());

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -56,6 +57,13 @@ struct Tally {
   bool operator==(const Tally&) const = default;
 };
 
+// A state of the database that is kept readable whatever is written afterwards.
+class Held {
+ public:
+  virtual ~Held() = default;
+  virtual Tally scan() = 0;
+};
+
 class Session {
  public:
   virtual ~Session() = default;
@@ -68,10 +76,14 @@ class Session {
   virtual std::string_view get(std::string_view key) = 0;
   virtual void get_many(std::span<const std::string_view> keys, std::span<std::string_view> values) = 0;
 
-  // The whole database, from its first entry on or from its last one back.
-  virtual Tally scan(Direction direction) = 0;
+  // The whole database or `limit` entries of it, from its first entry on or from its last one back.
+  virtual Tally scan(Direction direction, uint64_t limit) = 0;
+  Tally scan(Direction direction) { return scan(direction, UINT64_MAX); }
   // The entry at `key`, which exists, and up to `steps` more in the given direction.
   virtual Tally seek(std::string_view key, Direction direction, unsigned steps) = 0;
+
+  // What is committed now.
+  virtual std::unique_ptr<Held> hold() = 0;
 };
 
 class Engine {
@@ -80,6 +92,9 @@ class Engine {
   virtual std::unique_ptr<Session> session() = 0;
   // Flushes, and compacts to the shape that is best for reading; returns when no background work is left.
   virtual void settle() = 0;
+  // Bytes that flushes and merges wrote since the open, by the engine's own counters, its log apart; nothing
+  // if it does not count them.
+  virtual std::optional<uint64_t> written_bytes() { return std::nullopt; }
 };
 
 }  // namespace lightning::bench

@@ -24,6 +24,35 @@ void check(const leveldb::Status& status, const char* call) {
     fail(std::string("leveldb: ") + call + ": " + status.ToString());
 }
 
+// From where `it` stands.
+Tally walk(leveldb::Iterator& it, Direction direction, uint64_t limit) {
+  Tally tally;
+  while (it.Valid()) {
+    tally.add(view(it.key()), view(it.value()));
+    if (tally.entries >= limit) break;
+    direction == Direction::forward ? it.Next() : it.Prev();
+  }
+  check(it.status(), "iterator");
+  return tally;
+}
+
+class LeveldbHeld : public Held {
+ public:
+  explicit LeveldbHeld(leveldb::DB& db) : db_(db), snapshot_(db.GetSnapshot()) {}
+  ~LeveldbHeld() override { db_.ReleaseSnapshot(snapshot_); }
+  Tally scan() override {
+    leveldb::ReadOptions options;
+    options.snapshot = snapshot_;
+    const std::unique_ptr<leveldb::Iterator> it(db_.NewIterator(options));
+    it->SeekToFirst();
+    return walk(*it, Direction::forward, UINT64_MAX);
+  }
+
+ private:
+  leveldb::DB& db_;
+  const leveldb::Snapshot* snapshot_;
+};
+
 class LeveldbSession : public Session {
  public:
   LeveldbSession(leveldb::DB& db, Durability durability) : db_(db) {
@@ -49,16 +78,19 @@ class LeveldbSession : public Session {
     db_.ReleaseSnapshot(options.snapshot);
   }
 
-  Tally scan(Direction direction) override {
+  using Session::scan;
+  Tally scan(Direction direction, uint64_t limit) override {
     const std::unique_ptr<leveldb::Iterator> it(db_.NewIterator(read_options_));
     direction == Direction::forward ? it->SeekToFirst() : it->SeekToLast();
-    return walk(*it, direction, UINT64_MAX);
+    return walk(*it, direction, limit);
   }
   Tally seek(std::string_view key, Direction direction, unsigned steps) override {
     const std::unique_ptr<leveldb::Iterator> it(db_.NewIterator(read_options_));
     it->Seek(slice(key));
-    return walk(*it, direction, steps);
+    return walk(*it, direction, uint64_t{steps} + 1);
   }
+
+  std::unique_ptr<Held> hold() override { return std::make_unique<LeveldbHeld>(db_); }
 
  private:
   std::string_view find(const leveldb::ReadOptions& options, std::string_view key, std::string& value) {
@@ -66,16 +98,6 @@ class LeveldbSession : public Session {
     if (status.IsNotFound()) return {};
     check(status, "Get");
     return value;
-  }
-  static Tally walk(leveldb::Iterator& it, Direction direction, uint64_t steps) {
-    Tally tally;
-    while (it.Valid()) {
-      tally.add(view(it.key()), view(it.value()));
-      if (tally.entries > steps) break;
-      direction == Direction::forward ? it.Next() : it.Prev();
-    }
-    check(it.status(), "iterator");
-    return tally;
   }
 
   leveldb::DB& db_;

@@ -19,6 +19,26 @@ void check(const Status& status, const char* call) {
     fail(std::string("lightning: ") + call + ": " + status.to_string());
 }
 
+Tally walk(Scan entries) {
+  Tally tally;
+  check(for_each(std::move(entries), [&](auto key, auto value) { tally.add(key, value); }), "scan");
+  return tally;
+}
+
+class LightningHeld : public Held {
+ public:
+  explicit LightningHeld(Database& db) : db_(db) {
+    Result<Snapshot> taken = db.snapshot();
+    check(taken.status(), "snapshot");
+    snapshot_ = std::move(*taken);
+  }
+  Tally scan() override { return walk(db_.scan({.snapshot = &snapshot_})); }
+
+ private:
+  Database& db_;
+  Snapshot snapshot_;
+};
+
 class LightningSession : public Session {
  public:
   explicit LightningSession(Database& db) : db_(db) {}
@@ -46,11 +66,11 @@ class LightningSession : public Session {
     }
   }
 
-  Tally scan(Direction direction) override {
-    Tally tally;
-    Scan all = direction == Direction::forward ? db_.scan() : db_.scan().reverse();
-    check(for_each(std::move(all), [&](auto key, auto value) { tally.add(key, value); }), "scan");
-    return tally;
+  using Session::scan;
+  Tally scan(Direction direction, uint64_t limit) override {
+    Scan entries = direction == Direction::forward ? db_.scan() : db_.scan().reverse();
+    if (limit != UINT64_MAX) entries = std::move(entries).limit(limit);
+    return walk(std::move(entries));
   }
   Tally seek(std::string_view key, Direction direction, unsigned steps) override {
     Tally tally;
@@ -62,6 +82,8 @@ class LightningSession : public Session {
     check(cursor.status(), "cursor");
     return tally;
   }
+
+  std::unique_ptr<Held> hold() override { return std::make_unique<LightningHeld>(db_); }
 
  private:
   Database& db_;
@@ -88,6 +110,11 @@ class LightningEngine : public Engine {
   void settle() override {
     check(db_.flush(), "flush");
     check(db_.compact(), "compact");
+  }
+  std::optional<uint64_t> written_bytes() override {
+    const Result<Stats> stats = db_.stats();
+    check(stats.status(), "stats");
+    return stats->flush_bytes_written + stats->merge_bytes_written;
   }
 
  private:

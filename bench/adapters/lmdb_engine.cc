@@ -25,6 +25,38 @@ void check(int error, const char* call) {
     fail(std::string("lmdb: ") + call + ": " + mdb_strerror(error));
 }
 
+Tally walk(MDB_cursor* cursor, MDB_val key, MDB_cursor_op start, MDB_cursor_op step, uint64_t limit) {
+  MDB_val value;
+  Tally tally;
+  int error = mdb_cursor_get(cursor, &key, &value, start);
+  while (error == 0) {
+    tally.add(view(key), view(value));
+    if (tally.entries >= limit) break;
+    error = mdb_cursor_get(cursor, &key, &value, step);
+  }
+  if (error != MDB_NOTFOUND) check(error, "cursor_get");
+  return tally;
+}
+
+class LmdbHeld : public Held {
+ public:
+  LmdbHeld(MDB_env* env, MDB_dbi dbi) : dbi_(dbi) {
+    check(mdb_txn_begin(env, nullptr, MDB_RDONLY, &snapshot_), "txn_begin");
+  }
+  ~LmdbHeld() override { mdb_txn_abort(snapshot_); }
+  Tally scan() override {
+    MDB_cursor* cursor = nullptr;
+    check(mdb_cursor_open(snapshot_, dbi_, &cursor), "cursor_open");
+    const Tally tally = walk(cursor, {}, MDB_FIRST, MDB_NEXT, UINT64_MAX);
+    mdb_cursor_close(cursor);
+    return tally;
+  }
+
+ private:
+  MDB_dbi dbi_;
+  MDB_txn* snapshot_ = nullptr;
+};
+
 class LmdbSession : public Session {
  public:
   LmdbSession(MDB_env* env, MDB_dbi dbi) : env_(env), dbi_(dbi) {
@@ -67,13 +99,17 @@ class LmdbSession : public Session {
     for (size_t i = 0; i < keys.size(); ++i) values[i] = find(keys[i]);
   }
 
-  Tally scan(Direction direction) override {
+  using Session::scan;
+  Tally scan(Direction direction, uint64_t limit) override {
     const bool forward = direction == Direction::forward;
-    return walk({}, forward ? MDB_FIRST : MDB_LAST, forward ? MDB_NEXT : MDB_PREV, UINT64_MAX);
+    return walk_latest({}, forward ? MDB_FIRST : MDB_LAST, forward ? MDB_NEXT : MDB_PREV, limit);
   }
   Tally seek(std::string_view key, Direction direction, unsigned steps) override {
-    return walk(val(key), MDB_SET_RANGE, direction == Direction::forward ? MDB_NEXT : MDB_PREV, steps);
+    return walk_latest(val(key), MDB_SET_RANGE, direction == Direction::forward ? MDB_NEXT : MDB_PREV,
+                       uint64_t{steps} + 1);
   }
+
+  std::unique_ptr<Held> hold() override { return std::make_unique<LmdbHeld>(env_, dbi_); }
 
  private:
   // A held snapshot keeps the pages of later commits from being reused, so a writer gives its own up first.
@@ -96,19 +132,10 @@ class LmdbSession : public Session {
     check(error, "get");
     return view(v);
   }
-  Tally walk(MDB_val key, MDB_cursor_op start, MDB_cursor_op step, uint64_t steps) {
+  Tally walk_latest(MDB_val key, MDB_cursor_op start, MDB_cursor_op step, uint64_t limit) {
     renew();
     check(mdb_cursor_renew(snapshot_, cursor_), "cursor_renew");
-    MDB_val value;
-    Tally tally;
-    int error = mdb_cursor_get(cursor_, &key, &value, start);
-    while (error == 0) {
-      tally.add(view(key), view(value));
-      if (tally.entries > steps) break;
-      error = mdb_cursor_get(cursor_, &key, &value, step);
-    }
-    if (error != MDB_NOTFOUND) check(error, "cursor_get");
-    return tally;
+    return walk(cursor_, key, start, step, limit);
   }
 
   MDB_env* env_;

@@ -15,6 +15,8 @@
 #include <rocksdb/version.h>
 
 #include <algorithm>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "bench/adapters/engine.h"
@@ -30,6 +32,37 @@ void check(const rocksdb::Status& status, const char* call) {
   if (!status.ok()) [[unlikely]]
     fail(std::string("rocksdb: ") + call + ": " + status.ToString());
 }
+
+Tally walk(rocksdb::Iterator& it, Direction direction, uint64_t limit) {
+  Tally tally;
+  if (direction == Direction::forward) {
+    for (it.SeekToFirst(); it.Valid() && tally.entries < limit; it.Next()) {
+      tally.add(view(it.key()), view(it.value()));
+    }
+  } else {
+    for (it.SeekToLast(); it.Valid() && tally.entries < limit; it.Prev()) {
+      tally.add(view(it.key()), view(it.value()));
+    }
+  }
+  check(it.status(), "scan");
+  return tally;
+}
+
+class RocksdbHeld : public Held {
+ public:
+  explicit RocksdbHeld(rocksdb::DB& db) : db_(db), snapshot_(db.GetSnapshot()) {}
+  ~RocksdbHeld() override { db_.ReleaseSnapshot(snapshot_); }
+  Tally scan() override {
+    rocksdb::ReadOptions options;
+    options.snapshot = snapshot_;
+    const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(options));
+    return walk(*it, Direction::forward, UINT64_MAX);
+  }
+
+ private:
+  rocksdb::DB& db_;
+  const rocksdb::Snapshot* snapshot_;
+};
 
 class RocksdbSession : public Session {
  public:
@@ -71,17 +104,8 @@ class RocksdbSession : public Session {
     }
   }
 
-  Tally scan(Direction direction) override {
-    rocksdb::Iterator& it = iterator();
-    Tally tally;
-    if (direction == Direction::forward) {
-      for (it.SeekToFirst(); it.Valid(); it.Next()) tally.add(view(it.key()), view(it.value()));
-    } else {
-      for (it.SeekToLast(); it.Valid(); it.Prev()) tally.add(view(it.key()), view(it.value()));
-    }
-    check(it.status(), "scan");
-    return tally;
-  }
+  using Session::scan;
+  Tally scan(Direction direction, uint64_t limit) override { return walk(iterator(), direction, limit); }
   Tally seek(std::string_view key, Direction direction, unsigned steps) override {
     rocksdb::Iterator& it = iterator();
     Tally tally;
@@ -99,6 +123,8 @@ class RocksdbSession : public Session {
     check(it.status(), "Seek");
     return tally;
   }
+
+  std::unique_ptr<Held> hold() override { return std::make_unique<RocksdbHeld>(db_); }
 
  private:
   rocksdb::Iterator& iterator() {
@@ -143,6 +169,11 @@ class RocksdbEngine : public Engine {
   void settle() override {
     check(db_->Flush({}), "Flush");
     check(db_->CompactRange({}, nullptr, nullptr), "CompactRange");
+  }
+  std::optional<uint64_t> written_bytes() override {
+    std::map<std::string, std::string> figures;
+    require(db_->GetMapProperty(rocksdb::DB::Properties::kCFStats, &figures), "rocksdb: no statistics");
+    return static_cast<uint64_t>(std::stod(figures.at("compaction.Sum.WriteGB")) * (1u << 30));
   }
 
  private:

@@ -33,6 +33,41 @@ void check(int error, const char* call) {
     fail(std::string("wiredtiger: ") + call + ": " + wiredtiger_strerror(error));
 }
 
+// On from where `cursor` stands.
+void walk(WT_CURSOR* cursor, Direction direction, uint64_t limit, Tally& tally) {
+  const auto step = direction == Direction::forward ? cursor->next : cursor->prev;
+  int error = 0;
+  while (tally.entries < limit && (error = step(cursor)) == 0) {
+    WT_ITEM k, v;
+    check(cursor->get_key(cursor, &k), "get_key");
+    check(cursor->get_value(cursor, &v), "get_value");
+    tally.add(view(k), view(v));
+  }
+  if (error != WT_NOTFOUND) check(error, "step");
+}
+
+class WiredtigerHeld : public Held {
+ public:
+  explicit WiredtigerHeld(WT_CONNECTION* connection) {
+    check(connection->open_session(connection, nullptr, nullptr, &session_), "open_session");
+    check(session_->begin_transaction(session_, "isolation=snapshot"), "begin_transaction");
+    check(session_->open_cursor(session_, kTable, nullptr, nullptr, &cursor_), "open_cursor");
+    Tally first;  // a transaction takes its snapshot with its first step
+    walk(cursor_, Direction::forward, 1, first);
+  }
+  ~WiredtigerHeld() override { check(session_->close(session_, nullptr), "session.close"); }
+  Tally scan() override {
+    check(cursor_->reset(cursor_), "reset");
+    Tally tally;
+    walk(cursor_, Direction::forward, UINT64_MAX, tally);
+    return tally;
+  }
+
+ private:
+  WT_SESSION* session_ = nullptr;
+  WT_CURSOR* cursor_ = nullptr;
+};
+
 class WiredtigerSession : public Session {
  public:
   explicit WiredtigerSession(WT_CONNECTION* connection) {
@@ -70,10 +105,12 @@ class WiredtigerSession : public Session {
     check(session_->commit_transaction(session_, nullptr), "commit_transaction");
   }
 
-  Tally scan(Direction direction) override {
+  using Session::scan;
+  Tally scan(Direction direction, uint64_t limit) override {
     check(cursor_->reset(cursor_), "reset");
     Tally tally;
-    walk(direction, UINT64_MAX, tally);
+    walk(cursor_, direction, limit, tally);
+    check(cursor_->reset(cursor_), "reset");
     return tally;
   }
   Tally seek(std::string_view key, Direction direction, unsigned steps) override {
@@ -81,10 +118,12 @@ class WiredtigerSession : public Session {
     const std::string_view found = find(key);
     require(found.data() != nullptr, "wiredtiger: a key that was sought is missing");
     tally.add(key, found);
-    walk(direction, steps, tally);
+    walk(cursor_, direction, uint64_t{steps} + 1, tally);
     check(cursor_->reset(cursor_), "reset");
     return tally;
   }
+
+  std::unique_ptr<Held> hold() override { return std::make_unique<WiredtigerHeld>(session_->connection); }
 
  private:
   void begin() {
@@ -101,18 +140,6 @@ class WiredtigerSession : public Session {
     check(cursor_->get_value(cursor_, &v), "get_value");
     return view(v);
   }
-  void walk(Direction direction, uint64_t steps, Tally& tally) {
-    const auto step = direction == Direction::forward ? cursor_->next : cursor_->prev;
-    int error = 0;
-    while (tally.entries <= steps && (error = step(cursor_)) == 0) {
-      WT_ITEM k, v;
-      check(cursor_->get_key(cursor_, &k), "get_key");
-      check(cursor_->get_value(cursor_, &v), "get_value");
-      tally.add(view(k), view(v));
-    }
-    if (error != WT_NOTFOUND) check(error, "step");
-  }
-
   WT_SESSION* session_ = nullptr;
   WT_CURSOR* cursor_ = nullptr;
   std::vector<std::string> values_;

@@ -8,6 +8,7 @@ namespace lightning::bench {
 void Histogram::merge(const Histogram& other) {
   for (size_t i = 0; i < kBuckets; ++i) counts_[i] += other.counts_[i];
   count_ += other.count_;
+  max_ = std::max(max_, other.max_);
 }
 
 uint64_t Histogram::percentile(double percent) const {

@@ -18,10 +18,12 @@ class Histogram {
   void add(uint64_t nanoseconds) {
     ++counts_[bucket_of(nanoseconds)];
     ++count_;
+    if (nanoseconds > max_) max_ = nanoseconds;
   }
   void merge(const Histogram& other);
 
   uint64_t count() const { return count_; }
+  uint64_t max() const { return max_; }
   // The middle of the bucket up to which `percent` (0 to 100) of all durations lie; 0 if there are none.
   uint64_t percentile(double percent) const;
 
@@ -39,6 +41,7 @@ class Histogram {
 
   std::array<uint64_t, kBuckets> counts_{};
   uint64_t count_ = 0;
+  uint64_t max_ = 0;
 };
 
 }  // namespace lightning::bench

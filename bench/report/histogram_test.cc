@@ -51,6 +51,7 @@ TEST(HistogramTest, MergingAddsCounts) {
   for (int i = 0; i < 10; ++i) slow.add(1'000'000);
   fast.merge(slow);
   EXPECT_EQ(fast.count(), 100u);
+  EXPECT_EQ(fast.max(), 1'000'000u);
   EXPECT_EQ(fast.percentile(90), 10u);
   EXPECT_NEAR(static_cast<double>(fast.percentile(91)), 1e6, 1e6 / 64);
 }

@@ -4,13 +4,14 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <set>
 
 #include "bench/workloads/workload.h"
 
 namespace lightning::bench {
 namespace {
 
-constexpr int kNameWidth = 18;
+constexpr int kNameWidth = 22;
 constexpr int kRateWidth = 15;
 constexpr int kFigureWidth = 12;
 
@@ -101,6 +102,29 @@ void print_rates(std::ostream& out, const Config& config, const std::vector<Row>
   }
 }
 
+// What a workload tells beside its rate: a line a figure, a column an engine.
+void print_figures(std::ostream& out, const Config& config, const std::vector<Row>& rows) {
+  for (const Workload& workload : workloads()) {
+    const std::vector<const Row*> found = rows_of(config, rows, workload.name);
+    std::set<std::string> names;
+    for (const Row* row : found) {
+      for (const auto& [name, figure] : row->figures) names.insert(name);
+    }
+    if (names.empty()) continue;
+    out << "\n" << left(std::string(workload.name), kNameWidth + kFigureWidth);
+    for (const Row* row : found) out << right(row->engine, kRateWidth);
+    out << "\n";
+    for (const std::string& name : names) {
+      out << left("  " + name, kNameWidth + kFigureWidth);
+      for (const Row* row : found) {
+        const auto figure = row->figures.find(name);
+        out << right(figure == row->figures.end() ? "-" : format("%.2f", figure->second), kRateWidth);
+      }
+      out << "\n";
+    }
+  }
+}
+
 void print_details(std::ostream& out, const std::vector<Row>& rows) {
   out << left("", kNameWidth) << left("", kFigureWidth);
   for (const char* title : {"p50 us", "p99 us", "disk MiB", "log MiB", "rss MiB", "cores"}) {
@@ -124,6 +148,7 @@ void print_tables(std::ostream& out, const Config& config, const std::vector<Row
   print_rates(out, config, rows);
   out << "\n";
   print_details(out, rows);
+  print_figures(out, config, rows);
   if (std::ranges::any_of(rows, [](const Row& row) { return row.disturbed_runs > 0; })) {
     out << "\nDisturbed: something else, the kernel's writing back included, used more than "
         << format("%.1f", kDisturbedCores) << " cores meanwhile.\n";
@@ -158,6 +183,14 @@ void print_json(std::ostream& out, const Config& config, const std::vector<Row>&
     if (row.p50_us) json["p50_us"] = *row.p50_us;
     if (row.p99_us) json["p99_us"] = *row.p99_us;
     if (workload != nullptr && workload->background != nullptr) json["writes_per_s"] = row.writes_per_s;
+    for (const auto& [name, figure] : row.figures) json[name] = figure;
+    for (const Second& second : row.timeline) {
+      json["timeline"].push_back({{"operations", second.operations},
+                                  {"put_p99_us", second.put_p99_us},
+                                  {"put_max_us", second.put_max_us},
+                                  {"get_p99_us", second.get_p99_us},
+                                  {"get_max_us", second.get_max_us}});
+    }
     out << json.dump() << "\n";
   }
 }

@@ -7,8 +7,10 @@
 
 namespace lightning::bench {
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Second, operations, put_p99_us, put_max_us, get_p99_us, get_max_us)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Result, workload, engine, operations, seconds, samples, p50_ns, p99_ns,
-                                   writes_per_s, disk_bytes, log_bytes, rss_bytes, cpu_cores, others_cores)
+                                   writes_per_s, disk_bytes, log_bytes, rss_bytes, cpu_cores, others_cores,
+                                   figures, timeline)
 
 std::string encode(const Result& result) { return nlohmann::json(result).dump(); }
 
@@ -64,6 +66,12 @@ Row summarize_runs(const std::vector<Result>& runs) {
   row.log_bytes = median(runs, [](const Result& r) { return r.log_bytes; });
   row.rss_bytes = median(runs, [](const Result& r) { return r.rss_bytes; });
   row.cpu_cores = median(runs, [](const Result& r) { return r.cpu_cores; });
+  for (const auto& [name, figure] : runs[0].figures) {
+    row.figures[name] = median(runs, [&](const Result& r) { return r.figures.at(name); });
+  }
+  const auto middle =
+      std::ranges::find_if(runs, [&](const Result& r) { return r.ops_per_s() == row.ops_per_s; });
+  row.timeline = middle->timeline;
   return row;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,18 @@
 #include "bench/report/machine.h"
 
 namespace lightning::bench {
+
+// What happened in one second of a long run.
+struct Second {
+  uint64_t operations = 0;
+  double put_p99_us = 0;
+  double put_max_us = 0;
+  double get_p99_us = 0;
+  double get_max_us = 0;
+};
+
+// Further figures of a workload by name: ratios, amplifications, latencies in us.
+using Figures = std::map<std::string, double>;
 
 struct Result {
   std::string workload;
@@ -27,6 +40,8 @@ struct Result {
   uint64_t rss_bytes = 0;   // resident when the clock stopped, mapped files included
   double cpu_cores = 0;     // that the child kept busy
   double others_cores = 0;  // that everything else did meanwhile: a disturbance
+  Figures figures;
+  std::vector<Second> timeline;
 
   double ops_per_s() const { return static_cast<double>(operations) / seconds; }
   void set_latency(const Histogram& latency);
@@ -53,7 +68,9 @@ struct Row {
   uint64_t log_bytes = 0;
   uint64_t rss_bytes = 0;
   double cpu_cores = 0;
-  unsigned rank = 0;  // among the engines of this workload, 1 is the fastest
+  Figures figures;               // the median of each
+  std::vector<Second> timeline;  // of the run in the middle
+  unsigned rank = 0;             // among the engines of this workload, 1 is the fastest
 
   // Half the distance between the slowest and the fastest run, as a part of the median.
   double spread() const { return (ops_per_s_max - ops_per_s_min) / 2 / ops_per_s; }

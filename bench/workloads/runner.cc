@@ -16,6 +16,9 @@ namespace {
 constexpr uint64_t kLoadBatchEntries = 1'000;
 constexpr unsigned kOpens = 5;
 
+// Is one database enough for all such workloads of a child?
+bool shares(Start start) { return start == Start::shared || start == Start::unsettled; }
+
 void print(const Result& result) { std::cout << encode(result) << std::endl; }
 
 // One engine, its directory and the data that it is given.
@@ -29,9 +32,9 @@ class Unit {
   }
   void close() { engine_.reset(); }
 
-  // All keys, in random order; settled, closed and opened again, and read once, so that everything is warm.
-  void load() {
-    open(Durability::process);
+  // All keys, in random order.
+  void load(Durability durability) {
+    open(durability);
     {
       const std::unique_ptr<Session> session = engine_->session();
       std::vector<KeyBuffer> keys(kLoadBatchEntries, KeyBuffer(data_.config.key_size));
@@ -45,6 +48,9 @@ class Unit {
         session->write(batch);
       }
     }
+  }
+  // Settled, closed and opened again, and read once, so that everything is warm.
+  void warm() {
     engine_->settle();
     close();
     open(data_.config.durability);
@@ -59,6 +65,7 @@ class Unit {
   DiskUse disk_use() const { return bench::disk_use(directory_, kind_.log_name); }
 
   Result measure(const Workload& workload);
+  Result measure_course(const Workload& workload);
   Result measure_open();
 
  private:
@@ -133,6 +140,18 @@ Result Unit::measure(const Workload& workload) {
   return result;
 }
 
+Result Unit::measure_course(const Workload& workload) {
+  Result result;
+  result.workload = workload.name;
+  result.engine = kind_.name;
+  const CpuTime cpu = cpu_time();
+  const Clock::time_point start = Clock::now();
+  workload.course({data_, *engine_, [this] { return disk_use().data_bytes; }}, result);
+  result.set_cpu(cpu, cpu_time(), static_cast<double>(nanoseconds_between(start, Clock::now())) / 1e9);
+  result.rss_bytes = resident_bytes();
+  return result;
+}
+
 // From nothing to the first answer, of a database that was closed cleanly and is in the page cache.
 Result Unit::measure_open() {
   Result result;
@@ -163,16 +182,12 @@ Result Unit::measure_open() {
 
 std::vector<std::vector<const Workload*>> plan(const Config& config) {
   std::vector<std::vector<const Workload*>> units;
-  std::vector<const Workload*>* shared = nullptr;
-  units.reserve(workloads().size());  // `shared` points into it
   for (const Workload& workload : workloads()) {
     if (std::ranges::find(config.workloads, workload.name) == config.workloads.end()) continue;
-    if (workload.start == Start::shared && shared != nullptr) {
-      shared->push_back(&workload);
-      continue;
-    }
-    units.push_back({&workload});
-    if (workload.start == Start::shared) shared = &units.back();
+    const auto same = std::ranges::find_if(units, [&](const std::vector<const Workload*>& unit) {
+      return shares(workload.start) && unit[0]->start == workload.start;
+    });
+    same != units.end() ? same->push_back(&workload) : units.push_back({&workload});
   }
   return units;
 }
@@ -185,14 +200,19 @@ void run_unit(const Config& config, const EngineKind& kind,
   if (first.start == Start::empty) {
     unit.open(first.power ? Durability::power : config.durability);
   } else {
-    unit.load();
+    unit.load(first.start == Start::unsettled ? config.durability : Durability::process);
+    if (first.start != Start::unsettled) unit.warm();
   }
   std::vector<Result> results;
   results.reserve(unit_workloads.size());
   for (const Workload* workload : unit_workloads) {
-    results.push_back(workload->name == kOpen ? unit.measure_open() : unit.measure(*workload));
+    if (workload->course != nullptr) {
+      results.push_back(unit.measure_course(*workload));
+    } else {
+      results.push_back(workload->name == kOpen ? unit.measure_open() : unit.measure(*workload));
+    }
   }
-  if (first.start != Start::shared) unit.settle();
+  if (!shares(first.start)) unit.settle();
   if (first.leaves != nullptr) unit.verify(first.leaves(data));
   unit.close();
   const DiskUse disk = unit.disk_use();

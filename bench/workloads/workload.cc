@@ -1,8 +1,12 @@
 #include "bench/workloads/workload.h"
 
+#include <algorithm>
 #include <array>
 
+#include "bench/workloads/churn.h"
+#include "bench/workloads/queue.h"
 #include "bench/workloads/reads.h"
+#include "bench/workloads/steady.h"
 #include "bench/workloads/writes.h"
 
 namespace lightning::bench {
@@ -10,8 +14,10 @@ namespace {
 
 constexpr uint64_t kScans = 5;
 
+uint64_t tenth(const Config& config) { return std::max<uint64_t>(config.num / 10, 1); }
 uint64_t once(const Config& config) { return config.num; }
 uint64_t tenfold(const Config& config) { return 10 * config.num; }
+uint64_t scan(const Config& config) { return config.num * config.threads; }
 // Every thread scans the whole database.
 uint64_t scans(const Config& config) { return kScans * config.num * config.threads; }
 
@@ -32,6 +38,12 @@ constexpr std::array kWorkloads = {
     Workload{"readwhilewriting", Start::loaded, once, 16, read_random, nullptr, overwrite_until_stopped},
     Workload{"overwrite", Start::loaded, once, 16, overwrite, leaves_overwritten},
     Workload{"deleterandom", Start::loaded, once, 16, delete_random, leaves_nothing},
+    Workload{"readrandom-unsettled", Start::unsettled, tenth, 16, read_random},
+    Workload{"seekrandom-unsettled", Start::unsettled, tenth, 16, seek_random},
+    Workload{"readseq-unsettled", Start::unsettled, scan, 0, read_sequential},
+    Workload{"churn", Start::empty, nullptr, 1, nullptr, leaves_half_overwritten, nullptr, false, churn},
+    Workload{"queue", Start::empty, nullptr, 1, nullptr, leaves_queue, nullptr, false, queue},
+    Workload{"steady", Start::loaded, nullptr, 1, nullptr, nullptr, nullptr, false, steady},
 };
 
 }  // namespace

@@ -2,17 +2,27 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string_view>
 
+#include "bench/report/result.h"
 #include "bench/workloads/worker.h"
 
 namespace lightning::bench {
 
 enum class Start {
-  empty,   // an empty directory
-  loaded,  // a directory of its own with all keys in it, settled and reopened: the workload changes them
-  shared,  // the same, but one for all such workloads of a child: they change nothing
+  empty,      // an empty directory
+  loaded,     // a directory of its own with all keys in it, settled and reopened: the workload changes them
+  shared,     // the same, but one for all such workloads of a child: they change nothing
+  unsettled,  // one for all of them too, filled by single puts and left as it is then
+};
+
+// The database of a workload that has a course of its own.
+struct Course {
+  const Dataset& data;
+  Engine& engine;
+  std::function<uint64_t()> data_bytes;  // on disk now, log apart
 };
 
 struct Workload {
@@ -25,6 +35,11 @@ struct Workload {
   Tally (*leaves)(const Dataset&) = nullptr;
   void (*background)(Worker&) = nullptr;  // run by one more thread until the others are done
   bool power = false;                     // always in durability class power
+  // Instead of `run`: fills in operations, seconds, latencies and figures.
+  void (*course)(const Course&, Result&) = nullptr;
+
+  // Is it measured when the user names no workloads?
+  bool usual() const { return course == nullptr && start != Start::unsettled; }
 };
 
 // In the order in which they are run and reported.

@@ -29,8 +29,10 @@ void fill_batch(Worker& worker) {
   });
 }
 
+Permutation order_of_changes(const Dataset& data) { return {data.config.num, ~data.config.seed}; }
+
 void overwrite(Worker& worker) {
-  const Permutation order(worker.data.config.num, ~worker.data.config.seed);
+  const Permutation order = order_of_changes(worker.data);
   worker.repeat([&](uint64_t i) {
     const uint64_t number = order(i);
     worker.session.put(worker.key(number), worker.data.values(number, 1));
@@ -38,7 +40,7 @@ void overwrite(Worker& worker) {
 }
 
 void delete_random(Worker& worker) {
-  const Permutation order(worker.data.config.num, ~worker.data.config.seed);
+  const Permutation order = order_of_changes(worker.data);
   worker.repeat([&](uint64_t i) { worker.session.remove(worker.key(order(i))); });
 }
 

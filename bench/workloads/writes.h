@@ -19,6 +19,9 @@ Tally leaves_synced(const Dataset& data);
 Tally leaves_overwritten(const Dataset& data);
 Tally leaves_nothing(const Dataset& data);
 
+// In which overwrites and removals go.
+Permutation order_of_changes(const Dataset& data);
+
 // How many entries fillsync writes: a thousandth, at least 2,000.
 uint64_t synced_entries(const Config& config);
 

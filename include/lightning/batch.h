@@ -18,10 +18,11 @@ class Keyspace;
 
 class LIGHTNING_EXPORT WriteBatch {
  public:
-  /// In the default keyspace. Lengths beyond the limits are reported by write().
-  void put(std::string_view key, std::string_view value);
+  /// In the default keyspace. Lengths beyond the limits are reported by write(). `ttl_ms`: how long the entry
+  /// lives, from write() on; 0 = as its WriteOptions say, or else the keyspace.
+  void put(std::string_view key, std::string_view value, uint64_t ttl_ms = 0);
   void remove(std::string_view key);
-  void put(const Keyspace& keyspace, std::string_view key, std::string_view value);
+  void put(const Keyspace& keyspace, std::string_view key, std::string_view value, uint64_t ttl_ms = 0);
   void remove(const Keyspace& keyspace, std::string_view key);
 
   void clear();
@@ -33,7 +34,8 @@ class LIGHTNING_EXPORT WriteBatch {
   const std::string& encoded() const { return encoded_; }
 
  private:
-  void append(uint8_t kind, uint32_t keyspace_id, std::string_view key, std::string_view value);
+  void append(uint8_t kind, uint32_t keyspace_id, std::string_view key, std::string_view value,
+              uint64_t ttl_ms);
 
   std::string encoded_;
   size_t count_ = 0;

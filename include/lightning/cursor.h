@@ -39,6 +39,8 @@ class LIGHTNING_EXPORT Cursor {
   /// Views that die at the next move.
   std::string_view key() const;
   std::string_view value() const;
+  /// When the entry expires, in milliseconds since 1970; 0 = never. Only while valid().
+  uint64_t expiry_ms() const;
   const Status& status() const;
 
  private:

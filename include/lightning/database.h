@@ -59,6 +59,7 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
 
   /// The keyspace called `name` (1 to 255 bytes), made when it does not exist and `create` is true.
   Result<Keyspace> keyspace(std::string_view name, bool create = true);
+  Result<Keyspace> keyspace(std::string_view name, const KeyspaceOptions& options);
   /// Removes the keyspace and its entries; handles to it answer not_found from then on.
   Status drop_keyspace(std::string_view name);
   /// Names in bytewise order, without the default one.
@@ -77,6 +78,8 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
   Result<VerifyReport> verify(const VerifyOptions& options = {}) const;
 
   Result<Stats> stats() const;
+  /// Snapshots and cursors (scans among them) that are registered now, oldest first.
+  Result<std::vector<Reader>> readers() const;
   /// ok, or what made the database refuse writes. A failed flush of the log lasts until it is opened again; a
   /// full disk ends when space returns.
   Status background_error() const;

@@ -2,6 +2,18 @@
 //
 // Keys are 0 to 65,535 bytes, values to 1 GiB, in bytewise order. Keyspaces share one log: a WriteBatch is
 // atomic across them.
+//
+// Expiry. An entry may be put with a time to live: by WriteOptions::ttl_ms, by WriteBatch::put(), or by the
+// default of its keyspace, the first of these that says something. It expires at a point of time, which is
+// stored with it, and counts as removed from then on: no read returns it, an older version of its key does
+// not come back, and background work gives its space back. The time is that of the system's clock, but never
+// goes back: it is at least the largest expiry that anything was found expired by, or removed for, in this
+// process, and, after the next open, the one of these that was recorded last (by flushes, merges and closing,
+// and always before anything that is removed for it). A clock that is set back makes entries live longer, and
+// brings none back.
+// Reads under a snapshot judge by the time of the read, not of the snapshot. A get_many() judges all its
+// entries by one moment; so does a cursor, with its Scan, from one seek to the next: the moment at which it
+// first meets an entry that has an expiry.
 // Thread safety: any threads. A handle holds the database's core: after close() every call answers `closed`.
 #pragma once
 
@@ -59,6 +71,11 @@ class LIGHTNING_EXPORT Keyspace {
 
   /// About how many bytes on disk and in memory the entries of [from, to) take.
   Result<uint64_t> approximate_size(std::string_view from, std::string_view to) const;
+
+  /// How long entries live that are put from now on without a time of their own; 0 = for ever. Survives a
+  /// power cut.
+  Status set_default_ttl(uint64_t ttl_ms);
+  Result<uint64_t> default_ttl_ms() const;
 
   /// Never reused; the default keyspace is 0.
   uint32_t id() const { return id_; }

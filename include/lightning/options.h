@@ -18,6 +18,9 @@ inline constexpr uint64_t KiB = 1024;
 inline constexpr uint64_t MiB = 1024 * KiB;
 inline constexpr uint64_t GiB = 1024 * MiB;
 
+/// A time to live without an end, against the default of a keyspace.
+inline constexpr uint64_t kNeverExpires = UINT64_MAX;
+
 class Snapshot;
 
 /// What a write survives once its call returned ok.
@@ -64,6 +67,9 @@ struct Options {
   /// Answer faults in mapped files (SIGBUS) instead of letting them end the process. Off: files are read and
   /// written by system calls only.
   bool sigbus_guard = true;
+  /// A snapshot or cursor that is older than this is released in the background; its further reads answer
+  /// snapshot_too_old. 0 = none is.
+  uint64_t max_snapshot_age_ms = 0;
   /// Called from background threads and from stalled writers; must not call the database. Empty: silence.
   std::function<void(const Event&)> on_event = {};
 
@@ -95,6 +101,17 @@ struct WriteOptions {
   Durability durability = Durability::standard;
   /// How long the write may wait for memory or disk space before anything is done; then it returns busy.
   uint64_t timeout_ms = 60'000;
+  /// How long the entries that it puts live (keyspace.h), of a batch those that do not say it themselves; 0 =
+  /// as their keyspace says; kNeverExpires = for ever.
+  uint64_t ttl_ms = 0;
+};
+
+struct KeyspaceOptions {
+  /// Make the keyspace when it does not exist.
+  bool create = true;
+  /// How long an entry lives that is put without a time of its own; 0 = for ever. Of a keyspace that is
+  /// made: one that exists keeps its default.
+  uint64_t ttl_ms = 0;
 };
 
 struct ReadOptions {

@@ -83,7 +83,9 @@ class Repair {
     if (Status status = read_log(); !status.ok()) return status;
     if (Status status = merge(**output); !status.ok()) return status;
     name_keyspaces();
-    if (Status status = (*output)->finish(names_); !status.ok()) return status;
+    const Status finished =
+        (*output)->finish({.names = names_, .default_ttls = ttls(), .time_us = remains_.state.time_max_us});
+    if (!finished.ok()) return finished;
     Result<VerifyReport> verified = verify_directory(env_, (*output)->directory(), {});
     if (!verified) return verified.status();
     if (!verified->ok())
@@ -269,14 +271,24 @@ class Repair {
       nameless_.insert(keyspace);
     }
     ++report_.entries;
-    report_.raw_bytes += key.size() - prefix + source.value().size();
-    return output.add(key, source.value());
+    const bool expires = source.kind() == EntryKind::put_expiring;
+    report_.raw_bytes += key.size() - prefix + source.value().size() - (expires ? kExpiryBytes : 0);
+    return output.add(key, source.kind(), source.value());
   }
 
   /// The catalogue stands before all keyspaces that can be dropped.
   const std::vector<uint32_t>& dropped() {
     if (!dropped_) dropped_ = catalogue_.dropped_ids();
     return *dropped_;
+  }
+
+  /// Of the keyspaces that are left.
+  std::map<uint32_t, uint64_t> ttls() const {
+    std::map<uint32_t, uint64_t> ttls = catalogue_.default_ttls();
+    std::erase_if(ttls, [&](const auto& one) {
+      return one.first != kDefaultKeyspaceId && !names_.contains(one.first);
+    });
+    return ttls;
   }
 
   void name_keyspaces() {

@@ -38,7 +38,7 @@ Result<std::unique_ptr<RepairOutput>> RepairOutput::create(Env& env, const std::
   return output;
 }
 
-Status RepairOutput::add(std::string_view internal_key, std::string_view value) {
+Status RepairOutput::add(std::string_view internal_key, EntryKind kind, std::string_view value) {
   if (writer_ != nullptr && writer_->full()) {
     if (Status status = end_file(); !status.ok()) return status;
   }
@@ -50,7 +50,7 @@ Status RepairOutput::add(std::string_view internal_key, std::string_view value) 
     if (!writer) return writer.status();
     writer_ = *std::move(writer);
   }
-  const Version version{.lsn = kSettledLsn, .kind = EntryKind::put, .value = value};
+  const Version version{.lsn = kSettledLsn, .kind = kind, .value = value};
   return writer_->add(internal_key, {&version, 1});
 }
 
@@ -70,23 +70,30 @@ Status RepairOutput::end_run() {
   return {};
 }
 
-Status RepairOutput::finish(const std::map<uint32_t, std::string>& keyspaces) {
+Status RepairOutput::finish(const Rest& rest) {
   if (Status status = end_run(); !status.ok()) return status;
   std::map<std::string, uint32_t> ids;
   uint32_t next_id = kFirstUserKeyspaceId;
-  for (const auto& [id, name] : keyspaces) {
+  for (const auto& [id, name] : rest.names) {
     ids.emplace(name, id);
     next_id = std::max(next_id, id + 1);
   }
   // Known only now, and before other keys in order: a run of its own.
   for (const auto& [name, id] : ids) {
     const InternalKey key(kCatalogueKeyspaceId, Catalogue::name_key(name));
-    if (Status status = add(key.view(), Catalogue::encode_id(id)); !status.ok()) return status;
+    if (Status status = add(key.view(), EntryKind::put, Catalogue::encode_id(id)); !status.ok())
+      return status;
+  }
+  for (const auto& [id, ttl_ms] : rest.default_ttls) {
+    const InternalKey key(kCatalogueKeyspaceId, Catalogue::ttl_key(id));
+    if (Status status = add(key.view(), EntryKind::put, Catalogue::encode_ttl(ttl_ms)); !status.ok())
+      return status;
   }
   if (Status status = end_run(); !status.ok()) return status;
   return store_->commit([&](DurableState& next) {
     next.runs = std::move(runs_);
     next.next_keyspace_id = std::max(next.next_keyspace_id, next_id);
+    next.time_max_us = std::max(next.time_max_us, rest.time_us);
   });
 }
 

@@ -27,9 +27,14 @@ class RepairOutput {
                                                       uint64_t value_separation);
 
   /// Keys ascend; those of the catalogue are left to finish().
-  Status add(std::string_view internal_key, std::string_view value);
-  /// Names the keyspaces and makes all of it the database.
-  Status finish(const std::map<uint32_t, std::string>& keyspaces);
+  Status add(std::string_view internal_key, EntryKind kind, std::string_view value);
+  struct Rest {
+    const std::map<uint32_t, std::string>& names;  // of the keyspaces
+    std::map<uint32_t, uint64_t> default_ttls;
+    int64_t time_us = 0;  // the largest that the damaged database recorded
+  };
+  /// Writes the catalogue and makes all of it the database.
+  Status finish(const Rest& rest);
 
   Directory& directory() { return *directory_; }
 

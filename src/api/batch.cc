@@ -6,31 +6,38 @@
 
 namespace lightning {
 
-void WriteBatch::put(std::string_view key, std::string_view value) {
-  append(static_cast<uint8_t>(EntryKind::put), kDefaultKeyspaceId, key, value);
+void WriteBatch::put(std::string_view key, std::string_view value, uint64_t ttl_ms) {
+  append(static_cast<uint8_t>(EntryKind::put), kDefaultKeyspaceId, key, value, ttl_ms);
 }
 
 void WriteBatch::remove(std::string_view key) {
-  append(static_cast<uint8_t>(EntryKind::remove), kDefaultKeyspaceId, key, {});
+  append(static_cast<uint8_t>(EntryKind::remove), kDefaultKeyspaceId, key, {}, 0);
 }
 
-void WriteBatch::put(const Keyspace& keyspace, std::string_view key, std::string_view value) {
-  append(static_cast<uint8_t>(EntryKind::put), keyspace.id(), key, value);
+void WriteBatch::put(const Keyspace& keyspace, std::string_view key, std::string_view value,
+                     uint64_t ttl_ms) {
+  append(static_cast<uint8_t>(EntryKind::put), keyspace.id(), key, value, ttl_ms);
 }
 
 void WriteBatch::remove(const Keyspace& keyspace, std::string_view key) {
-  append(static_cast<uint8_t>(EntryKind::remove), keyspace.id(), key, {});
+  append(static_cast<uint8_t>(EntryKind::remove), keyspace.id(), key, {}, 0);
 }
 
-void WriteBatch::append(uint8_t kind, uint32_t keyspace_id, std::string_view key, std::string_view value) {
+void WriteBatch::append(uint8_t kind, uint32_t keyspace_id, std::string_view key, std::string_view value,
+                        uint64_t ttl_ms) {
   char head[1 + 2 * kVarint64BytesMax + kKeyspaceIdBytesMax];
   char* to = head;
-  *to++ = static_cast<char>(kind);
+  *to++ = static_cast<char>(ttl_ms == 0 ? kind : static_cast<uint8_t>(EntryKind::put_expiring));
   to = put_varint(to, keyspace_prefix_size(keyspace_id) + key.size());
-  to = put_varint(to, value.size());
+  to = put_varint(to, value.size() + (ttl_ms == 0 ? 0 : kBatchTtlBytes));
   to = put_keyspace_prefix(to, keyspace_id);
   encoded_.append(head, to);
   encoded_.append(key);
+  if (ttl_ms != 0) {
+    char bytes[kBatchTtlBytes];
+    store<uint64_t>(bytes, ttl_ms);
+    encoded_.append(bytes, kBatchTtlBytes);
+  }
   encoded_.append(value);
   ++count_;
 }

@@ -61,6 +61,11 @@ void Cursor::prev() {
 bool Cursor::valid() const { return state_ != nullptr && state_->valid(); }
 std::string_view Cursor::key() const { return state_->key(); }
 std::string_view Cursor::value() const { return state_->value(); }
+uint64_t Cursor::expiry_ms() const {
+  constexpr uint64_t kMicrosPerMilli = 1000;
+  const uint64_t expiry_us = state_->expiry_us();
+  return expiry_us / kMicrosPerMilli + (expiry_us % kMicrosPerMilli != 0 ? 1 : 0);
+}
 const Status& Cursor::status() const {
   return state_ == nullptr ? no_cursor(refused_memory_) : state_->status();
 }

@@ -62,9 +62,13 @@ Result<Snapshot> Database::snapshot() const {
 }
 
 Result<Keyspace> Database::keyspace(std::string_view name, bool create) {
+  return keyspace(name, KeyspaceOptions{.create = create, .ttl_ms = 0});
+}
+
+Result<Keyspace> Database::keyspace(std::string_view name, const KeyspaceOptions& options) {
   if (engine_ == nullptr) return closed_handle();
   return guarded([&]() -> Result<Keyspace> {
-    Result<uint32_t> id = engine_->keyspace(name, create);
+    Result<uint32_t> id = engine_->keyspace(name, options);
     if (!id) return id.status();
     return Keyspace(engine_, *id);
   });

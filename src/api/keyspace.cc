@@ -110,4 +110,14 @@ Result<uint64_t> Keyspace::approximate_size(std::string_view from, std::string_v
   return guarded([&] { return engine_->approximate_size(id_, from, to); });
 }
 
+Status Keyspace::set_default_ttl(uint64_t ttl_ms) {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->set_default_ttl(id_, ttl_ms); });
+}
+
+Result<uint64_t> Keyspace::default_ttl_ms() const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->default_ttl(id_); });
+}
+
 }  // namespace lightning

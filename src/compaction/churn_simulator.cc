@@ -148,7 +148,7 @@ RunFileInfo ChurnSimulator::add_file(std::vector<Entry> entries) {
 Shape ChurnSimulator::shape() const {
   std::vector<const SortedRunInfo*> infos;
   for (const SortedRunInfo& run : runs_) infos.push_back(&run);
-  return shape_of(infos, {}, Probe(*this));
+  return shape_of(infos, {}, Probe(*this), [] { return uint64_t{0}; });
 }
 
 void ChurnSimulator::work(Goal goal, uint64_t choices) {

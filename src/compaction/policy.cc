@@ -69,6 +69,9 @@ class Chooser {
       if (const auto found = move_down()) return *found;
       if (tiers_ == uppers_ && tiers_ > 0 && drain_is_due()) return to_drain(tiers_);
       if (const auto found = merge_tiers()) return *found;
+      if (tiers_ == uppers_) {
+        if (const auto found = rewrite_expired()) return *found;
+      }
     }
     if (tiers_ != uppers_) return drain_step();
     return {};
@@ -149,6 +152,43 @@ class Chooser {
                   .file_bytes = file_bytes()};
   }
 
+  bool is_expired(const FileShape& file) const {
+    return file.expired >= (goal_ == Goal::settle ? Expired::quarter : Expired::half);
+  }
+
+  /// Files of the last level that stand side by side, or a run of a tier, whose entries have expired. A
+  /// rewrite leaves none that has, so that it is not chosen again.
+  std::optional<Choice> rewrite_expired() const {
+    const size_t files = last_ == nullptr ? 0 : last_->files.size();
+    for (size_t at = 0; at < files; ++at) {
+      if (!is_expired(last_->files[at])) continue;
+      size_t end = at + 1;
+      uint64_t bytes = last_->files[at].bytes;
+      for (; end < files && is_expired(last_->files[end]); ++end) {
+        bytes += last_->files[end].bytes;
+        if (bytes > limits_.file_bytes_max) break;
+      }
+      return Choice{.kind = Choice::Kind::merge,
+                    .first = uppers_,
+                    .end = uppers_,
+                    .level = kLastLevel,
+                    .file_first = at,
+                    .file_end = end,
+                    .file_bytes = file_bytes()};
+    }
+    for (size_t run = 0; run < tiers_; ++run) {
+      const std::vector<FileShape>& of_run = shape_.runs[run].files;
+      if (std::none_of(of_run.begin(), of_run.end(), [&](const auto& file) { return is_expired(file); }))
+        continue;
+      return Choice{.kind = Choice::Kind::merge,
+                    .first = run,
+                    .end = run + 1,
+                    .level = shape_.runs[run].level,
+                    .file_bytes = file_bytes()};
+    }
+    return {};
+  }
+
   bool drain_is_due() const {
     Sums upper;
     std::vector<uint32_t> touched;
@@ -183,7 +223,8 @@ class Chooser {
   /// May the file of a drained run go to the last level as it is?
   bool may_move(size_t run, const FileShape& file) const {
     if (file.range.clipped || file.removals != 0 || is_small(file.bytes)) return false;
-    if (goal_ == Goal::compact && (!file.plain || (fits_one_file() && files_ > 1))) return false;
+    const bool gains = !file.plain || file.expired != Expired::none;
+    if (goal_ == Goal::compact && (gains || (fits_one_file() && files_ > 1))) return false;
     return is_alone(file.range, tiers_, shape_.runs.size(), run);
   }
 
@@ -245,7 +286,8 @@ class Chooser {
     if (fits_one_file() && files_ > 1) return false;
     bool small_before = false;
     for (const FileShape& file : last_->files) {
-      if (!file.plain || file.removals != 0 || file.range.clipped) return false;
+      if (!file.plain || file.removals != 0 || file.range.clipped || file.expired != Expired::none)
+        return false;
       if (small_before && is_small(file.bytes)) return false;
       small_before = is_small(file.bytes);
     }
@@ -336,10 +378,20 @@ std::string_view check_merge(const Shape& shape, const Choice& choice) {
   return {};
 }
 
+// Nothing is older than the last level.
+std::string_view check_rewrite(const Shape& shape, const Choice& choice) {
+  const bool files = shape.has_last() && choice.file_first < choice.file_end &&
+                     choice.file_end <= shape.runs.back().files.size();
+  return files && choice.level == kLastLevel && choice.end == shape.upper_runs() && choice.to.empty()
+             ? ""
+             : "a rewrite of files that are none";
+}
+
 }  // namespace
 
 std::string_view check_choice(const Shape& shape, const Choice& choice) {
   if (choice.kind == Choice::Kind::nothing) return {};
+  if (choice.kind == Choice::Kind::merge && choice.first == choice.end) return check_rewrite(shape, choice);
   if (choice.first >= choice.end || choice.end > shape.runs.size()) return "runs that are none";
   for (size_t i = choice.first; i < choice.end; ++i) {
     if (shape.runs[i].level > choice.level && choice.level != kDrainLevel) return "a run that would rise";

@@ -18,6 +18,9 @@
 //     a deleted range;
 //   - when compact() asks; then the last level goes through the drain, too.
 //
+// A file of the last level, or a run of a tier, of which half has expired (a quarter when nobody writes) is
+// rewritten in its place.
+//
 // Invariant I8: a Choice takes with a run every older run above its target, and of the last level every file
 // that overlaps; check_choice() holds each one against it.
 // Thread safety: pure functions.
@@ -41,12 +44,16 @@ inline constexpr uint32_t kDrainLevel = kTiers;
 inline constexpr size_t kTierRuns = 4;
 static_assert(kDrainLevel + 1 == kLastLevel);
 
+/// How much of a file has expired, at least.
+enum class Expired : uint8_t { none, some, quarter, half };
+
 /// A file, or what merges left of it.
 struct FileShape {
   KeyRange range;  // `smallest` is a key of its run; of a file that is cut, bytes and counts are estimates
   uint64_t bytes = 0;  // of the file and of the values that it has in value files
   uint64_t entries = 0;
   uint64_t removals = 0;
+  Expired expired = Expired::none;
   bool plain = false;  // no entry but one version, no keyspace that was dropped: nothing to be gained by
                        // rewriting
 };
@@ -89,7 +96,7 @@ struct Choice {
   enum class Kind : uint8_t { nothing, move, merge };
 
   Kind kind = Kind::nothing;
-  size_t first = 0;  // of Shape::runs, those in [first, end)
+  size_t first = 0;  // of Shape::runs, those in [first, end); none: files of the last level are rewritten
   size_t end = 0;
   uint32_t level = 0;  // where they go
   /// Of a move into the last level: the files of run `first` that go. Of a merge into it: the files of the

@@ -22,6 +22,7 @@ struct TableFile {
   uint64_t removals = 0;
   bool cut = false;
   bool plain = true;
+  Expired expired = Expired::none;
 };
 
 /// A run in a table.
@@ -47,6 +48,7 @@ Shape shape_of_table(const std::vector<TableRun>& runs) {
                             .bytes = file.bytes,
                             .entries = file.bytes / 100,
                             .removals = file.removals,
+                            .expired = file.expired,
                             .plain = file.plain});
     }
   }
@@ -324,7 +326,7 @@ TEST(Shape, SaysWhatAPieceStillAnswersFor) {
   last.pieces[0].file.plain = true;
   last.pieces[1].file.plain = true;
   const std::vector<const SortedRunInfo*> runs = {&upper, &last};
-  const Shape shape = shape_of(runs, std::vector<uint32_t>{'h'}, NoProbe());
+  const Shape shape = shape_of(runs, std::vector<uint32_t>{'h'}, NoProbe(), [] { return uint64_t{0}; });
   EXPECT_EQ(shape.runs[0].smallest(), "d");
   EXPECT_EQ(shape.runs[0].files[0].bytes, 100u);
   EXPECT_EQ(shape.runs[0].touched, (std::vector<uint32_t>{0, 2}));
@@ -334,6 +336,58 @@ TEST(Shape, SaysWhatAPieceStillAnswersFor) {
   EXPECT_EQ(shape.place("f"), 1u);
   EXPECT_EQ(shape.place("k"), 1u);
   EXPECT_EQ(shape.place("u"), 4u);
+}
+
+TEST(Policy, RewritesWhatHasExpiredInItsPlace) {
+  const auto last = [](Expired a, Expired b, Expired c) {
+    return TableRun{kLastLevel,
+                    {{.smallest = "b", .largest = "h", .expired = a},
+                     {.smallest = "j", .largest = "p", .expired = b},
+                     {.smallest = "r", .largest = "x", .expired = c}}};
+  };
+  using enum Expired;
+  EXPECT_EQ(chosen({last(some, quarter, some)}), "nothing");
+  EXPECT_EQ(chosen({last(some, quarter, some)}, Goal::settle), "merge 0-0 to 7: files 1");
+  EXPECT_EQ(chosen({last(none, half, half)}), "merge 0-0 to 7: files 1-3");
+  EXPECT_EQ(chosen({last(half, none, half)}), "merge 0-0 to 7: files 0");
+  // Beside a tier above it, and of a tier.
+  EXPECT_EQ(chosen({flushed("d", "e", {0}), kLarge}), "nothing");
+  EXPECT_EQ(chosen({flushed("d", "e", {0}), last(none, none, half)}), "merge 1-1 to 7: files 2");
+  const TableRun tier = {0, {{.smallest = "d", .largest = "e", .expired = half}}, {0}};
+  EXPECT_EQ(chosen({tier, kLarge}), "merge 0 to 0");
+  // What has expired at all is worth it when asked for.
+  const Shape shape = shape_of_table({{kLastLevel, {{.smallest = "b", .largest = "h", .expired = some}}}});
+  EXPECT_EQ(words(shape, begin_compaction(shape, kLimits)), "move 0 to 6");
+}
+
+TEST(Policy, NamesARewriteThatIsWrong) {
+  const Shape shape = shape_of_table({flushed(), kLarge});
+  Choice choice{
+      .kind = Choice::Kind::merge, .first = 1, .end = 1, .level = kLastLevel, .file_first = 0, .file_end = 2};
+  EXPECT_EQ(check_choice(shape, choice), "");
+  choice.file_end = 4;
+  EXPECT_NE(check_choice(shape, choice), "");
+  choice.file_end = 0;
+  EXPECT_NE(check_choice(shape, choice), "");
+  choice.file_end = 1;
+  choice.first = choice.end = 0;
+  EXPECT_NE(check_choice(shape, choice), "");
+}
+
+TEST(Shape, TellsHowMuchHasExpired) {
+  SortedRunInfo last = run_info(kLastLevel, {{"c", "e"}, {"g", "k"}}, 2);
+  last.pieces[1].file.expiry = {.expiring = 9, .first_us = 10, .quarter_us = 20, .half_us = 30};
+  const std::vector<const SortedRunInfo*> runs = {&last};
+  for (const auto& [time, expired] : {std::pair{9u, Expired::none},
+                                      {10u, Expired::some},
+                                      {19u, Expired::some},
+                                      {20u, Expired::quarter},
+                                      {29u, Expired::quarter},
+                                      {30u, Expired::half}}) {
+    const Shape shape = shape_of(runs, {}, NoProbe(), [time = time] { return uint64_t{time}; });
+    EXPECT_EQ(shape.runs[0].files[0].expired, Expired::none);
+    EXPECT_EQ(shape.runs[0].files[1].expired, expired) << time;
+  }
 }
 
 }  // namespace

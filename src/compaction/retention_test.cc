@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <random>
 
+#include "compaction/sieve.h"
+
 namespace lightning {
 namespace {
 
@@ -75,6 +77,54 @@ TEST(Retention, NoReaderSeesADifference) {
     ASSERT_EQ(visible(kept, 1000), visible(versions, 1000)) << round;
     ASSERT_LE(kept.size(), readers.size() + 1) << round;
   }
+}
+
+class ExpiredBefore final : public ExpiryJudge {
+ public:
+  explicit ExpiredBefore(uint64_t time) : time_(time) {}
+  bool has_expired(uint64_t expiry_us) override {
+    ++asked_;
+    return expiry_us <= time_;
+  }
+  int asked() const { return asked_; }
+
+ private:
+  const uint64_t time_;
+  int asked_ = 0;
+};
+
+std::string expiring_at(uint64_t expiry) {
+  std::string stored(kExpiryBytes, '\0');
+  store<uint64_t>(stored.data(), expiry);
+  return stored;
+}
+
+// What the sieve leaves: "p" a put, "e" one with an expiry, "r" a removal.
+std::string kinds_kept(std::vector<Version> versions, std::vector<uint64_t> readers, bool older,
+                       ExpiryJudge& judge) {
+  OlderKeys keys;
+  if (older) keys.add({{.smallest = "a", .largest = "z"}});
+  Sieve sieve(std::move(readers), {}, std::move(keys), judge);
+  std::string kinds;
+  for (const Version& version : sieve.keep("k", versions)) kinds += "pre"[static_cast<int>(version.kind) - 1];
+  return kinds;
+}
+
+TEST(Sieve, WhatHasExpiredIsARemoval) {
+  const std::string soon = expiring_at(10), later = expiring_at(30);
+  const Version put{20, EntryKind::put, "v"};
+  const Version expired{30, EntryKind::put_expiring, soon};
+  const Version alive{30, EntryKind::put_expiring, later};
+  ExpiredBefore judge(29);
+  EXPECT_EQ(kinds_kept({expired, put}, {}, false, judge), "");
+  EXPECT_EQ(kinds_kept({expired, put}, {}, true, judge), "r");      // an older version must not come back
+  EXPECT_EQ(kinds_kept({expired, put}, {25}, false, judge), "rp");  // a snapshot sees the older one
+  EXPECT_EQ(kinds_kept({alive, put}, {}, true, judge), "e");
+  EXPECT_EQ(kinds_kept({{40, EntryKind::put, "w"}, expired}, {35}, false, judge), "p");
+  EXPECT_EQ(kinds_kept({{40, EntryKind::put, "w"}, expired}, {35}, true, judge), "pr");
+  ExpiredBefore unasked(UINT64_MAX);
+  EXPECT_EQ(kinds_kept({put}, {}, true, unasked), "p");
+  EXPECT_EQ(unasked.asked(), 0);
 }
 
 }  // namespace

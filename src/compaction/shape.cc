@@ -21,6 +21,14 @@ bool holds_dropped(const KeyRange& range, std::span<const uint32_t> dropped) {
   });
 }
 
+/// Of a file that is cut, what is true of the whole.
+Expired expired_by(uint64_t time, const RunExpiry& expiry) {
+  const auto passed = [time](uint64_t expiry_us) { return expiry_us != 0 && expiry_us <= time; };
+  if (passed(expiry.half_us)) return Expired::half;
+  if (passed(expiry.quarter_us)) return Expired::quarter;
+  return passed(expiry.first_us) ? Expired::some : Expired::none;
+}
+
 /// Keys of the run that fall behind the last file of all touch none.
 std::vector<uint32_t> touched_by(size_t run, const Shape& shape, const RunProbe& probe) {
   std::vector<uint32_t> touched;
@@ -46,19 +54,22 @@ KeyRange range_of(const RunPiece& piece) {
 }
 
 Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint32_t> dropped,
-               const RunProbe& probe) {
+               const RunProbe& probe, const std::function<uint64_t()>& purge_time) {
   Shape shape;
+  uint64_t time = 0;  // not asked for yet
   for (size_t i = 0; i < runs.size(); ++i) {
     RunShape& run = shape.runs.emplace_back();
     run.level = runs[i]->level;
     for (size_t p = 0; p < runs[i]->pieces.size(); ++p) {
       const RunFileInfo& file = runs[i]->pieces[p].file;
       const KeyRange range = range_of(runs[i]->pieces[p]);
+      if (file.expiry.expiring != 0 && time == 0) time = purge_time();
       const double share = range.clipped ? std::clamp(probe.share(i, p), 0.0, 1.0) : 1.0;
       run.files.push_back({.range = range,
                            .bytes = part_of(file.size + file.value_bytes, share),
                            .entries = part_of(file.entries, share),
                            .removals = part_of(file.removals, share),
+                           .expired = expired_by(time, file.expiry),
                            .plain = file.plain && !range.clipped && !holds_dropped(range, dropped)});
     }
   }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,9 +28,9 @@ class RunProbe {
 };
 
 /// `runs`: those of a View, newest first; they must outlive the Shape. `dropped`: ids of dropped keyspaces,
-/// ascending.
+/// ascending. `purge_time` is asked only where something has an expiry.
 Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint32_t> dropped,
-               const RunProbe& probe);
+               const RunProbe& probe, const std::function<uint64_t()>& purge_time);
 
 /// The keys that a piece answers for.
 KeyRange range_of(const RunPiece& piece);

@@ -1,5 +1,6 @@
 // Sieve: what a flush or merge writes of a key: nothing of a dropped keyspace, else the versions that
-// somebody may read (retention.h).
+// somebody may read (retention.h). A version that has expired is a removal: so it is gone when the key's
+// oldest source is at hand, and hides older versions where it is not.
 //
 // Thread safety: one thread.
 #pragma once
@@ -14,15 +15,21 @@
 #include "base/check.h"
 #include "compaction/older_keys.h"
 #include "compaction/retention.h"
+#include "format/expiry.h"
 #include "format/internal_key.h"
+#include "view/merge_cursor.h"
 
 namespace lightning {
 
 class Sieve {
  public:
-  /// `read_lsns`: the registered ones; `dropped`: ids of dropped keyspaces. Both ascend.
-  Sieve(std::vector<uint64_t> read_lsns, std::vector<uint32_t> dropped, OlderKeys older)
-      : read_lsns_(std::move(read_lsns)), dropped_(std::move(dropped)), older_(std::move(older)) {}
+  /// `read_lsns`: the registered ones; `dropped`: ids of dropped keyspaces. Both ascend. What `judge` says
+  /// has expired, no reader sees from now on.
+  Sieve(std::vector<uint64_t> read_lsns, std::vector<uint32_t> dropped, OlderKeys older, ExpiryJudge& judge)
+      : read_lsns_(std::move(read_lsns)),
+        dropped_(std::move(dropped)),
+        older_(std::move(older)),
+        judge_(judge) {}
 
   /// Of the versions of `key`, newest first, those to be written; valid until the next call. Keys ascend.
   std::span<Version> keep(std::string_view key, const std::vector<Version>& versions) {
@@ -30,9 +37,14 @@ class Sieve {
     (void)parse_keyspace_prefix(key, &keyspace);
     if (!dropped_.empty() && std::binary_search(dropped_.begin(), dropped_.end(), keyspace)) return {};
     kept_ = versions;
+    for (Version& version : kept_) {
+      if (version.kind == EntryKind::put_expiring && judge_.has_expired(expiry_of(version.value)))
+        version = {.lsn = version.lsn, .kind = EntryKind::remove, .value = {}};
+    }
     const bool oldest = !older_.may_hold(key);
+    [[maybe_unused]] const bool removed = kept_.front().kind == EntryKind::remove;  // by an invariant
     retain_versions(read_lsns_, oldest, &kept_);
-    LIGHTNING_INVARIANT("I6", !kept_.empty() || (oldest && versions.front().kind == EntryKind::remove));
+    LIGHTNING_INVARIANT("I6", !kept_.empty() || (oldest && removed));
     return kept_;
   }
 
@@ -40,6 +52,7 @@ class Sieve {
   const std::vector<uint64_t> read_lsns_;
   const std::vector<uint32_t> dropped_;
   OlderKeys older_;
+  ExpiryJudge& judge_;
   std::vector<Version> kept_;
 };
 

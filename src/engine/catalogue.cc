@@ -45,6 +45,35 @@ void Catalogue::set_dropped(Ids ids) {
   if (before != nullptr) epoch_retire(before);
 }
 
+uint64_t Catalogue::find_default_ttl(uint32_t id) const {
+  EpochGuard epoch;
+  const std::map<uint32_t, uint64_t>* ttls = ttls_.load(std::memory_order_acquire);
+  if (ttls == nullptr) return 0;
+  const auto found = ttls->find(id);
+  return found == ttls->end() ? 0 : found->second;
+}
+
+std::map<uint32_t, uint64_t> Catalogue::default_ttls() const {
+  EpochGuard epoch;
+  const std::map<uint32_t, uint64_t>* ttls = ttls_.load(std::memory_order_acquire);
+  return ttls == nullptr ? std::map<uint32_t, uint64_t>() : *ttls;
+}
+
+Catalogue::Ttls Catalogue::ttls_with(uint32_t id, uint64_t ttl_ms) const {
+  std::map<uint32_t, uint64_t> ttls = default_ttls();
+  if (ttl_ms == 0) {
+    ttls.erase(id);
+  } else {
+    ttls[id] = ttl_ms;
+  }
+  return ttls.empty() ? nullptr : std::make_unique<const std::map<uint32_t, uint64_t>>(std::move(ttls));
+}
+
+void Catalogue::set_ttls(Ttls ttls) {
+  const std::map<uint32_t, uint64_t>* before = ttls_.exchange(ttls.release(), std::memory_order_acq_rel);
+  if (before != nullptr) epoch_retire(before);
+}
+
 Status Catalogue::load(std::string_view key, std::string_view value) {
   const Status bad(StatusCode::corruption, "an entry of the catalogue of keyspaces is malformed");
   if (key.size() >= 2 && key[0] == 'n') {
@@ -53,13 +82,19 @@ Status Catalogue::load(std::string_view key, std::string_view value) {
     add(entry(key.substr(1), id));
     return {};
   }
-  if (key.size() == 5 && key[0] == 'd') {
-    Ids ids = dropped_with(__builtin_bswap32(lightning::load<uint32_t>(key.data() + 1)));
+  if (key.size() != 5) return bad;
+  const uint32_t id = __builtin_bswap32(lightning::load<uint32_t>(key.data() + 1));
+  if (key[0] == 'd') {
+    Ids ids = dropped_with(id);
     MutexLock lock(mutex_);
     set_dropped(std::move(ids));
     return {};
   }
-  return bad;
+  uint64_t ttl_ms = 0;
+  const char* const end = value.data() + value.size();
+  if (key[0] != 't' || get_varint(value.data(), end, &ttl_ms) != end || ttl_ms == 0) return bad;
+  set_ttls(ttls_with(id, ttl_ms));
+  return {};
 }
 
 Status Catalogue::check(uint32_t next_id) const {
@@ -69,21 +104,24 @@ Status Catalogue::check(uint32_t next_id) const {
     for (const auto& [name, id] : ids_) ids.push_back(id);
   }
   std::sort(ids.begin(), ids.end());
+  const std::map<uint32_t, uint64_t> ttls = default_ttls();
+  const bool known = ttls.empty() || ttls.rbegin()->first < std::max(next_id, kFirstUserKeyspaceId);
   const bool unique = std::adjacent_find(ids.begin(), ids.end()) == ids.end();
-  if (ids.empty() || (unique && ids.front() >= kFirstUserKeyspaceId && ids.back() < next_id)) return {};
+  const bool sound = ids.empty() || (unique && ids.front() >= kFirstUserKeyspaceId && ids.back() < next_id);
+  if (sound && known) return {};
   return Status(StatusCode::corruption, "the catalogue of keyspaces contradicts itself");
 }
 
-std::string Catalogue::dropped_key(uint32_t id) {
-  std::string key = "d";
+std::string Catalogue::id_key(char kind, uint32_t id) {
+  std::string key(1, kind);
   const uint32_t big_endian = __builtin_bswap32(id);
   key.append(reinterpret_cast<const char*>(&big_endian), sizeof(big_endian));
   return key;
 }
 
-std::string Catalogue::encode_id(uint32_t id) {
-  char bytes[kVarint32BytesMax];
-  return {bytes, put_varint(bytes, id)};
+std::string Catalogue::encode_ttl(uint64_t ttl_ms) {
+  char bytes[kVarint64BytesMax];
+  return {bytes, put_varint(bytes, ttl_ms)};
 }
 
 }  // namespace lightning

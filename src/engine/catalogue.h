@@ -1,10 +1,11 @@
-// Catalogue: names of keyspaces and the ids that were dropped.
+// Catalogue: names of keyspaces, the ids that were dropped, and default times to live.
 //
 // In the log and in runs it is the keyspace kCatalogueKeyspaceId: "n" + name -> id (varint) for each
 // keyspace, "d" + id (four bytes, big-endian) -> "" for each dropped one, whose entries flush and merge leave
-// out. Ids are never reused.
-// Thread safety: dropped() any threads, for the price of one load while nothing was ever dropped; one
-// thread at a time changes it; the rest internally synchronised.
+// out, "t" + id -> milliseconds (varint, not 0) for each that has a default time to live. Ids are never
+// reused.
+// Thread safety: dropped() and default_ttl() any threads, for the price of one load while nothing was ever
+// dropped or nothing has a default; one thread at a time changes it; the rest internally synchronised.
 #pragma once
 
 #include <lightning/status.h>
@@ -26,7 +27,10 @@ namespace lightning {
 class Catalogue {
  public:
   Catalogue() = default;
-  ~Catalogue() { delete dropped_.load(std::memory_order_relaxed); }
+  ~Catalogue() {
+    delete dropped_.load(std::memory_order_relaxed);
+    delete ttls_.load(std::memory_order_relaxed);
+  }
 
   /// Inside an epoch: was the keyspace dropped?
   bool dropped(uint32_t id) const {
@@ -40,6 +44,12 @@ class Catalogue {
     return ids == nullptr ? std::vector<uint32_t>() : *ids;
   }
 
+  bool has_default_ttls() const { return ttls_.load(std::memory_order_relaxed) != nullptr; }
+  /// In milliseconds; 0: the keyspace has none.
+  uint64_t default_ttl(uint32_t id) const { return has_default_ttls() ? find_default_ttl(id) : 0; }
+  /// A copy, of all that have one.
+  std::map<uint32_t, uint64_t> default_ttls() const;
+
   /// 0 when there is none of that name.
   uint32_t find(std::string_view name) const;
   std::vector<std::string> names() const;
@@ -51,21 +61,31 @@ class Catalogue {
   /// The dropped ids and `id`.
   Ids dropped_with(uint32_t id) const;
   void drop(std::string_view name, Ids dropped);
+  using Ttls = std::unique_ptr<const std::map<uint32_t, uint64_t>>;
+  /// The defaults, that of `id` changed; 0 takes it away.
+  Ttls ttls_with(uint32_t id, uint64_t ttl_ms) const;
+  void set_ttls(Ttls ttls);
   /// Takes in one entry of the stored catalogue; `corruption` when it is none.
   Status load(std::string_view key, std::string_view value);
   /// All were taken in: `corruption` where an id occurs twice, is reserved, or not below `next_id`.
   Status check(uint32_t next_id) const;
 
   static std::string name_key(std::string_view name) { return "n" + std::string(name); }
-  static std::string dropped_key(uint32_t id);
-  static std::string encode_id(uint32_t id);
+  static std::string dropped_key(uint32_t id) { return id_key('d', id); }
+  static std::string ttl_key(uint32_t id) { return id_key('t', id); }
+  static std::string encode_id(uint32_t id) { return encode_ttl(id); }
+  static std::string encode_ttl(uint64_t ttl_ms);
 
  private:
+  static std::string id_key(char kind, uint32_t id);
+  uint64_t find_default_ttl(uint32_t id) const;
   void set_dropped(Ids ids) REQUIRES(mutex_);
 
   mutable Mutex mutex_;
   std::map<std::string, uint32_t, std::less<>> ids_ GUARDED_BY(mutex_);
-  std::atomic<const std::vector<uint32_t>*> dropped_{nullptr};  // replaced as a whole; partner: EpochGuard
+  // Replaced as a whole; partner: EpochGuard. Null: none.
+  std::atomic<const std::vector<uint32_t>*> dropped_{nullptr};
+  std::atomic<const std::map<uint32_t, uint64_t>*> ttls_{nullptr};
 };
 
 }  // namespace lightning

@@ -36,7 +36,9 @@ Status check_batch(std::string_view encoded) {
         !status.ok()) {
       return status;
     }
-    if (Status status = check_value(entry.value); !status.ok()) return status;
+    const bool has_ttl = entry.kind == EntryKind::put_expiring;
+    const std::string_view value = has_ttl ? entry.value.substr(kBatchTtlBytes) : entry.value;
+    if (Status status = check_value(value); !status.ok()) return status;
   }
   return {};
 }
@@ -69,6 +71,10 @@ Status Engine::commit_one(uint32_t keyspace, EntryKind kind, std::string_view ke
   const InternalKey internal(keyspace, key);
   if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a write");
   Operation operation{.entry = {kind, internal.view(), value}};
+  if (options.ttl_ms != 0 || catalogue_.has_default_ttls()) [[unlikely]] {
+    uint64_t now = 0;
+    set_expiry(operation, options.ttl_ms, &now);
+  }
   CommitPlan plan(operation);
   return commit(plan, options);
 }
@@ -76,8 +82,26 @@ Status Engine::commit_one(uint32_t keyspace, EntryKind kind, std::string_view ke
 Status Engine::write(std::string_view encoded, size_t operations, const WriteOptions& options) {
   if (operations == 0) return refused();
   if (Status status = check_batch(encoded); !status.ok()) return status;
-  CommitPlan plan(encoded, operations);
+  uint64_t now = 0;
+  CommitPlan plan(encoded, operations, [&](Operation& operation) {
+    uint64_t ttl_ms = options.ttl_ms;
+    if (operation.entry.kind == EntryKind::put_expiring) ttl_ms = take_batch_ttl(&operation.entry);
+    set_expiry(operation, ttl_ms, &now);
+  });
   return commit(plan, options);
+}
+
+void Engine::set_expiry(Operation& operation, uint64_t ttl_ms, uint64_t* now) const {
+  if (operation.entry.kind != EntryKind::put) return;
+  if (ttl_ms == 0) {
+    uint32_t keyspace = 0;
+    (void)parse_keyspace_prefix(operation.entry.key, &keyspace);
+    ttl_ms = catalogue_.default_ttl(keyspace);
+  }
+  if (ttl_ms == 0 || ttl_ms == kNeverExpires) return;
+  if (*now == 0) *now = expiry_clock_.now();
+  operation.entry.kind = EntryKind::put_expiring;
+  operation.expiry = expiry_after(*now, ttl_ms);
 }
 
 Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
@@ -87,6 +111,9 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
   const Durability durability =
       options.durability == Durability::standard ? options_.durability : options.durability;
   const bool mirror = durability == Durability::process;
+  if (pacer_.on()) [[unlikely]] {
+    if (Status status = pace(plan.length(), options); !status.ok()) return status;
+  }
   uint64_t deadline = 0;  // asked of the clock only when there is something to wait for
   for (;;) {
     Outcome outcome;
@@ -120,6 +147,30 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
     }
     return wait_for(durability, outcome.lsn + plan.length());
   }
+}
+
+Status Engine::pace(uint64_t bytes, const WriteOptions& options) {
+  if (!pacer_.takes_turn(bytes)) return {};
+  if (Status status = refused(); !status.ok()) return status;
+  update_pace();
+  return pacer_.wait(bytes, deadline_of(options));
+}
+
+void Engine::update_pace() {
+  const std::shared_ptr<const View> now = view();
+  uint64_t left = 0;
+  Debt debt{.flush_bytes_per_s = pacer_.flush_bytes_per_s()};
+  if (now->active != nullptr) {
+    const Segment& segment = *now->active->segment;
+    left = segment.capacity() - std::min(segment.used(), segment.capacity());
+  }
+  for (const auto& source : now->sealed) debt.backlog_bytes += source->segment->capacity();
+  debt.backlog_bytes -= std::min(debt.backlog_bytes, pacer_.flushed_bytes());
+  const uint64_t used = memory_bytes(*now) + held_memory_.bytes();
+  const uint64_t free = options_.memory_limit - std::min(options_.memory_limit, used);
+  debt.free_bytes = left + free * kIndexShare / (kIndexShare + 1);
+  for (const auto& run : now->runs) debt.runs += run->info().level == kLastLevel ? 0 : 1;
+  pacer_.set(pace_of(debt));
 }
 
 // Steps 1 to 6, in one epoch, waiting for nothing but bucket locks, whose holders wait for nothing.
@@ -176,7 +227,12 @@ void Engine::fill(CommitPlan& plan, const MemSource& source, uint64_t lsn) {
     // The gap before the chain word; recycled memory may hold anything.
     for (; end < entry - kEntryChainBytes; ++end) *end = 0;
     store<uint32_t>(entry - kEntryChainBytes, index.head(operation.hash));
-    end = put_log_entry(entry, operation.entry.kind, operation.entry.key, operation.entry.value);
+    const LogEntry& put = operation.entry;
+    if (put.kind != EntryKind::put_expiring) [[likely]] {
+      end = put_log_entry(entry, put.kind, put.key, put.value);
+    } else {
+      end = put_expiring_log_entry(entry, put.key, operation.expiry, put.value);
+    }
     INTERLEAVE("commit.filled");
     // Readers pass over it until it is published (I3: under the bucket's lock, in LSN order).
     index.install(operation.hash, first + operation.offset / kLogAlignment);

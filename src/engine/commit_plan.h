@@ -20,21 +20,28 @@
 namespace lightning {
 
 struct Operation {
-  LogEntry entry;
+  LogEntry entry;  // its value is the user's, whatever its kind
   uint64_t hash = 0;
   uint32_t offset = 0;  // of the entry from the record's start
+  uint64_t expiry = 0;  // of kind put_expiring
+
+  uint64_t stored_value_size() const {
+    return entry.value.size() + (entry.kind == EntryKind::put_expiring ? kExpiryBytes : 0);
+  }
 };
 
 class CommitPlan {
  public:
   /// One operation, kept by the caller.
   explicit CommitPlan(Operation& only) : operations_(&only, 1) { lay_out(); }
-  /// The operations of an encoded batch of at most kBatchBytesMax.
-  CommitPlan(std::string_view encoded, size_t count) {
+  /// The operations of an encoded batch of at most kBatchBytesMax, each as `finish` makes it of what the
+  /// batch says.
+  template <typename Fn>
+  CommitPlan(std::string_view encoded, size_t count, Fn&& finish) {
     many_.reserve(count);
     BatchReader reader(encoded);
     Operation operation;
-    while (reader.next(&operation.entry)) many_.push_back(operation);
+    while (reader.next(&operation.entry)) finish(many_.emplace_back(operation));
     operations_ = many_;
     buckets_.reserve(many_.size());
     lay_out();
@@ -78,7 +85,7 @@ class CommitPlan {
       if (size != 0) position = next_entry_position(position, size);
       operation.offset = static_cast<uint32_t>(position);
       operation.hash = hash_key(operation.entry.key);
-      size = log_entry_size(operation.entry.key.size(), operation.entry.value.size());
+      size = log_entry_size(operation.entry.key.size(), operation.stored_value_size());
       user_bytes_ += operation.entry.key.size() + operation.entry.value.size();
     }
     length_ = record_length(position, size);

@@ -13,7 +13,14 @@ CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, uint
 CursorState::~CursorState() {
   merge_ = nullptr;
   view_ = nullptr;
-  if (engine_ != nullptr) engine_->remove_reader(read_lsn_);
+  if (engine_ == nullptr) return;
+  forget_moment();
+  engine_->remove_reader(read_lsn_);
+}
+
+bool CursorState::has_expired(uint64_t expiry_us) {
+  if (moment_ == 0) moment_ = engine_->add_moment();
+  return engine_->expiry_clock().passed(expiry_us, moment_);
 }
 
 bool CursorState::prepare() {
@@ -33,7 +40,8 @@ bool CursorState::prepare() {
     status_ = sources.status();
     return false;
   }
-  merge_ = std::make_unique<MergeCursor>(*std::move(sources), prefix_);
+  ExpiryJudge* const judge = this;
+  merge_ = std::make_unique<MergeCursor>(*std::move(sources), prefix_, false, judge);
   return true;
 }
 
@@ -42,18 +50,21 @@ void CursorState::take_status() {
 }
 
 void CursorState::seek_first() {
+  forget_moment();
   if (!prepare()) return;
   merge_->seek_first();
   take_status();
 }
 
 void CursorState::seek_last() {
+  forget_moment();
   if (!prepare()) return;
   merge_->seek_last();
   take_status();
 }
 
 void CursorState::seek(std::string_view key) {
+  forget_moment();
   if (!prepare()) return;
   seek_key_.assign(prefix_).append(key);
   merge_->seek(seek_key_);
@@ -61,6 +72,7 @@ void CursorState::seek(std::string_view key) {
 }
 
 void CursorState::seek_for_prev(std::string_view key) {
+  forget_moment();
   if (!prepare()) return;
   seek_key_.assign(prefix_).append(key);
   merge_->seek_for_prev(seek_key_);
@@ -73,7 +85,7 @@ void CursorState::next() {
   if (view_is_old()) [[unlikely]] {
     const std::string at(merge_->key());
     if (!prepare()) return;
-    merge_->seek(at);  // what was visible at the LSN still is
+    merge_->seek(at);  // what was visible at the LSN and the moment still is
     if (!merge_->valid()) return take_status();
   }
   merge_->next();

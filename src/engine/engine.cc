@@ -20,6 +20,8 @@ Engine::Engine(Env& env, const Options& options, uint64_t large_value_bytes)
       options_(options),
       large_value_bytes_(large_value_bytes),
       mapped_(options.sigbus_guard && env.guards_mappings()),
+      expiry_clock_(env.clock()),
+      pacer_(env.clock()),
       background_(env.executor()) {}
 
 Engine::~Engine() {
@@ -95,6 +97,7 @@ void Engine::install_view(const std::function<void(View&)>& change, ViewRoom roo
     if (*room.former != nullptr) epoch_retire(room.former.release());
   }
   INTERLEAVE("view.installed");
+  update_pace();
   reclaim_later();
 }
 
@@ -159,6 +162,7 @@ void count_run(const SortedRun& run, Stats* stats) {
     level.bytes += file->info().size;
     level.entries += file->info().entries;
     level.removals += file->info().removals;
+    level.expiring += file->info().expiry.expiring;
     ++stats->run_files;
     stats->run_entries += file->info().entries;
     stats->run_memory_bytes += file->memory_bytes();
@@ -207,6 +211,8 @@ Result<Stats> Engine::stats() const {
   stats.move_bytes = counters_.move_bytes;
   stats.stalls = counters_.stalls;
   stats.stall_us = counters_.stall_us;
+  stats.paced_memory_us = pacer_.waited_us(PaceReason::memory);
+  stats.paced_merges_us = pacer_.waited_us(PaceReason::merges);
   stats.unasked_scan_errors = counters_.unasked_scan_errors;
   stats.recovered_records = counters_.recovered_records;
   stats.recovery_us = counters_.recovery_us;

@@ -36,10 +36,13 @@
 #include "engine/counters.h"
 #include "engine/held_memory.h"
 #include "engine/memory_queue.h"
+#include "engine/pacer.h"
+#include "engine/purge.h"
 #include "engine/snapshots.h"
 #include "io/env.h"
 #include "log/log.h"
 #include "value/value_files.h"
+#include "view/expiry_clock.h"
 #include "view/lookup.h"
 #include "view/state_store.h"
 #include "view/view.h"
@@ -85,7 +88,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<uint64_t> approximate_size(uint32_t keyspace, std::string_view from, std::string_view to) const;
 
   // Keyspaces (keyspaces.cc).
-  Result<uint32_t> keyspace(std::string_view name, bool create);
+  Result<uint32_t> keyspace(std::string_view name, const KeyspaceOptions& options);
+  Status set_default_ttl(uint32_t keyspace, uint64_t ttl_ms);
+  Result<uint64_t> default_ttl(uint32_t keyspace) const;
   Status drop_keyspace(std::string_view name);
   Result<std::vector<std::string>> keyspaces() const;
 
@@ -114,6 +119,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// for ever.
   void remove_reader(uint64_t lsn) {
     if (in_this_process()) snapshots_.remove(lsn);
+  }
+  ExpiryClock& expiry_clock() const { return expiry_clock_; }
+  /// A moment by which a cursor judges, registered until remove_moment().
+  uint64_t add_moment() {
+    return snapshots_.add_moment([this] { return expiry_clock_.now(); });
+  }
+  void remove_moment(uint64_t moment) {
+    if (in_this_process()) snapshots_.remove_moment(moment);
   }
   uint64_t read_lsn(const View& view, const ReadOptions& options) const;
   bool is_mine(const Snapshot& snapshot) const;
@@ -157,6 +170,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status commit_one(uint32_t keyspace, EntryKind kind, std::string_view key, std::string_view value,
                     const WriteOptions& options);
   Status commit(CommitPlan& plan, const WriteOptions& options);
+  /// Lets the writer wait for background work that is behind.
+  Status pace(uint64_t bytes, const WriteOptions& options);
+  void update_pace();
   Attempt try_commit(CommitPlan& plan, bool mirror, Outcome* outcome);
   Attempt commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome) EXCLUDES(switch_mutex_);
   Status end_log_for(uint64_t capacity, uint64_t deadline, MemoryQueue::Place& place) REQUIRES(switch_mutex_);
@@ -165,7 +181,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void close_segment(const MemSource& source, uint64_t lsn, Outcome* outcome);
   Status wait_for(Durability durability, uint64_t end_lsn);
   Status check_keyspaces(const CommitPlan& plan) const;
+  /// Gives a put its expiry. `now` is 0 until it was needed.
+  void set_expiry(Operation& operation, uint64_t ttl_ms, uint64_t* now) const;
 
+  /// Of a memtable's log memory, the part that its indexes take beside it with records of a hundred bytes.
+  static constexpr uint64_t kIndexShare = 5;
   /// Sealed memtables that may wait for their flush, whatever the memory limit.
   static constexpr size_t kSealedMax = 64;
   /// More runs than a merge can add to a View while somebody else makes the next one.
@@ -264,13 +284,23 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<Step> guarded_step(Goal goal) EXCLUDES(merge_mutex_);
   Result<Step> merge_step(Goal goal) REQUIRES(merge_mutex_);
   Status execute(const Choice& choice, const View& view) REQUIRES(merge_mutex_);
-  Status merge(const Choice& choice, const View& view, uint64_t* bytes_read, RunSetWriter& writer,
-               MergeOutput* output) REQUIRES(merge_mutex_);
+  Status merge(const Choice& choice, const View& view, Purge& purge, uint64_t* bytes_read,
+               RunSetWriter& writer, MergeOutput* output) REQUIRES(merge_mutex_);
   Status install_choice(const Choice& choice, const View& view, const MergeOutput& output,
                         RunSetWriter* writer) REQUIRES(merge_mutex_);
   Status compact_runs() REQUIRES(merge_mutex_);
   Shape shape_of_runs(const View& view) const;
   void settle_when_idle();
+  /// Looks at the runs again after `delay_ns`.
+  void watch_runs(uint64_t delay_ns);
+  void look_at_runs();
+  /// How long it takes until a file of the View holds so much that has expired that it is worth a rewrite;
+  /// UINT64_MAX: no file ever will.
+  uint64_t next_purge_ns(const View& view) const;
+  /// What has expired by it would be given up by a merge that begins now.
+  uint64_t purge_time() const;
+  /// Into a state that is to be durable (T2).
+  void record_time(DurableState& state) const;
 
   enum class Work : uint8_t { flush, merge };
   void note_background(Work work, const Status& status) EXCLUDES(error_mutex_);
@@ -288,6 +318,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status refused() const;
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
               Value* value) const;
+  /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the
+  /// clock was asked.
+  bool take_expiring(Hit* hit, uint64_t* moment) const;
   Status unusable() const;
   Status not_dropped(uint32_t keyspace) const;
   bool in_this_process() const { return process_word_.load(std::memory_order_relaxed) == 1; }
@@ -303,10 +336,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::atomic<bool> closed_{false};
   std::atomic<bool> read_only_{false};
   Catalogue catalogue_;
+  mutable ExpiryClock expiry_clock_;
 
   alignas(64) Log log_;
   mutable Counters counters_;
   Snapshots snapshots_;
+  Pacer pacer_;
 
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<DirectoryLock> lock_;

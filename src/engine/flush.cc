@@ -97,6 +97,9 @@ Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>
   if (closed_.load(std::memory_order_relaxed) && !closing_) return Status(StatusCode::closed, "closing");
   if (log_.failed()) return log_.failure();
   const uint64_t began = env_.clock().monotonic_ns();
+  uint64_t log_bytes = 0;
+  for (const auto& source : sources) log_bytes += source->end_lsn - source->segment->base_lsn();
+  Pacer::Flush pace(pacer_, log_bytes);
   const uint64_t lsn_min = sources.front()->segment->base_lsn();
   const uint64_t lsn_max = sources.back()->end_lsn;
   // A run is durable, so what it holds must not outlive what the log loses.
@@ -114,7 +117,8 @@ Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>
     if (cursors.back() == nullptr) throw std::bad_alloc();
   }
   const std::shared_ptr<const View> before = view();
-  Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_of(*before));
+  Purge purge(expiry_clock_, snapshots_);
+  Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_of(*before), purge);
   VersionMerger merger(std::move(cursors));
   RunSetWriter writer(*directory_, *store_, run_options(0), lsn_min, lsn_max);
   merger.seek_first();
@@ -122,6 +126,7 @@ Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>
   if (Status status = write_versions(merger, sieve, writer, closing_, place, nullptr); !status.ok())
     return status;
   if (Status status = install_flush(sources, lsn_max, writer); !status.ok()) return status;
+  pace.succeeded();
   schedule_merge();
   const uint64_t took_us = (env_.clock().monotonic_ns() - began) / 1000;
   counters_.flushes.fetch_add(1, std::memory_order_relaxed);
@@ -170,6 +175,7 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     // Their numbers are above those of all others.
     next.value_files.insert(next.value_files.end(), value_infos.begin(), value_infos.end());
     next.durable_lsn = std::max(next.durable_lsn, floor);
+    record_time(next);
   });
   if (!status.ok()) {
     if (store_->failure().ok()) writer.remove_all();

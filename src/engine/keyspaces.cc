@@ -18,6 +18,9 @@ Status check_name(std::string_view name) {
   return Status(StatusCode::invalid_argument, "the name of a keyspace is 1 to 255 bytes long");
 }
 
+/// For ever is what a keyspace says that says nothing.
+uint64_t ttl_to_keep(uint64_t ttl_ms) { return ttl_ms == kNeverExpires ? 0 : ttl_ms; }
+
 Status no_keyspace(std::string_view name) {
   return Status(StatusCode::not_found, "there is no keyspace called " + std::string(name));
 }
@@ -31,12 +34,12 @@ void append_operation(std::string* encoded, EntryKind kind, std::string_view key
 
 }  // namespace
 
-Result<uint32_t> Engine::keyspace(std::string_view name, bool create) {
+Result<uint32_t> Engine::keyspace(std::string_view name, const KeyspaceOptions& options) {
   if (Status status = usable(); !status.ok()) return status;
   if (Status status = check_name(name); !status.ok()) return status;
   MutexLock lock(catalogue_mutex_);
   if (const uint32_t id = catalogue_.find(name); id != 0) return id;
-  if (!create) return no_keyspace(name);
+  if (!options.create) return no_keyspace(name);
   if (Status status = refused(); !status.ok()) return status;
   uint32_t id = 0;
   // Set aside first: an id is never used twice, whatever becomes of the commit.
@@ -46,11 +49,38 @@ Result<uint32_t> Engine::keyspace(std::string_view name, bool create) {
   });
   if (!status.ok()) return status;
   Catalogue::Entry entry = Catalogue::entry(name, id);
-  status = put(kCatalogueKeyspaceId, Catalogue::name_key(name), Catalogue::encode_id(id), kCatalogueWrite);
+  const uint64_t ttl_ms = ttl_to_keep(options.ttl_ms);
+  Catalogue::Ttls ttls = catalogue_.ttls_with(id, ttl_ms);
+  std::string batch;
+  append_operation(&batch, EntryKind::put, Catalogue::name_key(name), Catalogue::encode_id(id));
+  if (ttl_ms != 0)
+    append_operation(&batch, EntryKind::put, Catalogue::ttl_key(id), Catalogue::encode_ttl(ttl_ms));
+  status = write(batch, ttl_ms != 0 ? 2 : 1, kCatalogueWrite);
   if (!status.ok() && !status.is(StatusCode::unknown_outcome)) return status;
+  if (ttl_ms != 0) catalogue_.set_ttls(std::move(ttls));
   catalogue_.add(std::move(entry));
   if (!status.ok()) return status;
   return id;
+}
+
+Status Engine::set_default_ttl(uint32_t keyspace, uint64_t ttl_ms) {
+  if (Status status = refused(); !status.ok()) return status;
+  MutexLock lock(catalogue_mutex_);
+  if (Status status = usable(keyspace); !status.ok()) return status;
+  ttl_ms = ttl_to_keep(ttl_ms);
+  if (catalogue_.default_ttl(keyspace) == ttl_ms) return {};
+  Catalogue::Ttls ttls = catalogue_.ttls_with(keyspace, ttl_ms);
+  std::string batch;
+  append_operation(&batch, ttl_ms == 0 ? EntryKind::remove : EntryKind::put, Catalogue::ttl_key(keyspace),
+                   ttl_ms == 0 ? std::string() : Catalogue::encode_ttl(ttl_ms));
+  const Status status = write(batch, 1, kCatalogueWrite);
+  if (status.ok() || status.is(StatusCode::unknown_outcome)) catalogue_.set_ttls(std::move(ttls));
+  return status;
+}
+
+Result<uint64_t> Engine::default_ttl(uint32_t keyspace) const {
+  if (Status status = usable(keyspace); !status.ok()) return status;
+  return catalogue_.default_ttl(keyspace);
 }
 
 Status Engine::drop_keyspace(std::string_view name) {
@@ -62,9 +92,14 @@ Status Engine::drop_keyspace(std::string_view name) {
   std::string batch;
   append_operation(&batch, EntryKind::remove, Catalogue::name_key(name), {});
   append_operation(&batch, EntryKind::put, Catalogue::dropped_key(id), {});
+  const bool has_ttl = catalogue_.default_ttl(id) != 0;
+  if (has_ttl) append_operation(&batch, EntryKind::remove, Catalogue::ttl_key(id), {});
   Catalogue::Ids dropped = catalogue_.dropped_with(id);
-  const Status status = write(batch, 2, kCatalogueWrite);
-  if (status.ok() || status.is(StatusCode::unknown_outcome)) catalogue_.drop(name, std::move(dropped));
+  Catalogue::Ttls ttls = catalogue_.ttls_with(id, 0);
+  const Status status = write(batch, has_ttl ? 3 : 2, kCatalogueWrite);
+  if (!status.ok() && !status.is(StatusCode::unknown_outcome)) return status;
+  catalogue_.drop(name, std::move(dropped));
+  if (has_ttl) catalogue_.set_ttls(std::move(ttls));
   return status;
 }
 

@@ -25,6 +25,8 @@ namespace {
 
 constexpr uint64_t kRetryDelayNs = 200'000'000;
 constexpr uint64_t kIdleNs = 1'000'000'000;
+constexpr uint64_t kExpiryWatchNs = 60'000'000'000;
+constexpr uint64_t kNanosPerMicro = 1000;
 
 /// Looks into the runs of a View.
 class ViewProbe final : public RunProbe {
@@ -177,26 +179,60 @@ void Engine::merge_in_background() {
   }
 }
 
-// While nobody writes, less garbage is worth a merge. Watches as long as there are tiers and writers.
+// While nobody writes, less garbage is worth a merge. Watches as long as there are tiers and writers, or
+// entries that will expire.
 void Engine::settle_when_idle() {
   const std::shared_ptr<const View> now = view();
-  if (now->runs.empty() || now->runs.front()->info().level == kLastLevel) return;
+  const bool tiers = !now->runs.empty() && now->runs.front()->info().level != kLastLevel;
+  const uint64_t purge_ns = next_purge_ns(*now);
+  if (tiers || purge_ns != UINT64_MAX) watch_runs(tiers ? kIdleNs : purge_ns);
+}
+
+void Engine::watch_runs(uint64_t delay_ns) {
   if (idle_watch_.exchange(true, std::memory_order_acq_rel)) return;
   idle_commits_.store(counters_.commits.sum(), std::memory_order_relaxed);
-  const auto look = [this] {
+  if (!background_.run_after(Lane::slow, delay_ns, [this] { look_at_runs(); }))
     idle_watch_.store(false, std::memory_order_release);
-    if (counters_.commits.sum() != idle_commits_.load(std::memory_order_relaxed)) return settle_when_idle();
-    const Result<Step> step = guarded_step(Goal::settle);
-    refuse_after_store_failure();
-    if (!step || *step == Step::made) schedule_merge();
-  };
-  if (!background_.run_after(Lane::slow, kIdleNs, look)) idle_watch_.store(false, std::memory_order_release);
+}
+
+void Engine::look_at_runs() {
+  idle_watch_.store(false, std::memory_order_release);
+  const bool idle = counters_.commits.sum() == idle_commits_.load(std::memory_order_relaxed);
+  const uint64_t purge_ns = next_purge_ns(*view());
+  if (!idle && purge_ns > kIdleNs) return settle_when_idle();
+  const Result<Step> step = guarded_step(idle ? Goal::settle : Goal::keep_up);
+  refuse_after_store_failure();
+  if (!step || *step == Step::made) return schedule_merge();
+  if (!idle) return settle_when_idle();
+  if (const uint64_t next_ns = next_purge_ns(*view()); next_ns != UINT64_MAX) watch_runs(next_ns);
+}
+
+uint64_t Engine::next_purge_ns(const View& view) const {
+  uint64_t now = 0;
+  uint64_t next = UINT64_MAX;
+  for (const auto& run : view.runs) {
+    for (const auto& file : run->files()) {
+      const RunExpiry& expiry = file->info().expiry;
+      if (expiry.quarter_us == 0) continue;
+      if (now == 0) now = purge_time();
+      next = std::min(next, expiry.quarter_us > now ? expiry.quarter_us - now : 0);
+    }
+  }
+  if (next == UINT64_MAX) return UINT64_MAX;
+  // The clock may jump: it is looked at from time to time.
+  return std::clamp(next, kIdleNs / kNanosPerMicro, kExpiryWatchNs / kNanosPerMicro) * kNanosPerMicro;
+}
+
+uint64_t Engine::purge_time() const { return snapshots_.next_purge(expiry_clock_.now()); }
+
+void Engine::record_time(DurableState& state) const {
+  state.time_max_us = std::max(state.time_max_us, static_cast<int64_t>(expiry_clock_.floor()));
 }
 
 Shape Engine::shape_of_runs(const View& view) const {
   std::vector<const SortedRunInfo*> infos;
   for (const auto& run : view.runs) infos.push_back(&run->info());
-  return shape_of(infos, catalogue_.dropped_ids(), ViewProbe(view));
+  return shape_of(infos, catalogue_.dropped_ids(), ViewProbe(view), [this] { return purge_time(); });
 }
 
 Result<Engine::Step> Engine::merge_step(Goal goal) {
@@ -235,7 +271,8 @@ Status Engine::execute(const Choice& choice, const View& view) {
   MergeOutput output;
   uint64_t bytes_read = 0;
   RunSetWriter writer(*directory_, *store_, run_options(choice.file_bytes), lsn_min, lsn_max);
-  if (Status status = merge(choice, view, &bytes_read, writer, &output); !status.ok()) return status;
+  Purge purge(expiry_clock_, snapshots_);
+  if (Status status = merge(choice, view, purge, &bytes_read, writer, &output); !status.ok()) return status;
   INTERLEAVE("merge.before_commit");
   if (Status status = install_choice(choice, view, output, &writer); !status.ok()) return status;
   const uint64_t took_us = (env_.clock().monotonic_ns() - began) / 1000;
@@ -248,14 +285,18 @@ Status Engine::execute(const Choice& choice, const View& view) {
 
 // A merge into the last level ends with the first file that is full, if its runs go on behind it: what was
 // merged is then given back. It takes one key of theirs at least, so that steps come to an end.
-Status Engine::merge(const Choice& choice, const View& view, uint64_t* bytes_read, RunSetWriter& writer,
-                     MergeOutput* output) {
+Status Engine::merge(const Choice& choice, const View& view, Purge& purge, uint64_t* bytes_read,
+                     RunSetWriter& writer, MergeOutput* output) {
   std::vector<std::shared_ptr<const SortedRun>> inputs(
       view.runs.begin() + static_cast<ptrdiff_t>(choice.first),
       view.runs.begin() + static_cast<ptrdiff_t>(choice.end));
-  // Of the runs that come down.
-  std::string_view smallest = inputs.front()->ranges().front().smallest;
-  std::string_view largest = inputs.front()->ranges().back().largest;
+  // Of the runs that come down; a rewrite of files of the last level has none, and goes to its end.
+  std::string_view smallest;
+  std::string_view largest;
+  if (!inputs.empty()) {
+    smallest = inputs.front()->ranges().front().smallest;
+    largest = inputs.front()->ranges().back().largest;
+  }
   for (const auto& run : inputs) {
     smallest = std::min(smallest, run->ranges().front().smallest);
     largest = std::max(largest, run->ranges().back().largest);
@@ -273,7 +314,7 @@ Status Engine::merge(const Choice& choice, const View& view, uint64_t* bytes_rea
   merger.seek_first();
   const std::string first(merger.valid() ? merger.key() : std::string_view());
   // A drop that did not survive has failed the log before its id was in the list.
-  Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_below(choice, view));
+  Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_below(choice, view), purge);
   if (log_.failed()) return log_.failure();
   const auto ends_at = [&](std::string_view key) {
     if (!choice.to.empty() && key >= choice.to) {
@@ -331,6 +372,7 @@ Status Engine::install_choice(const Choice& choice, const View& view, const Merg
     std::erase_if(next.value_files, [&](const ValueFileInfo& file) {
       return std::ranges::binary_search(values.gone, file.number);
     });
+    record_time(next);
   });
   if (!status.ok()) {
     if (writer != nullptr && store_->failure().ok()) writer->remove_all();

@@ -97,6 +97,7 @@ Result<std::unique_ptr<StateStore>> Engine::create_store() {
 
 Status Engine::load_database() {
   const DurableState state = store_->state();
+  expiry_clock_.raise(static_cast<uint64_t>(std::max<int64_t>(state.time_max_us, 0)));
   Result<RecoveredLog> log = LogRecovery(env_, *directory_, state, options_.read_only).run();
   if (!log) return log.status();
   counters_.recovered_records = log->records;
@@ -296,9 +297,14 @@ Status Engine::keep_log_for_next_open() {
   }
   if (spare_ != nullptr) removed.push_back(spare_->file_name());
   if (recycled_ != nullptr) removed.push_back(segment_file_name(recycled_number_));
-  if (store_->state().log_segments == kept && removed.empty()) return {};
+  DurableState timed = store_->state();
+  const bool recorded = timed.log_segments == kept;
+  const int64_t time = timed.time_max_us;
+  record_time(timed);
+  if (recorded && removed.empty() && timed.time_max_us == time) return {};
   const Status status = store_->commit([&](DurableState& next) {
     next.log_segments = kept;
+    record_time(next);
     next.durable_lsn = std::max(next.durable_lsn, end);
   });
   if (!status.ok()) return status;

@@ -69,11 +69,22 @@ Lookup Engine::find(const View& view, std::string_view key, uint64_t hash, const
   const Found found = lookup(view, key, hash, point, &hit);
   if (found != Found::found) [[unlikely]]
     return Lookup(std::move(hit.status));
+  if (hit.kind != EntryKind::put) [[unlikely]] {
+    uint64_t moment = 0;
+    if (!take_expiring(&hit, &moment)) return Lookup(Status());
+  }
   if (value != nullptr) {
     if (Status status = take_value(hit, value); !status.ok()) [[unlikely]]
       return status;
   }
   return Lookup(value);
+}
+
+bool Engine::take_expiring(Hit* hit, uint64_t* moment) const {
+  if (*moment == 0) *moment = expiry_clock_.now();
+  if (expiry_clock_.passed(expiry_of(hit->value), *moment)) return false;
+  hit->value = without_expiry(hit->value);
+  return true;
 }
 
 Lookup Engine::get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value) const {
@@ -116,6 +127,7 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
     }
   }
   std::string bytes;
+  uint64_t moment = 0;
   std::array<ManyKey, kManyKeys> many;
   for (size_t first = 0; first < keys.size(); first += kManyKeys) {
     const size_t count = std::min(kManyKeys, keys.size() - first);
@@ -141,6 +153,7 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
     }
     for (size_t i = 0; i < count; ++i) {
       if (many[i].found != Found::found) continue;
+      if (many[i].hit.kind != EntryKind::put && !take_expiring(&many[i].hit, &moment)) continue;
       if (Status status = take_value(many[i].hit, &values[first + i]); !status.ok()) return status;
     }
   }

@@ -18,8 +18,6 @@ constexpr uint64_t kNanosPerMilli = 1'000'000;
 constexpr uint64_t kAheadBytes = 4 << 20;
 constexpr uint64_t kAheadTriggerBytes = 2 << 20;
 constexpr uint64_t kMemoryWaitNs = 100 * kNanosPerMilli;
-// Of a memtable's log memory, what its indexes take with records of a hundred bytes.
-constexpr uint64_t kIndexShare = 5;
 constexpr uint64_t kTimerPeriodNs = 100 * kNanosPerMilli;
 
 // The whole file, header included, is a power of two.
@@ -242,6 +240,7 @@ void Engine::end_active() {
 // Called by the writer that met the trigger: keeps a window of the mapping present, and the next segment
 // ready.
 void Engine::prepare_ahead() {
+  update_pace();
   const auto prepare = [this] {
     const std::shared_ptr<const View> now = view();
     if (now->active == nullptr) return;
@@ -293,6 +292,7 @@ void Engine::memory_released() {
     // The next one frees it.
   }
   releasing_.store(false);
+  update_pace();
   MutexLock lock(switch_mutex_);
   memory_freed_.notify_all();
 }

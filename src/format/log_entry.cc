@@ -14,14 +14,27 @@ char* put_log_entry(char* p, EntryKind kind, std::string_view key, std::string_v
   return p + value.size();
 }
 
+char* put_expiring_log_entry(char* p, std::string_view key, uint64_t expiry, std::string_view value) {
+  *p++ = static_cast<char>(EntryKind::put_expiring);
+  p = put_varint(p, key.size());
+  p = put_varint(p, kExpiryBytes + value.size());
+  std::memcpy(p, key.data(), key.size());
+  p += key.size();
+  store<uint64_t>(p, expiry);
+  p += kExpiryBytes;
+  if (!value.empty()) std::memcpy(p, value.data(), value.size());
+  return p + value.size();
+}
+
 bool parse_log_entry(const char* p, const char* end, LogEntry* entry) {
-  if (p >= end || !known_entry_kind(static_cast<uint8_t>(*p))) return false;
+  if (p >= end) return false;
   entry->kind = static_cast<EntryKind>(static_cast<uint8_t>(*p++));
   uint32_t key_size = 0;
   uint32_t value_size = 0;
   p = get_varint(p, end, &key_size);
   if (p != nullptr) p = get_varint(p, end, &value_size);
   if (p == nullptr || key_size == 0) return false;
+  if (!known_entry_kind(static_cast<uint8_t>(entry->kind), value_size)) return false;
   if (static_cast<uint64_t>(end - p) < uint64_t{key_size} + value_size) return false;
   entry->key = {p, key_size};
   entry->value = {p + key_size, value_size};

@@ -38,6 +38,9 @@ inline uint64_t log_entry_size(uint64_t key_size, uint64_t value_size) {
 /// Writes the entry at `p` (the chain word apart); returns the byte behind it.
 char* put_log_entry(char* p, EntryKind kind, std::string_view key, std::string_view value);
 
+/// The same of a put with an expiry, which is stored in front of the value (format/expiry.h).
+char* put_expiring_log_entry(char* p, std::string_view key, uint64_t expiry, std::string_view value);
+
 /// Parses the entry at `p` with everything checked against `end`; false when it is malformed.
 bool parse_log_entry(const char* p, const char* end, LogEntry* entry);
 

@@ -10,9 +10,15 @@ namespace lightning {
 enum class EntryKind : uint8_t {
   put = 1,
   remove = 2,
+  put_expiring = 3,  // its value begins with its expiry (format/expiry.h)
 };
 
-inline bool known_entry_kind(uint8_t kind) { return kind == 1 || kind == 2; }
+inline constexpr uint64_t kExpiryBytes = 8;
+
+/// May a version of this kind have a value of this size?
+inline bool known_entry_kind(uint8_t kind, uint64_t value_size) {
+  return kind == 1 || kind == 2 || (kind == 3 && value_size >= kExpiryBytes);
+}
 
 /// A version whose LSN is below every reader that can exist needs no LSN any more: it is settled.
 inline constexpr uint64_t kSettledLsn = 0;

@@ -139,5 +139,18 @@ TEST(SegmentFileName, RoundTripsAndRefusesOthers) {
   }
 }
 
+TEST(LogEntry, AnExpiryStandsInFrontOfTheValue) {
+  char bytes[64] = {};
+  char* const end_of = put_expiring_log_entry(bytes, "key", 0x0807060504030201, "value");
+  EXPECT_EQ(static_cast<uint64_t>(end_of - bytes), log_entry_size(3, kExpiryBytes + 5));
+  LogEntry entry;
+  ASSERT_TRUE(parse_log_entry(bytes, end_of, &entry));
+  EXPECT_EQ(entry.kind, EntryKind::put_expiring);
+  EXPECT_EQ(entry.key, "key");
+  EXPECT_EQ(entry.value, "\1\2\3\4\5\6\7\10value");
+  bytes[2] = 7;  // a value too short for an expiry
+  EXPECT_FALSE(parse_log_entry(bytes, end_of, &entry));
+}
+
 }  // namespace
 }  // namespace lightning

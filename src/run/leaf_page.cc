@@ -76,7 +76,7 @@ bool VersionReader::next(LeafVersion* version) {
   if (at == nullptr) return false;
   const uint64_t size = version->outside() ? sizeof(ValueRef) : version->value_size;
   if (size > static_cast<uint64_t>(end_ - bytes_)) return false;
-  if (!known_entry_kind(version->flags & kEntryKindMask) ||
+  if (!known_entry_kind(version->flags & kEntryKindMask, version->value_size) ||
       version->flags > (kEntryKindMask | kEntryOutside)) {
     return false;
   }

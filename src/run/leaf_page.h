@@ -78,7 +78,7 @@ class LeafPage {
     entry->value_size = sizes.of_value;
     entry->suffix = {sizes.end, sizes.of_key};
     entry->body = {sizes.end + sizes.of_key, body_size};
-    return flags < kEntryFlagsEnd && known_entry_kind(flags & kEntryKindMask);
+    return flags < kEntryFlagsEnd && known_entry_kind(flags & kEntryKindMask, sizes.of_value);
   }
 
   uint64_t slot_offset(uint32_t slot) const {

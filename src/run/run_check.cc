@@ -4,7 +4,9 @@
 #include <cstring>
 #include <new>
 
+#include "format/expiry.h"
 #include "format/internal_key.h"
+#include "run/expiry_tally.h"
 #include "run/fences.h"
 #include "run/leaf_page.h"
 #include "run/run_file.h"
@@ -168,7 +170,7 @@ class RunCheck : public LeafKeys {
 
   void check_versions(const LeafEntry& entry, uint64_t offset) {
     if ((entry.flags & kEntryVersioned) == 0) {
-      return check_value({kSettledLsn, entry.flags, entry.value_size, entry.body});
+      return check_value({kSettledLsn, entry.flags, entry.value_size, entry.body}, true);
     }
     VersionReader versions(entry.body);
     if (!versions.ok()) return damaged("versions", offset);
@@ -178,24 +180,32 @@ class RunCheck : public LeafKeys {
       if (!versions.next(&version) || version.lsn >= lsn_before) return damaged("versions", offset);
       if (version.lsn != kSettledLsn && (version.lsn < footer_.lsn_min || version.lsn >= footer_.lsn_max))
         damaged("a version's LSN", offset);
+      const bool newest = lsn_before == UINT64_MAX;
+      if (newest && version.kind() != entry.kind()) damaged("kind of an entry", offset);
       lsn_before = version.lsn;
-      check_value(version);
+      check_value(version, newest);
     }
   }
 
-  void check_value(const LeafVersion& version) {
+  void check_value(const LeafVersion& version, bool newest) {
     raw_bytes_ += version.value_size;
-    if (!version.outside()) return;
-    std::string_view value;
+    std::string_view value = version.bytes;
     RunPages::Owner owner;
     Status status;
-    const bool here = (version.ref().offset & kInValueFile) == 0;
-    // They are listed in the order of their entries.
-    if (!here && version.ref().offset != (kInValueFile | listed_values_++)) {
-      return damaged("the value list has another order", footer_.values_offset);
+    if (version.outside()) {
+      const bool here = (version.ref().offset & kInValueFile) == 0;
+      // They are listed in the order of their entries.
+      if (!here && version.ref().offset != (kInValueFile | listed_values_++)) {
+        all_values_read_ = false;
+        return damaged("the value list has another order", footer_.values_offset);
+      }
+      if (!pages_.value(version.ref(), version.value_size, &value, &owner, &status)) {
+        all_values_read_ = false;
+        return note(status);
+      }
+      if (here) used_.push_back({version.ref().offset, version.value_size});
     }
-    if (!pages_.value(version.ref(), version.value_size, &value, &owner, &status)) return note(status);
-    if (here) used_.push_back({version.ref().offset, version.value_size});
+    if (newest && version.kind() == EntryKind::put_expiring) expiries_.add(expiry_of(value));
   }
 
   // Does the key's hash lead to its entry?
@@ -225,6 +235,8 @@ class RunCheck : public LeafKeys {
       damaged("counts", footer_offset());
     }
     if (listed_values_ != run_.values().size()) damaged("values in value files", footer_.values_offset);
+    const bool expiry_known = !all_values_read_ || expiries_.sums(entries_) == footer_.expiry;
+    if (!expiry_known || footer_.expiry != info.expiry) damaged("times of expiry", footer_offset());
     if (leaves_hash_ != footer_.leaves_hash) damaged("hash of all leaves", footer_offset());
     if (key_ != fences_.largest()) damaged("largest key", footer_.fences_offset);
     if (index_read_) check_index_size();
@@ -286,6 +298,7 @@ class RunCheck : public LeafKeys {
   Status first_;
   bool index_read_ = true;
   bool all_leaves_read_ = true;
+  bool all_values_read_ = true;
   bool skipped_leaf_ = false;
   std::vector<Extent> used_;  // leaves, and values outside of them
   std::string key_;           // of the last entry
@@ -296,6 +309,7 @@ class RunCheck : public LeafKeys {
   uint64_t removals_ = 0;
   uint64_t raw_bytes_ = 0;
   uint64_t listed_values_ = 0;
+  ExpiryTally expiries_;
 };
 
 Status RunFile::verify(const RunCheckEvents& events) const try {

@@ -6,6 +6,16 @@
 
 namespace lightning {
 
+/// When the keys of a run file expire, by their newest versions. Times in microseconds since 1970; 0: never.
+struct RunExpiry {
+  uint64_t expiring = 0;    // keys that expire some time
+  uint64_t first_us = 0;    // when the first of them does
+  uint64_t quarter_us = 0;  // when a quarter of all keys has, rounded up
+  uint64_t half_us = 0;     // when half of all keys has, rounded up
+
+  bool operator==(const RunExpiry&) const = default;
+};
+
 struct RunFileInfo {
   uint64_t id = 0;           // never reused; the file is run_file_name(id)
   uint64_t size = 0;         // of the file, in bytes
@@ -16,6 +26,7 @@ struct RunFileInfo {
   uint64_t value_bytes = 0;  // of these, values that stand in value files
   uint64_t lsn_min = 0;      // the log range [lsn_min, lsn_max) that the versions came from
   uint64_t lsn_max = 0;
+  RunExpiry expiry;
   bool plain = false;    // every entry is one settled version; false also where that is not known
   std::string smallest;  // internal keys, inclusive
   std::string largest;

@@ -17,8 +17,8 @@
 //   slots     u16 each: offset of the entry / 4, to a multiple of 4
 //   entries   in key order, each at a multiple of 4
 //
-// Entry: u8 flags (EntryKind, kEntry...), varint size of the key behind the prefix, varint value size, these
-// key bytes, and then
+// Entry: u8 flags (EntryKind of the newest version, kEntry...), varint size of the key behind the prefix,
+// varint value size, these key bytes, and then
 //   - plain: the value (nothing for a removal): one settled version, visible to every reader
 //   - kEntryOutside: ValueRef; the value size is that of the value it names, which stands in this file or,
 //     where the offset has the bit kInValueFile, in a value file: the other bits are its index in the list
@@ -52,6 +52,7 @@
 
 #include "base/coding.h"
 #include "base/hash.h"
+#include "run/run_file_info.h"
 
 namespace lightning {
 
@@ -63,7 +64,7 @@ inline constexpr uint64_t kLargeLeafEntryBytes = 256;
 inline constexpr uint64_t kLeafStartMax = 65536 * kUnitBytes;
 inline constexpr uint64_t kEntryAlignment = 4;
 inline constexpr uint64_t kValueAlignment = 8;
-inline constexpr uint64_t kRunValueBytesMax = 1u << 30;
+inline constexpr uint64_t kRunValueBytesMax = (1u << 30) + 8;  // an expiry in front
 inline constexpr uint64_t kJumboBytesMax = 1ull << 31;
 
 enum class PageKind : uint8_t { leaf = 1, jumbo = 2, index = 3 };
@@ -198,11 +199,12 @@ struct Footer {
   uint64_t raw_bytes;
   uint64_t lsn_min;
   uint64_t lsn_max;
+  RunExpiry expiry;
   uint64_t values_offset;  // of the list; 0, as the next three, without the feature
   uint64_t values_bytes;
   uint64_t values_checksum;  // seeded page_seed() of values_offset / 4096
   uint64_t value_bytes;      // of the values in value files; counted in raw_bytes, too
-  uint8_t reserved[kUnitBytes - 8 * 23];
+  uint8_t reserved[kUnitBytes - 8 * 27];
   uint64_t checksum;  // of all before it, seeded page_seed() of kFooterSeed
 };
 static_assert(sizeof(Footer) == kUnitBytes && offsetof(Footer, checksum) == kUnitBytes - 8);

@@ -117,6 +117,11 @@ using RunModel = std::map<std::string, std::vector<ModelVersion>>;
 inline ModelVersion put_of(std::string value, uint64_t lsn = kSettledLsn) {
   return {lsn, EntryKind::put, std::move(value)};
 }
+inline ModelVersion expiring(uint64_t expiry_us, std::string_view value, uint64_t lsn = kSettledLsn) {
+  std::string stored(kExpiryBytes, '\0');
+  store<uint64_t>(stored.data(), expiry_us);
+  return {lsn, EntryKind::put_expiring, stored.append(value)};
+}
 inline ModelVersion removal(uint64_t lsn = kSettledLsn) { return {lsn, EntryKind::remove, ""}; }
 
 /// The version that a read sees, null if none.

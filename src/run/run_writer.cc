@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "format/expiry.h"
 #include "format/internal_key.h"
 
 namespace lightning {
@@ -62,7 +63,9 @@ Status RunWriter::check(std::string_view key, std::span<const Version> versions)
   if (full()) return Status(StatusCode::invalid_argument, "the run file is full");
   if (versions.empty()) return Status(StatusCode::invalid_argument, "a key without a version");
   for (size_t i = 0; i < versions.size(); ++i) {
-    if (versions[i].value_size() > kRunValueBytesMax)
+    const auto kind = static_cast<uint8_t>(versions[i].kind);
+    const uint64_t size = versions[i].value_size();
+    if (size > kRunValueBytesMax || !known_entry_kind(kind, size))
       return Status(StatusCode::invalid_argument, "the size of a value");
     if (i > 0 && versions[i].lsn >= versions[i - 1].lsn) {
       return Status(StatusCode::invalid_argument, "a key's versions must stand newest first");
@@ -91,6 +94,7 @@ Status RunWriter::add_checked(std::string_view key, std::span<const Version> ver
   info_.raw_bytes += key.size();
   info_.entries += 1;
   info_.removals += versions.front().kind == EntryKind::remove ? 1 : 0;
+  if (versions.front().kind == EntryKind::put_expiring) expiries_.add(expiry_of(versions.front().value));
   if (info_.entries == 1) info_.smallest = key;
 
   // Values stand before their leaf, unless that would push it beyond what a locator reaches.
@@ -285,6 +289,7 @@ Result<RunFileInfo> RunWriter::write_sections(uint64_t lsn_min, uint64_t lsn_max
   info_.largest = last_key_;
   info_.lsn_min = lsn_min;
   info_.lsn_max = lsn_max;
+  info_.expiry = expiries_.sums(info_.entries);
   footer.magic = kRunMagic;
   footer.format_version = kRunFormatVersion;
   footer.leaf_bytes = static_cast<uint32_t>(leaf_bytes_);
@@ -297,6 +302,7 @@ Result<RunFileInfo> RunWriter::write_sections(uint64_t lsn_min, uint64_t lsn_max
   footer.raw_bytes = info_.raw_bytes;
   footer.lsn_min = lsn_min;
   footer.lsn_max = lsn_max;
+  footer.expiry = info_.expiry;
   footer.checksum = checksum(&footer, offsetof(Footer, checksum), page_seed(info_.id, kFooterSeed));
   info_.footer_hash = footer.checksum;
   if (Status s = output_.append({reinterpret_cast<const char*>(&footer), sizeof(footer)}); !s.ok()) return s;

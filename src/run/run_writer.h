@@ -2,8 +2,8 @@
 //
 // Bytes leave in aligned pieces of 2 MiB, so that file systems with large folios keep and map the file in
 // huge pages. Large values stream through while the leaf that refers to them is still in memory; per key
-// sixteen bytes (hash and locator) are held until finish() builds the point index: a file ends at four
-// million keys.
+// sixteen bytes (hash and locator) are held until finish() builds the point index, and eight where it has an
+// expiry: a file ends at four million keys.
 //
 // Thread safety: externally synchronised.
 // Ownership: keys and values are copied during add(). A file that was not finished is closed, not removed.
@@ -19,6 +19,7 @@
 
 #include "format/version.h"
 #include "io/env.h"
+#include "run/expiry_tally.h"
 #include "run/fences.h"
 #include "run/leaf_builder.h"
 #include "run/run_file_info.h"
@@ -99,6 +100,7 @@ class RunWriter {
   uint64_t leaves_hash_ = 0;
   std::string body_bytes_;  // of entries that are not a plain value
   std::string last_key_;    // of the last leaf that was written
+  ExpiryTally expiries_;
   RunFileInfo info_;
   Status failed_;
 };

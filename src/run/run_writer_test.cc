@@ -204,5 +204,31 @@ TEST(RunOutput, PlacesValuesInGaps) {
   EXPECT_EQ(bytes[4089], '\0');
 }
 
+TEST(RunWriter, TellsWhenKeysExpire) {
+  MemoryDirectory directory;
+  RunModel model;
+  for (uint64_t i = 0; i < 8; ++i) model["put" + std::to_string(i)] = {put_of("v")};
+  model["inside"] = {expiring(50, "v")};
+  model["outside"] = {expiring(10, std::string(2000, 'v'))};
+  model["versions"] = {expiring(40, "new", 90), expiring(5, "older", 20)};
+  model["overwritten"] = {put_of("new", 90), expiring(5, "older", 20)};
+  Result<RunFileInfo> info = write_run(directory, model, {});
+  ASSERT_TRUE(info) << info.status().to_string();
+  EXPECT_EQ(info->expiry, (RunExpiry{.expiring = 3, .first_us = 10, .quarter_us = 50, .half_us = 0}));
+  const auto verified = [&] { return (*RunFile::open(directory, *info, true))->verify(); };
+  EXPECT_TRUE(verified().ok()) << verified().to_string();
+  for (const auto& [key, versions] : model) {
+    EXPECT_EQ(found_text(**RunFile::open(directory, *info, true), key, 1000), model_text(model, key, 1000));
+  }
+  info->expiry.first_us = 11;
+  EXPECT_EQ(verified().message(), "times of expiry");
+}
+
+TEST(RunWriter, RefusesAnExpiryThatIsNotThere) {
+  MemoryDirectory directory;
+  const std::unique_ptr<RunWriter> writer = writer_in(directory, {});
+  EXPECT_TRUE(add(*writer, "k", {{0, EntryKind::put_expiring, "7 bytes"}}).is(StatusCode::invalid_argument));
+}
+
 }  // namespace
 }  // namespace lightning

@@ -40,7 +40,8 @@ enum class Found { absent, found, error };
 /// Of a value longer than kCopiedValueBytesMax, `owner` keeps the bytes; shorter ones have none in memory.
 using Hit = RunFile::Hit;
 
-/// Finds `key` (an internal key; hash = hash_key(key)). A removal is absent.
+/// Finds `key` (an internal key; hash = hash_key(key)). A removal is absent; an entry with an expiry is
+/// found, whatever the time (hit->kind says so).
 Found lookup(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit);
 
 /// One key of lookup_many().

@@ -22,11 +22,12 @@ std::string end_of_prefix(std::string prefix) {
 }  // namespace
 
 MergeCursor::MergeCursor(std::vector<std::unique_ptr<SourceCursor>> sources, std::string_view prefix,
-                         bool show_removals)
+                         bool show_removals, ExpiryJudge* judge)
     : sources_(std::move(sources)),
       prefix_(prefix),
       prefix_end_(end_of_prefix(prefix_)),
       show_removals_(show_removals),
+      judge_(judge),
       ranks_(sources_.size(), kLastRank),
       live_(sources_.size(), 0) {}
 
@@ -91,7 +92,12 @@ void MergeCursor::prev() {
 }
 
 void MergeCursor::skip_hidden() {
-  while (valid() && !show_removals_ && kind() == EntryKind::remove) step();
+  while (valid() && !show_removals_ && kind() != EntryKind::put && hidden()) step();
+}
+
+bool MergeCursor::hidden() const {
+  if (kind() == EntryKind::remove) return true;
+  return judge_ != nullptr && judge_->has_expired(expiry());
 }
 
 void MergeCursor::turn(bool backward) {

@@ -1,7 +1,8 @@
 // MergeCursor: the one ordered read path: several sources as one, each key once, as of the sources' LSN.
 //
 // The first source is the newest: where several have a key, its version counts (the sources hold the versions
-// of a key in the order of their age). A removal hides the key; with `show_removals` it is shown instead.
+// of a key in the order of their age). A removal hides the key; with `show_removals` it is shown instead. So
+// does an entry with an expiry of which the judge says that it has expired.
 // Only keys that begin with `prefix` (a keyspace id) are shown; moving past them ends the walk.
 //
 // Invariants, while valid()
@@ -23,15 +24,26 @@
 #include <utility>
 #include <vector>
 
+#include "format/expiry.h"
 #include "format/source_cursor.h"
 
 namespace lightning {
 
+/// Says of an entry that is met whether it has expired; always the same of the same.
+class ExpiryJudge {
+ public:
+  virtual bool has_expired(uint64_t expiry_us) = 0;
+
+ protected:
+  ~ExpiryJudge() = default;
+};
+
 class MergeCursor {
  public:
-  /// `sources` newest first, none null. An empty prefix means every key. Throws std::bad_alloc.
+  /// `sources` newest first, none null. An empty prefix means every key. Without a judge nothing has expired.
+  /// Throws std::bad_alloc.
   MergeCursor(std::vector<std::unique_ptr<SourceCursor>> sources, std::string_view prefix,
-              bool show_removals = false);
+              bool show_removals = false, ExpiryJudge* judge = nullptr);
 
   // Keys are internal ones; those outside of the prefix stand before or behind all that is shown.
   void seek_first();
@@ -50,7 +62,11 @@ class MergeCursor {
   /// Views that die at the next move.
   std::string_view key() const { return current_->key(); }
   std::string_view user_key() const { return without_prefix(current_->key()); }
-  std::string_view value() const { return current_->value(); }
+  std::string_view value() const {
+    return kind() != EntryKind::put_expiring ? current_->value() : without_expiry(current_->value());
+  }
+  /// When the entry expires, in microseconds since 1970; 0: never.
+  uint64_t expiry() const { return kind() != EntryKind::put_expiring ? 0 : expiry_of(current_->value()); }
   /// `remove` only with show_removals.
   EntryKind kind() const { return current_->kind(); }
 
@@ -72,6 +88,7 @@ class MergeCursor {
   void turn(bool backward);
   void step();
   void skip_hidden();
+  bool hidden() const;
   bool move_lane(size_t lane);
   bool note(size_t lane);
   void choose();
@@ -83,6 +100,7 @@ class MergeCursor {
   const std::string prefix_;
   const std::string prefix_end_;  // the least key above all that are shown; empty if there is none
   const bool show_removals_;
+  ExpiryJudge* const judge_;
 
   bool backward_ = false;
   Status status_;

@@ -39,9 +39,13 @@ enum PieceFlag : uint32_t {
   kHasFrom = 2,
   kHasTo = 4,
   kPlain = 8,
-  kHasValueBytes = 16,
-  kAllPieceFlags = 31,
+  kExpires = 16,
+  kHasValueBytes = 32,
+  kAllPieceFlags = 63,
 };
+
+constexpr uint64_t RunExpiry::* kExpiryNumbers[] = {&RunExpiry::expiring, &RunExpiry::first_us,
+                                                    &RunExpiry::quarter_us, &RunExpiry::half_us};
 
 void put_number(std::string* to, uint64_t number) {
   char bytes[kVarint64BytesMax];
@@ -113,6 +117,7 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   if (!piece.from.empty()) flags |= kHasFrom;
   if (!piece.to.empty()) flags |= kHasTo;
   if (file.plain) flags |= kPlain;
+  if (file.expiry.expiring != 0) flags |= kExpires;
   if (file.value_bytes != 0) flags |= kHasValueBytes;
   std::string item;
   put_number(&item, flags);
@@ -122,6 +127,9 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   item.append(reinterpret_cast<const char*>(&file.footer_hash), sizeof(file.footer_hash));
   for (uint64_t number : {file.entries, file.removals, file.raw_bytes, file.lsn_min, file.lsn_max}) {
     put_number(&item, number);
+  }
+  if (file.expiry.expiring != 0) {
+    for (uint64_t RunExpiry::* number : kExpiryNumbers) put_number(&item, file.expiry.*number);
   }
   if (file.value_bytes != 0) put_number(&item, file.value_bytes);
   put_bytes(&item, file.smallest);
@@ -149,6 +157,10 @@ Status read_item(std::string_view item, std::vector<SortedRunInfo>* runs) {
   reader.fixed64(&file.footer_hash);
   for (uint64_t* number : {&file.entries, &file.removals, &file.raw_bytes, &file.lsn_min, &file.lsn_max}) {
     reader.number(number);
+  }
+  if ((flags & kExpires) != 0) {
+    for (uint64_t RunExpiry::* number : kExpiryNumbers) reader.number(&(file.expiry.*number));
+    if (file.expiry.expiring == 0) return malformed("the expiry of a run in the manifest");
   }
   if ((flags & kHasValueBytes) != 0) reader.number(&file.value_bytes);
   reader.bytes(&file.smallest);

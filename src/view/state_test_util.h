@@ -17,6 +17,13 @@ inline std::string sample_key(uint64_t number) {
   return std::string(1, '\0') + std::string(6 - digits.size(), '0') + digits;  // of the default keyspace
 }
 
+inline RunExpiry sample_expiry(Random& random) {
+  return {.expiring = 1 + random.below(100),
+          .first_us = random.next() >> 10,
+          .quarter_us = random.chance(0.5) ? 0 : random.next() >> 10,
+          .half_us = random.chance(0.5) ? 0 : random.next() >> 10};
+}
+
 /// A file that holds the keys [from, to].
 inline RunPiece sample_piece(Random& random, uint64_t id, uint64_t from, uint64_t to) {
   RunPiece piece;
@@ -30,6 +37,7 @@ inline RunPiece sample_piece(Random& random, uint64_t id, uint64_t from, uint64_
                 .value_bytes = random.chance(0.3) ? random.next() >> 31 : 0,
                 .lsn_min = lsn_min,
                 .lsn_max = lsn_min + random.below(1000),
+                .expiry = random.chance(0.5) ? RunExpiry() : sample_expiry(random),
                 .plain = random.chance(0.5),
                 .smallest = sample_key(from),
                 .largest = sample_key(to)};
@@ -107,7 +115,8 @@ inline bool same_piece(const RunPiece& a, const RunPiece& b) {
   const auto all = [](const RunPiece& p) {
     const RunFileInfo& f = p.file;
     return std::tie(f.id, f.size, f.footer_hash, f.entries, f.removals, f.raw_bytes, f.value_bytes, f.lsn_min,
-                    f.lsn_max, f.plain, f.smallest, f.largest, p.from, p.to);
+                    f.lsn_max, f.expiry.expiring, f.expiry.first_us, f.expiry.quarter_us, f.expiry.half_us,
+                    f.plain, f.smallest, f.largest, p.from, p.to);
   };
   return all(a) == all(b);
 }

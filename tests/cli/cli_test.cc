@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <lightning/database.h>
 
+#include <unistd.h>
 #include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -69,6 +70,22 @@ TEST_F(CliTest, KeysAndValuesMayLookLikeAnything) {
   EXPECT_EQ(entries(db_).size(), 10u);
   cli_ok({"put", db_, "--hex", "00ff", ""});
   EXPECT_EQ(cli_ok({"get", db_, "--hex", "00FF"}), "\n");
+}
+
+TEST_F(CliTest, EntriesExpire) {
+  cli_ok({"put", db_, "soon", "v", "--ttl-ms", "1"});
+  cli_ok({"put", db_, "later", "v", "--ttl-ms=100000000"});
+  cli_ok({"set-ttl", db_, "1", "--keyspace", "sessions"});
+  cli_ok({"put", db_, "default", "v", "--keyspace", "sessions"});
+  cli_ok({"put", db_, "never", "v", "--keyspace", "sessions", "--ttl-ms", "18446744073709551615"});
+  cli_ok({"load", db_, "-", "--ttl-ms", "1"}, "loaded\t1\n");
+  usleep(5000);
+  EXPECT_EQ(cli_ok({"scan", db_, "--keys-only"}), "later\n");
+  EXPECT_EQ(cli_ok({"scan", db_, "--keys-only", "--keyspace", "sessions"}), "never\n");
+  cli_ok({"set-ttl", db_, "0", "--keyspace", "sessions"});
+  cli_ok({"put", db_, "again", "v", "--keyspace", "sessions"});
+  usleep(5000);
+  EXPECT_EQ(cli_ok({"scan", db_, "--keys-only", "--keyspace", "sessions"}), "again\nnever\n");
 }
 
 TEST_F(CliTest, CreateMakesOneThatIsNotThere) {
@@ -193,7 +210,7 @@ TEST_F(CliTest, HelpOfEachVerb) {
   const std::string overview = cli_ok({"--help"});
   for (const std::string verb :
        {"create", "put", "get", "delete", "scan", "count", "load", "dump", "stats", "flush", "compact",
-        "keyspaces", "drop", "options", "verify-integrity", "repair"}) {
+        "keyspaces", "set-ttl", "drop", "options", "verify-integrity", "repair"}) {
     EXPECT_NE(overview.find("\n  " + verb + " "), std::string::npos) << verb;
     EXPECT_NE(cli_ok({verb, "--help"}).find("lightning-cli " + verb), std::string::npos);
   }
@@ -213,6 +230,8 @@ TEST_F(CliTest, UsageErrors) {
       {"scan", db_, "--limit", "many"},
       {"scan", db_, "--prefix", "a", "--from", "b"},
       {"put", db_, "k", "v", "--hex"},
+      {"put", db_, "k", "v", "--ttl-ms", "soon"},
+      {"set-ttl", db_},
       {"get", db_, "abc", "--hex"},
       {"scan", db_, "--prefix", "0", "--hex"},
       {"put", db_, "k", "v", "--durability", "forever"},

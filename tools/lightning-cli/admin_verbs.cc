@@ -1,4 +1,4 @@
-// stats, flush, compact, keyspaces, drop, options: verbs of the whole database, and of none.
+// stats, flush, compact, keyspaces, set-ttl, drop, options: verbs of the whole database, and of none.
 #include <cstdio>
 
 #include <nlohmann/json.hpp>
@@ -47,6 +47,8 @@ constexpr StatsField kStatsFields[] = {
     {"move_bytes", &Stats::move_bytes},
     {"stalls", &Stats::stalls},
     {"stall_us", &Stats::stall_us},
+    {"paced_memory_us", &Stats::paced_memory_us},
+    {"paced_merges_us", &Stats::paced_merges_us},
     {"unasked_scan_errors", &Stats::unasked_scan_errors},
     {"recovered_records", &Stats::recovered_records},
     {"recovery_us", &Stats::recovery_us},
@@ -63,9 +65,10 @@ struct LevelField {
 };
 
 constexpr LevelField kLevelFields[] = {
-    {"level", &Stats::Level::number},    {"runs", &Stats::Level::runs},
-    {"files", &Stats::Level::files},     {"bytes", &Stats::Level::bytes},
-    {"entries", &Stats::Level::entries}, {"removals", &Stats::Level::removals},
+    {"level", &Stats::Level::number},      {"runs", &Stats::Level::runs},
+    {"files", &Stats::Level::files},       {"bytes", &Stats::Level::bytes},
+    {"entries", &Stats::Level::entries},   {"removals", &Stats::Level::removals},
+    {"expiring", &Stats::Level::expiring},
 };
 static_assert(sizeof(Stats::Level) == sizeof(uint64_t) * std::size(kLevelFields));
 
@@ -138,6 +141,8 @@ Status run_keyspaces(Session& session) {
   for (const std::string& name : *names) session.output.write(escape(name) + "\n");
   return {};
 }
+
+Status run_set_ttl(Session& session) { return session.keyspace.set_default_ttl(session.arguments.ttl_ms); }
 
 Status run_drop(Session& session) { return session.database.drop_keyspace(session.arguments.name); }
 

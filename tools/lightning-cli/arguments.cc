@@ -21,6 +21,7 @@ void add_positionals(CLI::App& app, uint32_t accepts, Arguments& arguments) {
   if (accepts & kInto)
     app.add_option("INTO", arguments.into, "Directory of the database to be made: empty, or not there")
         ->required();
+  if (accepts & kMillis) app.add_option("MS", arguments.ttl_ms, "Milliseconds; 0: for ever")->required();
   if (accepts & kName) app.add_option("NAME", arguments.name, "Keyspace")->required();
 }
 
@@ -55,6 +56,11 @@ void add_arguments(CLI::App& app, uint32_t accepts, Arguments& arguments) {
   if (accepts & kDurability) {
     app.add_option("--durability", arguments.durability, "What the write survives: process or power")
         ->check(CLI::IsMember({"process", "power"}));
+  }
+  if (accepts & kTtl) {
+    app.add_option("--ttl-ms", arguments.ttl_ms,
+                   "How long what is written lives, in milliseconds; 18446744073709551615: for ever; else as "
+                   "set-ttl said");
   }
   if (accepts & kOptions) {
     app.add_option("--option", arguments.options, "NAME=VALUE, an option of the database; may be repeated")

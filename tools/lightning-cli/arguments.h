@@ -27,6 +27,8 @@ enum Accepts : uint32_t {
   kDirection = 1 << 11,
   kKeysOnly = 1 << 12,
   kInto = 1 << 13,
+  kTtl = 1 << 14,     // --ttl-ms
+  kMillis = 1 << 15,  // the same as a word of its own
 };
 
 struct Arguments {
@@ -38,6 +40,7 @@ struct Arguments {
   std::string into;
   std::vector<std::string> options;  // NAME=VALUE
   std::string durability;
+  uint64_t ttl_ms = 0;
   std::string keyspace;  // empty: the default one
   EntryFormat format;
   std::optional<std::string> prefix;

@@ -37,7 +37,9 @@ Status input_error(const std::string& file) {
 class Loader {
  public:
   Loader(Session& session, uint64_t input_bytes)
-      : session_(session), progress_(input_bytes), options_{.durability = durability(session.arguments)} {}
+      : session_(session),
+        progress_(input_bytes),
+        options_{.durability = durability(session.arguments), .ttl_ms = session.arguments.ttl_ms} {}
 
   Status add(const std::string& line) {
     ++lines_;

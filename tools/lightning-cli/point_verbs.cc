@@ -11,7 +11,7 @@ Status run_put(Session& session) {
   if (!key) return key.status();
   const Result<std::string> value = arguments.format.argument(arguments.value);
   if (!value) return value.status();
-  return session.keyspace.put(*key, *value);
+  return session.keyspace.put(*key, *value, {.ttl_ms = arguments.ttl_ms});
 }
 
 Status run_get(Session& session) {

@@ -62,6 +62,7 @@ Status run_stats(Session& session);
 Status run_flush(Session& session);
 Status run_compact(Session& session);
 Status run_keyspaces(Session& session);
+Status run_set_ttl(Session& session);
 Status run_drop(Session& session);
 Status run_options(Session& session);
 // integrity_verbs.cc
