@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
   WriteBatch batch;
   batch.put("user:3", "Carol");
   batch.remove("user:2");
+  batch.remove_range("session:", "session;");  // all keys between the two
   TRY(db.write(batch));
 
   // Keys are ordered; a range is read in either direction.

@@ -131,6 +131,7 @@ void seeds(const SeedSink& sink) {
     commit(*segment,
            {{EntryKind::put, std::string_view("\0a", 2), ""},
             {EntryKind::remove, std::string_view("\0b", 2), ""},
+            {EntryKind::remove_range, std::string_view("\0d", 2), std::string_view("\0f", 2)},
             {EntryKind::put, std::string_view("\2c", 2), long_value},
             {EntryKind::put_expiring, std::string_view("\2d", 2), "\1\2\3\4\5\6\7\10value"}},
            base);

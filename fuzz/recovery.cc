@@ -32,6 +32,7 @@ SimDisk killed() {
     batch.put("", std::string(200, 'v'));
     batch.put(second, "a", "1");
     batch.remove("key");
+    batch.remove_range("k", "l");
     expect(database.write(batch, process).ok(), "write");
     expect(database.keyspace("dropped").ok() && database.drop_keyspace("dropped").ok(), "a dropped keyspace");
     expect(second.put(std::string(300, 'k'), "", {.durability = Durability::power}).ok(), "put");

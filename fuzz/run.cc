@@ -8,6 +8,7 @@
 #include "run/leaf_builder.h"
 #include "run/leaf_page.h"
 #include "run/run_format.h"
+#include "run/run_ranges.h"
 #include "run/run_test_support.h"
 
 namespace lightning::fuzz {
@@ -29,6 +30,20 @@ bool inside(uint64_t offset, uint64_t size, uint64_t end) { return offset <= end
 std::optional<Footer> footer_of(std::string_view file) {
   if (file.size() < kUnitBytes) return std::nullopt;
   return load<Footer>(file.data() + file.size() - kUnitBytes);
+}
+
+void add_ranges(const Footer& footer, std::string_view file, RunFileInfo* info) {
+  info->range_removals = footer.range_removals;
+  if (!inside(footer.ranges_offset, footer.ranges_bytes, file.size())) return;
+  auto section = std::make_unique<char[]>(footer.ranges_bytes);
+  std::copy_n(file.data() + footer.ranges_offset, footer.ranges_bytes, section.get());
+  RunRanges ranges;
+  if (footer.range_removals == 0 || !ranges.load(std::move(section), footer)) return;
+  info->smallest = std::min<std::string>(info->smallest, std::string(ranges.map().from(0)));
+  const std::string_view to = ranges.map().to(ranges.map().size() - 1);
+  if (to <= info->largest) return;
+  info->largest = to;
+  info->largest_excluded = true;
 }
 
 /// What a manifest would say of the file, as far as the file says it itself.
@@ -56,6 +71,7 @@ RunFileInfo info_of(std::string_view file) {
   if (bounds > section.size()) return info;
   info.smallest = section.substr(section.size() - bounds, header.smallest_size);
   info.largest = section.substr(section.size() - header.largest_size);
+  add_ranges(*footer, file, &info);
   return info;
 }
 
@@ -126,6 +142,14 @@ void check_sound(const RunFile& run) {
     if (!there) check_seek(*cursor, behind, &here, false);
     expect(there || found_text(run, behind, kReadLsn) == "absent", "a key that is not there is found");
   }
+  const RangeMap& removals = run.removals();
+  for (size_t i = 0; i < removals.size(); ++i) {
+    const std::string_view from = removals.from(i);
+    expect(removals.find(from) == i && removals.newest(from, kReadAllLsn) == removals.lsns(i)[0],
+           "a range removal is not found");
+    const Cover cover = removals.cover(from, kReadLsn);
+    expect(cover.reaches(from) && cover.covered == (removals.newest(from, kReadLsn) != 0), "a cover differs");
+  }
 }
 
 /// Answers of a file that did not verify: any, but without a fault and in bounded time.
@@ -187,7 +211,12 @@ class Mender {
       footer_.fences_checksum = checksum(file_.data() + footer_.fences_offset, footer_.fences_bytes,
                                          page_seed(footer_.file_id, footer_.fences_offset / kUnitBytes));
     }
-    if (inside(footer_.values_offset, footer_.values_bytes, file_.size())) {
+    if (inside(footer_.ranges_offset, footer_.ranges_bytes, file_.size())) {
+      footer_.ranges_checksum = checksum(file_.data() + footer_.ranges_offset, footer_.ranges_bytes,
+                                         page_seed(footer_.file_id, footer_.ranges_offset / kUnitBytes));
+      if (footer_.range_removals == 0) footer_.ranges_checksum = 0;
+    }
+    if (footer_.values_bytes != 0 && inside(footer_.values_offset, footer_.values_bytes, file_.size())) {
       footer_.values_checksum = checksum(file_.data() + footer_.values_offset, footer_.values_bytes,
                                          page_seed(footer_.file_id, footer_.values_offset / kUnitBytes));
     }
@@ -271,10 +300,10 @@ void mend(std::string* input) {
   *input = pack(file);
 }
 
-std::string bytes_of(const RunModel& model, const RunWriterOptions& options,
+std::string bytes_of(const RunModel& model, const RunWriterOptions& options, const RangeMap& ranges = {},
                      uint64_t large_bytes = UINT64_MAX) {
   MemoryDirectory directory;
-  expect(write_run(directory, model, options, kTestRunId, large_bytes).ok(), "write_run");
+  expect(write_run(directory, model, options, kTestRunId, ranges, large_bytes).ok(), "write_run");
   const std::vector<char>& bytes = directory.bytes(run_file_name(kTestRunId));
   return {bytes.data(), bytes.size()};
 }
@@ -284,6 +313,12 @@ void seeds(const SeedSink& sink) {
   for (int i = 0; i < 4; ++i) model["key" + std::to_string(i)] = {put_of("value" + std::to_string(i))};
   sink("plain", pack(bytes_of(model, {})));
   sink("without-index", pack(bytes_of(model, {.point_index = false})));
+  RangeMap ranges;
+  ranges.append("key1", "key3", std::vector<uint64_t>{700, 400});
+  ranges.append("key3", "l", std::vector<uint64_t>{kSettledRangeLsn});
+  ranges.append("x", "z", std::vector<uint64_t>{300});
+  sink("range-removals", pack(bytes_of(model, {}, ranges)));
+  sink("range-removals-alone", pack(bytes_of({}, {}, ranges)));
   model["gone"] = {removal()};
   model["versions"] = {put_of("third", 900), put_of("second", 20), removal(10)};
   sink("versions", pack(bytes_of(model, {})));

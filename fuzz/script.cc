@@ -167,10 +167,17 @@ class Script {
   }
 
   void remove() {
-    const std::string where = name(bytes_.byte()), what = key();
+    const uint32_t kind = bytes_.byte();
+    const std::string where = name(kind), what = key();
     const WriteOptions options = durability();
     std::optional<Keyspace> keyspace = handle(where);
     if (!keyspace) return;
+    if (kind >= 192) {
+      const std::string to = key();
+      return commit(
+          options.durability, [&](Model& model) { model.remove_range(where, what, to); },
+          [&] { return keyspace->remove_range(what, to, options); });
+    }
     commit(
         options.durability, [&](Model& model) { model.remove(where, what); },
         [&] { return keyspace->remove(what, options); });
@@ -184,7 +191,11 @@ class Script {
       const std::string where = name(kind), what = key();
       const std::optional<Keyspace> keyspace = handle(where);
       if (!keyspace) return;
-      if (kind >= 192) {
+      if (kind >= 232) {
+        const std::string to = key();
+        batch.remove_range(*keyspace, what, to);
+        writes.push_back({.keyspace = where, .key = what, .value = {}, .to = to});
+      } else if (kind >= 192) {
         batch.remove(*keyspace, what);
         writes.push_back({where, what, std::nullopt});
       } else {

@@ -20,8 +20,26 @@ void Model::remove(const std::string& keyspace, std::string_view key) {
   ++now_;
 }
 
+void Model::remove_range(const std::string& keyspace, std::string_view from, std::string_view to) {
+  set_none(keyspace, from, to);
+  ++now_;
+}
+
+void Model::set_none(const std::string& keyspace, std::string_view from, std::string_view to) {
+  std::vector<std::string> keys;
+  const auto& all = table(keyspace).keys;
+  for (auto at = all.lower_bound(from); at != all.end() && at->first < to; ++at) {
+    if (at->second.back().value != nullptr) keys.push_back(at->first);
+  }
+  for (const std::string& key : keys) set(keyspace, key, nullptr, 0);
+}
+
 void Model::write(std::span<const ModelWrite> writes) {
   for (const ModelWrite& one : writes) {
+    if (one.to) {
+      set_none(one.keyspace, one.key, *one.to);
+      continue;
+    }
     set(one.keyspace, one.key, one.value ? std::make_shared<const std::string>(*one.value) : nullptr,
         one.expiry_us);
   }

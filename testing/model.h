@@ -27,8 +27,9 @@ namespace lightning {
 struct ModelWrite {
   std::string keyspace;
   std::string key;
-  std::optional<std::string> value;  // nothing: a removal
-  uint64_t expiry_us = 0;            // 0: never
+  std::optional<std::string> value;    // nothing: a removal
+  uint64_t expiry_us = 0;              // 0: never
+  std::optional<std::string> to = {};  // of all keys from `key` up to this
 };
 
 /// Views that die at the model's next change.
@@ -48,6 +49,7 @@ class Model {
   // Commits.
   void put(const std::string& keyspace, std::string_view key, std::string_view value, uint64_t expiry_us = 0);
   void remove(const std::string& keyspace, std::string_view key);
+  void remove_range(const std::string& keyspace, std::string_view from, std::string_view to);
   void write(std::span<const ModelWrite> writes);
   void create_keyspace(const std::string& name);
   void drop_keyspace(const std::string& name);
@@ -97,6 +99,7 @@ class Model {
 
   void set(const std::string& keyspace, std::string_view key, std::shared_ptr<const std::string> value,
            uint64_t expiry_us);
+  void set_none(const std::string& keyspace, std::string_view from, std::string_view to);
   const Table& table(const std::string& name) const;
   static const Version* visible(const Versions& versions, Moment at, uint64_t time_us);
   bool held_within(Moment from, Moment to) const;

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 
 #include "api/open_in.h"
 #include "testing/allocation_truce.h"
+#include "tests/entries_source.h"
 #include "tests/order_rules.h"
 #include "view/state_store.h"
 
@@ -29,9 +31,9 @@ constexpr std::array<NestedPlan, 3> kNestedPlans = {{{60, 6, 30}, {3, 3, 3}, {3,
 
 constexpr uint64_t kOrderEvery = 8;  // so many images, the order of one recovery is checked
 
-constexpr std::array kStepNames = {"put_power", "put_process", "remove",  "batch",  "keyspace",
-                                   "sync",      "flush",       "compact", "reopen", "put_oversize",
-                                   "burst",     "idle",        "read",    "levels"};
+constexpr std::array kStepNames = {
+    "put_power",    "put_process", "remove", "batch", "keyspace", "sync", "flush",  "compact",     "reopen",
+    "put_oversize", "burst",       "idle",   "read",  "levels",   "copy", "ingest", "remove_range"};
 static_assert(kStepNames.size() == kCrashSteps);
 
 std::string name_of(CrashStep step) { return kStepNames[static_cast<size_t>(step)]; }
@@ -181,8 +183,11 @@ std::string CrashWorkload::put(const std::string& key, const std::string& value,
 
 std::string CrashWorkload::batch() {
   const bool both = model_.has_keyspace(kCrashKeyspace);
-  std::vector<ModelWrite> writes = {
-      {"", "a", value(10)}, {"", "b", std::nullopt}, {"", "c", value(700)}, {"", "c", value(20)}};
+  std::vector<ModelWrite> writes = {{"", "a", value(10)},
+                                    {"", "b", std::nullopt},
+                                    {"", "c", value(700)},
+                                    {.keyspace = "", .key = "c", .value = {}, .to = "e"},
+                                    {"", "c", value(20)}};
   if (both) writes.push_back({kCrashKeyspace, "a", value(30)});
   Keyspace second;
   if (both) {
@@ -194,6 +199,8 @@ std::string CrashWorkload::batch() {
   for (const ModelWrite& one : writes) {
     if (!one.keyspace.empty()) {
       batch.put(second, one.key, *one.value);
+    } else if (one.to) {
+      batch.remove_range(one.key, *one.to);
     } else if (one.value) {
       batch.put(one.key, *one.value);
     } else {
@@ -201,9 +208,21 @@ std::string CrashWorkload::batch() {
     }
   }
   const Durability durability = random_.chance(0.5) ? Durability::power : Durability::process;
+  const uint64_t ttl_ms = random_.chance(0.25) ? kFarTtlMs : 0;
   return commit(
       durability, [&](Model& model) { model.write(writes); },
-      [&] { return database_.write(batch, {.durability = durability, .timeout_ms = kTimeoutMs}); });
+      [&] {
+        return database_.write(batch, {.durability = durability, .timeout_ms = kTimeoutMs, .ttl_ms = ttl_ms});
+      });
+}
+
+std::string CrashWorkload::remove_range() {
+  const std::string from(1, random_.chance(0.3) ? ' ' : static_cast<char>('a' + random_.below(5)));
+  const std::string to(1, random_.chance(0.3) ? '~' : static_cast<char>(from[0] + 1 + random_.below(3)));
+  const Durability durability = random_.chance(0.5) ? Durability::power : Durability::process;
+  return commit(
+      durability, [&](Model& model) { model.remove_range("", from, to); },
+      [&] { return database_.remove_range(from, to, {.durability = durability, .timeout_ms = kTimeoutMs}); });
 }
 
 std::string CrashWorkload::keyspace() {
@@ -341,6 +360,33 @@ std::string CrashWorkload::levels() {
   return {};
 }
 
+std::string CrashWorkload::copy() {
+  const std::string into = directory_ + "/copy" + std::to_string(copies_++);
+  const bool link = random_.chance(0.5);
+  const Result<CopyReport> made =
+      ask([&] { return link ? database_.checkpoint(into) : database_.backup(into); });
+  if (!made) return note(made.status());
+  note_all_durable();
+  Result<Database> opened = ask([&] { return open_in(env_, into, options(), OpenKind::open); });
+  if (!opened) return note(opened.status());
+  const Result<uint64_t> found = ask([&] { return digest_of(*opened); });
+  if (!found) return note(found.status());
+  if (*found != model_.digest()) return "a copy holds something else:" + contents(*opened);
+  return note(ask([&] { return opened->close(); }));
+}
+
+std::string CrashWorkload::ingest() {
+  std::map<std::string, std::string> entries = {
+      {"a", value(20)}, {"b" + std::to_string(random_.below(3)), value(1500)}, {"d", value(10)}};
+  for (int i = 0; i < 20; ++i) entries["n" + std::to_string(random_.below(100))] = value(100);
+  EntriesSource source({entries.begin(), entries.end()});
+  std::vector<ModelWrite> writes;
+  for (const auto& [key, value] : entries) writes.push_back({"", key, value});
+  return commit(
+      Durability::power, [&](Model& model) { model.write(writes); },
+      [&] { return database_.ingest(source).status(); });
+}
+
 std::string CrashWorkload::make(CrashStep step) {
   const std::string key(1, static_cast<char>('a' + random_.below(4)));
   const auto expect = [this](const Status& status) {
@@ -361,6 +407,8 @@ std::string CrashWorkload::make(CrashStep step) {
     }
     case CrashStep::batch:
       return batch();
+    case CrashStep::remove_range:
+      return remove_range();
     case CrashStep::keyspace:
       return keyspace();
     case CrashStep::sync:
@@ -386,6 +434,10 @@ std::string CrashWorkload::make(CrashStep step) {
       return read();
     case CrashStep::levels:
       return levels();
+    case CrashStep::copy:
+      return copy();
+    case CrashStep::ingest:
+      return ingest();
   }
   return {};
 }

@@ -27,7 +27,7 @@ enum class CrashStep : uint8_t {
   put_power,
   put_process,
   remove,
-  batch,     // over two keyspaces, with a removal and a key that occurs twice
+  batch,     // over two keyspaces, with a removal, a range removal and a key that occurs on both sides of it
   keyspace,  // makes it, or drops it when it is there
   sync,
   flush,
@@ -38,8 +38,11 @@ enum class CrashStep : uint8_t {
   idle,          // lets timers and background work run
   read,          // everything that reads; takes a snapshot, or compares and releases the one that was taken
   levels,        // flushes and background work until runs were moved and merged
+  copy,          // a checkpoint or a backup, opened and compared
+  ingest,        // some keys that others write too, and some that nobody does
+  remove_range,  // over some of the keys, or all
 };
-inline constexpr uint8_t kCrashSteps = 14;
+inline constexpr uint8_t kCrashSteps = 17;
 /// The first ones: what the enumeration of short sequences uses.
 inline constexpr uint8_t kSmallCrashSteps = 10;
 
@@ -99,6 +102,7 @@ class CrashWorkload {
                      const std::function<Status()>& database);
   std::string put(const std::string& key, const std::string& value, Durability durability);
   std::string batch();
+  std::string remove_range();
   std::string keyspace();
   std::string reopen();
   std::string take_opened();
@@ -106,6 +110,8 @@ class CrashWorkload {
   std::string read_keys();
   std::string read_snapshot();
   std::string levels();
+  std::string copy();
+  std::string ingest();
   std::string check_visible();
   void note_all_durable();
   void look(const SimStep& step);
@@ -128,6 +134,7 @@ class CrashWorkload {
   size_t durable_ = 0;
   uint64_t moves_ = 0;
   uint64_t merges_ = 0;
+  uint64_t copies_ = 0;
   bool failed_ = false;
   uint64_t step_ = 0;
   std::string step_name_;

@@ -60,6 +60,8 @@ DamageSet::DamageSet(const DamageSetOptions& how) : letter_(how.letter) {
   write_batches(*database, 100);
   for (int i = 0; i < 20; ++i) put(*database, "", "key" + std::to_string(3 * i), "later");
   remove(*database, "key8");
+  EXPECT_TRUE(database->remove_range("key50", "key52", kProcess).ok());
+  model_.remove_range("", "key50", "key52");
   EXPECT_TRUE(database->sync().ok());
   put(*database, "", "zlast", "not flushed");
   if (how.clean) {
@@ -100,6 +102,8 @@ void DamageSet::write_runs(Database& database) {
   const Result<Snapshot> snapshot = database.snapshot();
   for (int i = 0; i < 5; ++i) put(database, "", "key" + std::to_string(i), std::string(1500, 'n'));
   remove(database, "key7");
+  EXPECT_TRUE(database.remove_range("key40", "key45", kProcess).ok());
+  model_.remove_range("", "key40", "key45");
   EXPECT_TRUE(database.drop_keyspace("gone").ok());
   model_.drop_keyspace("gone");
   EXPECT_TRUE(database.flush().ok());

@@ -430,6 +430,144 @@ TEST_F(Expiry, VerifyAndRepairKeepTimesAndDefaults) {
   EXPECT_EQ(keys_of(keyspace.scan()), "");
 }
 
+// Entries that expire under a range removal, under two and over it, in every kind of source.
+TEST_F(Expiry, ARangeRemovalHidesWhatExpiresBeforeItAndNotWhatExpiresBehindIt) {
+  for (int stage = 0; stage < 4; ++stage) {
+    SCOPED_TRACE(stage);
+    const auto settle = [&] {
+      if (stage == 1) {
+        ASSERT_TRUE(db_.flush().ok());
+      } else if (stage == 2) {
+        ASSERT_TRUE(db_.compact().ok());
+      } else if (stage == 3) {
+        reopen();
+      }
+    };
+    put("a", "beside");
+    put("k1", "older");
+    put("k2", "older", 1000 * kSecond);
+    put("k3", "older", 10 * kSecond);
+    settle();
+    const Snapshot before = stage == 3 ? Snapshot() : *db_.snapshot();
+    ASSERT_TRUE(db_.remove_range("k", "l").ok());
+    settle();
+    WriteBatch batch;
+    batch.put("k1", "hidden at once", 5 * kSecond);
+    batch.remove_range("k1", "k2");
+    batch.put("k2", "newer", 20 * kSecond);
+    batch.put("k3", "newer");
+    ASSERT_TRUE(db_.write(batch, {.ttl_ms = 30 * kSecond}).ok());
+    settle();
+    expect_absent("k1");
+    expect("k2", "newer");
+    expect("k3", "newer");
+    if (before.valid()) {
+      expect("k3", "older", {.snapshot = &before});
+    }
+    clock_.pass_ms(20 * kSecond);
+    settle();
+    expect_absent("k2");
+    EXPECT_EQ(keys_of(db_.scan()), "a k3");
+    if (before.valid()) {
+      EXPECT_EQ(keys_of(db_.scan({.snapshot = &before})), "a k1 k2");
+    }
+    clock_.pass_ms(10 * kSecond);
+    settle();
+    EXPECT_EQ(keys_of(db_.scan()), "a");
+    clock_.set_micros(clock_.micros() - kCenturyMicros);
+    EXPECT_EQ(keys_of(db_.scan()), "a");
+    const Result<VerifyReport> verified = db_.verify();
+    ASSERT_TRUE(verified) << verified.status().to_string();
+    EXPECT_TRUE(verified->ok()) << verified->findings[0].what;
+    clock_.set_micros(ClockEnv::kBeginMicros + (stage + 1) * 10'000'000'000);
+    ASSERT_TRUE(db_.remove_range("", "z").ok());
+  }
+}
+
+// What has expired becomes a removal that stands over a range removal, over versions that a purge must not
+// bring back, while a snapshot holds all of it.
+TEST_F(Expiry, APurgeOverARangeRemovalBringsNothingBack) {
+  for (int i = 0; i < 400; ++i) put("k" + std::to_string(i), std::string(900, 'o'));
+  ASSERT_TRUE(db_.compact().ok());
+  Snapshot before = *db_.snapshot();
+  ASSERT_TRUE(db_.remove_range("k1", "k2").ok());
+  ASSERT_TRUE(db_.flush().ok());
+  for (int i = 0; i < 40; ++i) put("k" + std::to_string(i), "n", 10 * kSecond);
+  ASSERT_TRUE(db_.flush().ok());
+  ASSERT_TRUE(db_.remove_range("k30", "k31").ok());
+  ASSERT_TRUE(db_.flush().ok());
+  expect("k19", "n");
+  expect_absent("k100");
+  expect_absent("k30");
+  clock_.pass_ms(10 * kSecond);
+  const auto check = [&] {
+    for (const char* key : {"k0", "k1", "k19", "k30", "k39", "k100", "k199"}) expect_absent(key);
+    expect("k40", std::string(900, 'o'));
+    expect("k299", std::string(900, 'o'));
+    if (before.valid()) {
+      expect("k19", std::string(900, 'o'), {.snapshot = &before});
+    }
+  };
+  check();
+  env_.sleep(130'000'000'000);
+  check();
+  clock_.set_micros(ClockEnv::kBeginMicros - kCenturyMicros);
+  check();
+  ASSERT_TRUE(db_.compact().ok());
+  check();
+  before.release();
+  ASSERT_TRUE(db_.compact().ok());
+  check();
+  reopen();
+  check();
+  // Of 400 keys 111 are in the first range; 29 of those outside expired; the second has ten more.
+  EXPECT_EQ(stats().run_entries, 400u - 111 - 29 - 10);
+}
+
+TEST_F(Expiry, AKeyspaceThatIsDroppedTakesItsEntriesAndItsDefaultAlong) {
+  Keyspace keyspace = *db_.keyspace("k", {.ttl_ms = 50 * kSecond});
+  for (int i = 0; i < 200; ++i)
+    ASSERT_TRUE(keyspace.put("k" + std::to_string(i), std::string(900, 'v')).ok());
+  ASSERT_TRUE(db_.compact().ok());
+  ASSERT_TRUE(keyspace.put("in memory", "v").ok());
+  ASSERT_TRUE(db_.drop_keyspace("k").ok());
+  for (int round = 0; round < 2; ++round) {
+    keyspace = *db_.keyspace("k");
+    EXPECT_EQ(*keyspace.default_ttl_ms(), 0u);
+    EXPECT_EQ(keys_of(keyspace.scan()), "");
+    reopen();
+  }
+  ASSERT_TRUE(db_.flush().ok());
+  env_.sleep(10'000'000'000);
+  uint64_t expiring = 0;
+  for (const Stats::Level& level : stats().levels) expiring += level.expiring;
+  EXPECT_EQ(expiring, 0u);
+}
+
+TEST_F(Expiry, RepairKnowsRangeRemovalsAndTimes) {
+  put("a", "1", 50 * kSecond);
+  put("k1", "2", 50 * kSecond);
+  put("k2", "3", 50 * kSecond);
+  ASSERT_TRUE(db_.compact().ok());
+  ASSERT_TRUE(db_.remove_range("k", "l").ok());
+  put("k2", "4", 20 * kSecond);
+  ASSERT_TRUE(db_.flush().ok());
+  put("k3", "5", 20 * kSecond);
+  put("l", "6", 20 * kSecond);
+  ASSERT_TRUE(db_.remove_range("k3", "k9").ok());
+  ASSERT_TRUE(db_.close().ok());
+  const Result<RepairReport> repaired = repair_in(clock_, "db", "repaired", {});
+  ASSERT_TRUE(repaired) << repaired.status().to_string();
+  EXPECT_TRUE(repaired->lost.empty());
+  Result<Database> opened = open_in(clock_, "repaired", small(), OpenKind::open);
+  ASSERT_TRUE(opened) << opened.status().to_string();
+  db_ = *std::move(opened);
+  EXPECT_EQ(keys_of(db_.scan()), "a k2 l");
+  expect("k2", "4");
+  clock_.pass_ms(20 * kSecond);
+  EXPECT_EQ(keys_of(db_.scan()), "a");
+}
+
 // Read-only, everything expires in memory.
 TEST_F(Expiry, HoldsInADatabaseOpenedReadOnly) {
   put("a", "1", kSecond);

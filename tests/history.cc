@@ -3,8 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
+#include "admin/copy.h"
+#include "admin/verify.h"
 #include "api/open_in.h"
+#include "tests/entries_source.h"
 
 namespace lightning {
 
@@ -55,6 +59,7 @@ void History::run(uint64_t steps) {
       {3000, &History::put},
       {900, &History::remove},
       {700, &History::write_batch},
+      {60, &History::remove_range},
       {1500, &History::get},
       {900, &History::get_reused},
       {500, &History::contains},
@@ -72,6 +77,7 @@ void History::run(uint64_t steps) {
       {15, &History::list_keyspaces},
       {10, &History::set_default_ttl},
       {60, &History::pass_time},
+      {6, &History::expire_in_ranges},
       {6, &History::flush},
       {2, &History::compact},
       {10, &History::sync},
@@ -80,6 +86,8 @@ void History::run(uint64_t steps) {
       {10, &History::stats},
       {20, &History::approximate_size},
       {3, &History::compare},
+      {2, &History::copy},
+      {4, &History::ingest},
   });
   static const uint64_t total = [] {
     uint64_t sum = 0;
@@ -260,6 +268,95 @@ void History::remove() {
   model_.remove(name, key);
 }
 
+std::pair<std::string, std::string> History::random_range() {
+  std::string from = random_key();
+  std::string to = random_key();
+  if (random_.chance(0.7)) {
+    to = from;
+    to += random_.chance(0.5) ? '\0' : '\xff';
+    if (to.size() > kKeyBytesMax) to.pop_back();
+  }
+  if (to < from && random_.chance(0.9)) std::swap(from, to);
+  return {from, to};
+}
+
+void History::remove_range() {
+  std::string name;
+  Keyspace& keyspace = random_keyspace(&name);
+  // Sometimes many in a row, over the same and neighbouring ranges.
+  const uint64_t count = random_.chance(0.05) ? 200 : 1;
+  const auto [first, behind] = random_range();
+  for (uint64_t i = 0; i < count; ++i) {
+    const auto [from, to] =
+        i == 0 ? std::pair(first, behind) : std::pair(first, first + std::to_string(i % 50));
+    if (to.size() > kKeyBytesMax) return;
+    remove_range_of(keyspace, name, from, to);
+  }
+}
+
+void History::remove_range_of(Keyspace& keyspace, const std::string& name, const std::string& from,
+                              const std::string& to) {
+  bool expiring = false, expired = false, held = false;
+  const auto first_from = [&](std::string_view key, bool inclusive, Model::Moment at) {
+    return model_.first_from(name, key, inclusive, at, 0);  // by the time 0 nothing has expired
+  };
+  for (auto one = first_from(from, true, Model::kNow); one && one->key < to;
+       one = first_from(one->key, false, Model::kNow)) {
+    if (one->expiry_us == 0) continue;
+    expiring = true;
+    expired |= one->expiry_us <= model_.time();
+    held |= std::any_of(snapshots_.begin(), snapshots_.end(), [&](const HeldSnapshot& snapshot) {
+      const auto seen = first_from(one->key, true, snapshot.at);
+      return seen && seen->key == one->key && seen->expiry_us == one->expiry_us;
+    });
+  }
+  work_.over_expiring += expiring ? 1 : 0;
+  work_.over_expired += expired ? 1 : 0;
+  work_.under_snapshots += held ? 1 : 0;
+  check(keyspace.remove_range(from, to, random_write_options()), "remove_range");
+  model_.remove_range(name, from, to);
+}
+
+// Keys that stand side by side live and die in every order: entries that expire under range removals, between
+// two and over them, some seen by a snapshot; and all of it goes through a flush, a merge or an opening.
+void History::expire_in_ranges() {
+  std::string name;
+  Keyspace& keyspace = random_keyspace(&name);
+  std::string from = random_key();
+  from.resize(std::min<size_t>(from.size(), 40));
+  const auto key_of = [&](uint64_t number) { return from + static_cast<char>('0' + number); };
+  const auto work = [&] {
+    const uint64_t kind = random_.below(16);
+    if (kind < 4) set_clock(static_cast<int64_t>(model_.time() + random_.below(60'000)));
+    if (kind == 4) pass_time();
+    if (kind == 5) take_snapshot();
+    if (kind == 6) flush();
+    if (kind == 7) idle();
+    if (kind == 8 && random_.chance(0.3)) compact();
+  };
+  bool removed = false;
+  for (uint64_t left = 10 + random_.below(30); left > 0; --left) {
+    work();
+    const uint64_t at = random_.below(8);
+    if (random_.chance(0.3)) {
+      remove_range_of(keyspace, name, key_of(at), key_of(at + 1 + random_.below(8 - at)));
+      removed = true;
+    } else {
+      const std::string value = random_value();
+      WriteOptions options = random_write_options();
+      options.ttl_ms = random_.chance(0.2) ? 0 : 1 + random_.below(100);
+      check(keyspace.put(key_of(at), value, options), "put");
+      model_.put(name, key_of(at), value, expiry_of_put(0, options.ttl_ms, name));
+      work_.expiring_again += removed && options.ttl_ms != 0 ? 1 : 0;
+    }
+    const ReadPoint point = random_read_point();
+    const std::string& key = key_of(random_.below(9));
+    check_value(keyspace.get(key, point.options), name, key, point, true);
+    check_scan(keyspace.scan(from, from + "z", point.options), name, from, from + "z", point);
+  }
+  if (random_.chance(0.1)) reopen();
+}
+
 void History::write_batch() {
   std::vector<ModelWrite> writes;
   WriteBatch batch;
@@ -270,7 +367,11 @@ void History::write_batch() {
     Keyspace& keyspace = random_keyspace(&name);
     // Some keys again and again within the batch.
     const std::string& key = random_.chance(0.3) ? keys_[random_.below(3)] : random_key();
-    if (random_.chance(0.3)) {
+    if (random_.chance(0.03)) {
+      const auto [from, to] = random_range();
+      name.empty() ? batch.remove_range(from, to) : batch.remove_range(keyspace, from, to);
+      if (from < to) writes.push_back({.keyspace = name, .key = from, .value = {}, .to = to});
+    } else if (random_.chance(0.3)) {
       name.empty() ? batch.remove(key) : batch.remove(keyspace, key);
       writes.push_back({name, key, std::nullopt, 0});
     } else {
@@ -280,12 +381,36 @@ void History::write_batch() {
       writes.push_back({name, key, std::move(value), expiry_of_put(ttl_ms, write_ttl_ms, name)});
     }
   }
-  check(batch.count() == count, "WriteBatch::count");
-  if (count == 0) return check(database_.write(batch), "write of an empty batch");
+  check(batch.count() == writes.size(), "WriteBatch::count");
+  if (writes.empty()) return check(database_.write(batch), "write of an empty batch");
   WriteOptions options = random_write_options();
   options.ttl_ms = write_ttl_ms;
   check(database_.write(batch, options), "write of a batch");
   model_.write(writes);
+}
+
+void History::ingest() {
+  std::string name;
+  Keyspace& keyspace = random_keyspace(&name);
+  std::map<std::string, std::string> entries;
+  const uint64_t count = random_.chance(0.1) ? 500 : random_.below(20);
+  for (uint64_t i = 0; i < count; ++i) entries[random_key()] = random_value();
+  EntriesSource::Entries sorted(entries.begin(), entries.end());
+  if (sorted.size() > 1 && random_.chance(0.1)) {
+    EntriesSource::Entries wrong = sorted;
+    std::swap(wrong[0], wrong[1]);
+    EntriesSource source(std::move(wrong));
+    check(keyspace.ingest(source).status().is(StatusCode::invalid_argument), "an ingestion out of order");
+    return;
+  }
+  EntriesSource source(std::move(sorted));
+  const Result<IngestReport> report = keyspace.ingest(source);
+  check(report.status(), "ingest");
+  check(report->entries == entries.size(), "the number of ingested entries");
+  everything_durable_ = everything_durable_ || !entries.empty();
+  std::vector<ModelWrite> writes;
+  for (const auto& [key, value] : entries) writes.push_back({name, key, value, expiry_of_put(0, 0, name)});
+  if (!writes.empty()) model_.write(writes);
 }
 
 // What must be refused, and must change nothing.
@@ -293,6 +418,12 @@ void History::refused_writes() {
   const std::string too_long(kKeyBytesMax + 1, 'x');
   check(database_.put(too_long, "v").is(StatusCode::invalid_argument), "a put of a key of 65,536 bytes");
   check(database_.remove(too_long).is(StatusCode::invalid_argument), "a removal of a key of 65,536 bytes");
+  check(database_.remove_range("a", too_long).is(StatusCode::invalid_argument), "a range up to 65,536 bytes");
+  check(database_.remove_range(too_long, "z").is(StatusCode::invalid_argument), "a range from 65,536 bytes");
+  check(database_.remove_range("k", "a"), "a range that ends before it begins");
+  WriteBatch ranges;
+  ranges.remove_range("", too_long);
+  check(database_.write(ranges).is(StatusCode::invalid_argument), "a batch with a range up to 65,536 bytes");
   WriteBatch batch;
   batch.put(keys_[0], "must not be written");
   batch.put(too_long, "v");
@@ -311,6 +442,7 @@ void History::refused_writes() {
   for (Keyspace& gone : dropped_) {
     check(gone.put("k", "v").is(StatusCode::not_found), "a put into a dropped keyspace");
     check(gone.remove("k").is(StatusCode::not_found), "a removal from a dropped keyspace");
+    check(gone.remove_range("a", "z").is(StatusCode::not_found), "a range removal from a dropped keyspace");
     check(gone.get("k").status().is(StatusCode::not_found), "a get from a dropped keyspace");
     check(gone.contains("k").status().is(StatusCode::not_found), "contains of a dropped keyspace");
     check(gone.scan().status().is(StatusCode::not_found), "a scan of a dropped keyspace");
@@ -386,6 +518,34 @@ void History::sync() {
 
 void History::idle() { idle_(); }
 
+// A copy holds the same, also one of a copy, and goes its own way.
+void History::copy() {
+  const std::string into = directory_ + "-copy" + std::to_string(copies_made_++);
+  Result<CopyReport> report = random_.chance(0.5) ? database_.checkpoint(into) : database_.backup(into);
+  check(report.status(), "a copy");
+  everything_durable_ = true;
+  if (random_.chance(0.3)) {
+    check(restore_in(env_, into, into + "-restored", {}).status(), "restore");
+    check_copy(into + "-restored");
+  }
+  check_copy(into);
+}
+
+void History::check_copy(const std::string& path) {
+  Result<VerifyReport> verified = verify_in(env_, path, {});
+  check(verified.status(), "verify of a copy");
+  check(verified->ok(), "a copy that does not verify");
+  Options options = options_;
+  options.create = false;
+  Result<Database> opened = open_in(env_, path, options, OpenKind::open);
+  check(opened.status(), "open of a copy");
+  const std::string said = difference(model_, *opened);
+  check(said.empty(), "a copy: " + said);
+  for (int i = 0; i < 20; ++i) check(opened->put(random_key(), "of the copy"), "a put into a copy");
+  check(opened->compact(), "compact of a copy");
+  check(opened->close(), "close of a copy");
+}
+
 void History::compare() {
   const std::string said = difference(model_, database_);
   check(said.empty(), said);
@@ -441,6 +601,7 @@ void History::close() {
   if (const Result<Stats> stats = database_.stats()) {
     work_.moves += stats->moves;
     work_.merges += stats->merges;
+    work_.drops += stats->drops;
     work_.value_files += stats->value_files;
   }
   if (random_.chance(0.5)) {

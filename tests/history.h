@@ -47,7 +47,14 @@ class History {
   struct Work {
     uint64_t moves = 0;
     uint64_t merges = 0;
-    uint64_t value_files = 0;   // at closes
+    uint64_t drops = 0;
+    uint64_t value_files = 0;  // at closes
+    /// Range removals over an entry with an expiry; while a snapshot saw one; over one that had expired; and
+    /// such entries put where a range was removed before.
+    uint64_t over_expiring = 0;
+    uint64_t under_snapshots = 0;
+    uint64_t over_expired = 0;
+    uint64_t expiring_again = 0;
     std::set<uint64_t> levels;  // at which runs were seen
   };
   const Work& work() const { return work_; }
@@ -80,7 +87,10 @@ class History {
   // The steps (history.cc: writes and life; history_reads.cc: reads).
   void put();
   void remove();
+  void remove_range();
+  void expire_in_ranges();
   void write_batch();
+  void ingest();
   void refused_writes();
   void create_keyspace();
   void drop_keyspace();
@@ -92,6 +102,7 @@ class History {
   void sync();
   void reopen();
   void idle();
+  void copy();
   void get();
   void get_reused();
   void get_durable();
@@ -113,6 +124,10 @@ class History {
   Options random_options();
   void make_keys();
   const std::string& random_key();
+  /// Mostly around few keys.
+  std::pair<std::string, std::string> random_range();
+  void remove_range_of(Keyspace& keyspace, const std::string& name, const std::string& from,
+                       const std::string& to);
   std::string random_value();
   WriteOptions random_write_options();
   uint64_t random_ttl();
@@ -134,6 +149,7 @@ class History {
   void check_scan(Scan scan, const std::string& keyspace, const std::string& from,
                   const std::optional<std::string>& to, const ReadPoint& point);
   void release_all();
+  void check_copy(const std::string& path);
 
   ClockEnv env_;
   const std::string directory_;
@@ -154,6 +170,7 @@ class History {
   std::vector<Keyspace> dropped_;
   std::vector<HeldSnapshot> snapshots_;
   std::vector<HeldCursor> cursors_;
+  uint64_t copies_made_ = 0;
   Work work_;
   Value reused_;
   std::string kept_copy_;  // of what kept_ must still hold

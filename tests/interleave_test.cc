@@ -50,6 +50,7 @@ class Interleaving {
     Database db = *std::move(opened);
     for (int w = 0; w < kWriters; ++w) env_.spawn("writer", [&, w] { write(db, w); });
     env_.spawn("batches", [&] { write_batches(db); });
+    env_.spawn("ranges", [&] { remove_ranges(db); });
     env_.spawn("reader", [&] { read(db); });
     env_.spawn("scanner", [&] { scan(db); });
     env_.spawn("expirer", [&] { expire(db); });
@@ -101,9 +102,38 @@ class Interleaving {
     }
   }
 
+  // Exactly one of the keys r0 to r6 is there from the first batch on.
+  void remove_ranges(Database& db) {
+    for (uint64_t i = 1; i <= kSteps; ++i) {
+      WriteBatch batch;
+      batch.put("r" + std::to_string((i + 3) % 7), "before the range removal");
+      batch.remove_range("r", "s");
+      batch.put("r" + std::to_string(i % 7), counted(i, 10));
+      ASSERT_TRUE(db.write(batch).ok());
+      ranges_ = i;
+      // What is in runs and older memtables goes with a removal alone, too.
+      ASSERT_TRUE(db.remove_range("rr", "s").ok());
+    }
+  }
+
+  void read_ranges(Database& db, uint64_t acknowledged) {
+    const std::string_view keys[] = {"r0", "r1", "r2", "r3", "r4", "r5", "r6"};
+    Value values[7];
+    ASSERT_TRUE(db.get_many(keys, values).ok());
+    uint64_t present = 0;
+    for (const Value& value : values) {
+      if (!value.present()) continue;
+      ++present;
+      ASSERT_GE(count_of(value.view()), acknowledged);
+    }
+    ASSERT_LE(present, 1u);
+    ASSERT_TRUE(present == 1 || acknowledged == 0);
+  }
+
   void read(Database& db) {
     std::vector<uint64_t> seen(kWriters, 0);
     for (int round = 0; round < 3 * kSteps; ++round) {
+      read_ranges(db, ranges_);
       for (int w = 0; w < kWriters; ++w) {
         const uint64_t acknowledged = written_[w];
         const Lookup found = db.get(key_of(w));
@@ -143,17 +173,36 @@ class Interleaving {
       while (keys.advance()) ++left;
       ASSERT_TRUE(keys.status().ok()) << keys.status().to_string();
       ASSERT_EQ(left, batches);
+      scan_ranges(db, *snapshot, round % 2 == 1);
     }
   }
 
-  // One key with one entry after the other that expires, as the clock jumps to and fro: what a read once did
-  // not find does not come back, and nothing that was before it.
+  void scan_ranges(Database& db, const Snapshot& snapshot, bool reverse) {
+    Scan keys = db.scan_prefix("r", {.snapshot = &snapshot});
+    if (reverse) keys = std::move(keys).reverse();
+    uint64_t found = 0;
+    while (keys.advance()) {
+      ++found;
+      const Lookup same = db.get(keys.entry().key(), {.snapshot = &snapshot});
+      ASSERT_TRUE(same);
+      ASSERT_EQ(same.value(), keys.entry().value());
+    }
+    ASSERT_TRUE(keys.status().ok()) << keys.status().to_string();
+    ASSERT_LE(found, 1u);
+  }
+
+  // One key with one entry after the other that expires or is removed by range, as the clock jumps to and
+  // fro: what a read once did not find does not come back, and nothing that was before it.
   void expire(Database& db) {
     ASSERT_TRUE(db.put("t", counted(0, 10)).ok());
     for (uint64_t i = 1; i <= kSteps; ++i) {
       const Status status = db.put("t", counted(i, 1'000), {.durability = Durability::process, .ttl_ms = 1});
       ASSERT_TRUE(status.ok()) << status.to_string();
-      clock_.pass_ms(1);
+      if (i % 4 == 0) {
+        ASSERT_TRUE(db.remove_range("t", "u").ok());
+      } else {
+        clock_.pass_ms(1);
+      }
       ASSERT_TRUE(db.get("t").absent());
       expired_ = i;
       if (i % 3 == 0) clock_.set_micros(clock_.micros() - 1'000'000);
@@ -204,6 +253,7 @@ class Interleaving {
     }
     ASSERT_EQ(count_of(db->get("b").value()), kSteps);
     EXPECT_TRUE(db->get("t").absent());  // by its own clock it is later than all that expired
+    read_ranges(*db, kSteps);
   }
 
   const uint64_t seed_;
@@ -213,6 +263,7 @@ class Interleaving {
   uint64_t written_[kWriters] = {};
   uint64_t batches_ = 0;
   uint64_t expired_ = 0;
+  uint64_t ranges_ = 0;
   uint64_t merges_ = 0;
   uint64_t value_files_ = 0;
 };

@@ -60,6 +60,10 @@ bool run_simulated(uint64_t seed, uint64_t steps, History::Work* work) {
   work->moves += history.work().moves;
   work->merges += history.work().merges;
   work->value_files += history.work().value_files;
+  work->over_expiring += history.work().over_expiring;
+  work->under_snapshots += history.work().under_snapshots;
+  work->over_expired += history.work().over_expired;
+  work->expiring_again += history.work().expiring_again;
   work->levels.insert(history.work().levels.begin(), history.work().levels.end());
   return good && stuck.ok();
 }
@@ -82,6 +86,10 @@ TEST_P(SimulatedModel, AgreesWithRandomHistories) {
   EXPECT_GT(work.merges, 20u);
   EXPECT_GT(work.value_files, 20u);
   EXPECT_GE(work.levels.size(), 3u);
+  EXPECT_GT(work.over_expiring, 100u);
+  EXPECT_GT(work.under_snapshots, 10u);
+  EXPECT_GT(work.over_expired, 10u);
+  EXPECT_GT(work.expiring_again, 100u);
   if (steps < 20 * kStepsOfHistory) return;
   EXPECT_GT(work.moves, 0u);
 }

@@ -39,8 +39,8 @@ std::ostream& operator<<(std::ostream& out, const Kind& kind) { return out << ki
 
 std::vector<CrashStep> life() {
   using enum CrashStep;
-  return {put_power, keyspace, batch,        read, burst,  flush,     batch,
-          compact,   remove,   put_oversize, read, reopen, put_power, read};
+  return {put_power, keyspace,     batch, read, burst,  flush,     batch, compact, ingest,
+          remove,    put_oversize, read,  copy, reopen, put_power, read,  copy};
 }
 
 std::vector<StatusCode> permitted() {

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -71,6 +72,9 @@ class Session {
   virtual void put(std::string_view key, std::string_view value) = 0;
   virtual void remove(std::string_view key) = 0;
   virtual void write(std::span<const Entry> batch) = 0;  // atomically
+  /// All that `next` gives, until it says false, in ascending order of keys, into a database that has none of
+  /// them. Entries die at the next call. Batches of a thousand, where an adapter knows no better.
+  virtual void ingest(const std::function<bool(Entry*)>& next);
 
   // Valid until the next call; data() is null when the key is absent.
   virtual std::string_view get(std::string_view key) = 0;

@@ -51,6 +51,21 @@ class LightningSession : public Session {
     check(db_.write(batch_), "write");
   }
 
+  void ingest(const std::function<bool(Entry*)>& next) override {
+    class Source final : public IngestSource {
+     public:
+      explicit Source(const std::function<bool(Entry*)>& next) : next_(next) {}
+      bool next() override { return next_(&entry_); }
+      std::string_view key() const override { return entry_.key; }
+      std::string_view value() const override { return entry_.value; }
+
+     private:
+      const std::function<bool(Entry*)>& next_;
+      Entry entry_;
+    } source(next);
+    check(db_.ingest(source).status(), "ingest");
+  }
+
   std::string_view get(std::string_view key) override {
     const Lookup found = db_.get(key, value_);
     if (found) return found.value();

@@ -1,8 +1,27 @@
 #include "bench/adapters/registry.h"
 
 #include <array>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace lightning::bench {
+
+void Session::ingest(const std::function<bool(Entry*)>& next) {
+  constexpr size_t kBatch = 1000;
+  std::vector<std::pair<std::string, std::string>> kept(kBatch);
+  std::vector<Entry> batch;
+  for (Entry entry; next(&entry);) {
+    auto& [key, value] = kept[batch.size()];
+    key = entry.key;
+    value = entry.value;
+    batch.push_back({key, value});
+    if (batch.size() < kBatch) continue;
+    write(batch);
+    batch.clear();
+  }
+  if (!batch.empty()) write(batch);
+}
 
 // Each adapters/<engine>_engine.cc defines these two.
 #define BENCH_DECLARE(engine)                                        \

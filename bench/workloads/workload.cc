@@ -25,6 +25,7 @@ constexpr std::array kWorkloads = {
     Workload{"fillseq", Start::empty, once, 16, fill_sequential, leaves_all},
     Workload{"fillrandom", Start::empty, once, 16, fill_random, leaves_all},
     Workload{"fillbatch", Start::empty, once, 1, fill_batch, leaves_all},
+    Workload{"ingest", Start::empty, once, 0, ingest, leaves_all},
     Workload{kSyncedWorkload, Start::empty, synced_entries, 1, fill_random, leaves_synced, nullptr, true},
     Workload{kOpen, Start::shared, once, 1, nullptr},
     Workload{"readrandom", Start::shared, once, 16, read_random},

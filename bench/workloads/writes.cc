@@ -30,6 +30,16 @@ void fill_batch(Worker& worker) {
 }
 
 Permutation order_of_changes(const Dataset& data) { return {data.config.num, ~data.config.seed}; }
+void ingest(Worker& worker) {
+  uint64_t i = worker.first;
+  worker.session.ingest([&](Entry* entry) {
+    if (i == worker.end) return false;
+    *entry = {worker.key(i), worker.data.values(i)};
+    ++i;
+    return true;
+  });
+  worker.operations += worker.end - worker.first;
+}
 
 void overwrite(Worker& worker) {
   const Permutation order = order_of_changes(worker.data);

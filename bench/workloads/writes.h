@@ -10,6 +10,7 @@ inline constexpr uint64_t kBatchEntries = 100;
 void fill_sequential(Worker& worker);  // in the order of the keys
 void fill_random(Worker& worker);      // in random order
 void fill_batch(Worker& worker);       // in random order, 100 entries a batch
+void ingest(Worker& worker);           // in the order of the keys, as one call
 void overwrite(Worker& worker);        // all keys, in another random order, with other values
 void delete_random(Worker& worker);    // all keys, in random order
 void overwrite_until_stopped(Worker& worker);

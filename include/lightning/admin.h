@@ -1,9 +1,11 @@
-// verify and repair: does each byte on disk say what was written, and what survives where it does not.
+// verify and repair: does each byte on disk say what was written, and what survives where it does not; copies
+// of databases.
 //
 //   lightning::Result<lightning::VerifyReport> report = lightning::verify("./mydb");
 //   if (report && !report->ok()) lightning::repair("./mydb", "./mydb.repaired");
 //
-// Database::verify() does the same to an open database. docs/verify-and-repair.md has the whole story.
+// Database::verify() does the same to an open database. docs/verify-and-repair.md has the whole story,
+// docs/backup-and-restore.md that of copies: Database::checkpoint(), Database::backup() and restore().
 // Thread safety: functions; reports are values.
 #pragma once
 
@@ -105,5 +107,30 @@ struct RepairReport {
 /// A commit that is still in the log is taken whole or not at all.
 LIGHTNING_EXPORT Result<RepairReport> repair(const std::string& from, const std::string& into,
                                              const RepairOptions& options = {});
+
+struct BackupOptions {
+  /// Called often, from the calling thread. Must not close the database: that waits for the copy.
+  std::function<void(const AdminProgress&)> on_progress;
+  /// Asked often; once it says true the copy ends with `cancelled` and is removed. Empty: never.
+  std::function<bool()> cancelled;
+};
+
+/// What a checkpoint, backup or restore made.
+struct CopyReport {
+  uint64_t lsn = 0;    // every commit below it is in the copy, and no other
+  uint64_t files = 0;  // runs and log segments
+  uint64_t bytes = 0;  // of these files
+  uint64_t linked_files = 0;
+  uint64_t linked_bytes = 0;
+  uint64_t run_entries = 0;  // keys in runs
+  uint64_t log_records = 0;
+};
+
+/// Makes in `into`, which must be empty or not exist, a database that holds what the one in `backup` holds:
+/// any copy, or any database that nobody has open for writing. Every byte of it is verified, and none
+/// changed: `corruption` with file and offset where it is damaged. `not_found`: there is no database. Other
+/// errors: Database::backup().
+LIGHTNING_EXPORT Result<CopyReport> restore(const std::string& backup, const std::string& into,
+                                            const BackupOptions& options = {});
 
 }  // namespace lightning

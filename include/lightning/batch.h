@@ -1,5 +1,5 @@
-// WriteBatch: puts and removals, in any keyspaces of one database, that Database::write() makes visible at
-// once or not at all. Later operations on a key win over earlier ones.
+// WriteBatch: puts, removals and removals of ranges, in any keyspaces of one database, that Database::write()
+// makes visible at once or not at all. Later operations on a key win over earlier ones.
 //
 // Thread safety: one thread at a time. Holds copies of keys and values.
 #pragma once
@@ -22,8 +22,12 @@ class LIGHTNING_EXPORT WriteBatch {
   /// lives, from write() on; 0 = as its WriteOptions say, or else the keyspace.
   void put(std::string_view key, std::string_view value, uint64_t ttl_ms = 0);
   void remove(std::string_view key);
+  /// All keys with from <= key < to, whatever they are when the batch is written, and those that the batch
+  /// put before.
+  void remove_range(std::string_view from, std::string_view to);
   void put(const Keyspace& keyspace, std::string_view key, std::string_view value, uint64_t ttl_ms = 0);
   void remove(const Keyspace& keyspace, std::string_view key);
+  void remove_range(const Keyspace& keyspace, std::string_view from, std::string_view to);
 
   void clear();
   size_t count() const { return count_; }
@@ -34,6 +38,7 @@ class LIGHTNING_EXPORT WriteBatch {
   const std::string& encoded() const { return encoded_; }
 
  private:
+  void append_range(uint32_t keyspace_id, std::string_view from, std::string_view to);
   void append(uint8_t kind, uint32_t keyspace_id, std::string_view key, std::string_view value,
               uint64_t ttl_ms);
 

@@ -60,7 +60,8 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
   /// The keyspace called `name` (1 to 255 bytes), made when it does not exist and `create` is true.
   Result<Keyspace> keyspace(std::string_view name, bool create = true);
   Result<Keyspace> keyspace(std::string_view name, const KeyspaceOptions& options);
-  /// Removes the keyspace and its entries; handles to it answer not_found from then on.
+  /// Removes the keyspace and its entries in one commit; handles to it answer not_found from then on. The
+  /// space is given back in the background; the id is never used again.
   Status drop_keyspace(std::string_view name);
   /// Names in bytewise order, without the default one.
   Result<std::vector<std::string>> keyspaces() const;
@@ -77,9 +78,16 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
   /// yet. Damage stands in the report (admin.h).
   Result<VerifyReport> verify(const VerifyOptions& options = {}) const;
 
+  /// Makes a second database of all that is committed now in `directory`, which must be empty or not exist.
+  /// Run files are linked where the file system can do that, else copied as by backup(); the log is copied.
+  /// Writers go on. `directory` holds a database once all of it is there, and none before. Errors: backup().
+  Result<CopyReport> checkpoint(const std::string& directory, const BackupOptions& options = {}) const;
+  /// As checkpoint(), with every byte copied, and every checksum verified in the copy: `corruption` with file
+  /// and offset where this database is damaged. Other errors: `already_exists` (something is in `directory`),
+  /// `cancelled`, `closed`, `io_error`, `no_space`; what was copied is then removed.
+  Result<CopyReport> backup(const std::string& directory, const BackupOptions& options = {}) const;
+
   Result<Stats> stats() const;
-  /// Snapshots and cursors (scans among them) that are registered now, oldest first.
-  Result<std::vector<Reader>> readers() const;
   /// ok, or what made the database refuse writes. A failed flush of the log lasts until it is opened again; a
   /// full disk ends when space returns.
   Status background_error() const;

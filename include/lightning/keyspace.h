@@ -19,6 +19,7 @@
 
 #include <lightning/cursor.h>
 #include <lightning/export.h>
+#include <lightning/ingest.h>
 #include <lightning/options.h>
 #include <lightning/scan.h>
 #include <lightning/snapshot.h>
@@ -49,6 +50,16 @@ class LIGHTNING_EXPORT Keyspace {
   Status put(std::string_view key, std::string_view value, const WriteOptions& options = {});
   /// ok whether or not the key was there.
   Status remove(std::string_view key, const WriteOptions& options = {});
+  /// Removes all keys with from <= key < to in one commit of the size of the two bounds; the space is given
+  /// back in the background. ok where nothing is there, and where `to` does not lie above `from`.
+  Status remove_range(std::string_view from, std::string_view to, const WriteOptions& options = {});
+
+  /// Writes all entries of `source`, whose keys strictly ascend, as sorted files beside the log, and makes
+  /// them visible at once, as one commit that survives a power cut: faster than puts for more entries than
+  /// memtables hold. An error leaves nothing behind: `invalid_argument` names the first key out of order;
+  /// `no_space`, `io_error`, what the source says. `unknown_outcome` as for a put. An ingested key overwrites
+  /// what was there before the entries became visible, not before the call.
+  Result<IngestReport> ingest(IngestSource& source);
 
   Lookup get(std::string_view key, const ReadOptions& options = {}) const;
   /// Fills `reused`; the Lookup refers to it.

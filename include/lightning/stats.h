@@ -8,17 +8,6 @@
 
 namespace lightning {
 
-enum class ReaderKind : uint8_t { snapshot, cursor };
-
-/// A snapshot or cursor, and what it keeps.
-struct Reader {
-  ReaderKind kind = ReaderKind::snapshot;
-  uint64_t lsn = 0;           // it sees every commit below
-  uint64_t age_ms = 0;        // since it was made
-  uint64_t held_bytes = 0;    // files and memory that the database has done with and that it still reads
-  uint64_t behind_bytes = 0;  // log written since: about how much may be overwritten and kept for it
-};
-
 struct Stats {
   // Size and shape.
   uint64_t disk_bytes = 0;  // allocated blocks of every file but the log's
@@ -70,10 +59,13 @@ struct Stats {
     uint64_t entries = 0;
     uint64_t removals = 0;
     uint64_t expiring = 0;  // keys whose newest version has an expiry, passed or not
+    uint64_t range_removals = 0;
   };
   std::vector<Level> levels;
   uint64_t moves = 0;  // run files that went down a level without being rewritten
   uint64_t move_bytes = 0;
+  uint64_t drops = 0;  // run files that range removals covered, given up without being read
+  uint64_t drop_bytes = 0;
 
   // Delays of writes, beside stall_us: how long, because flushes or merges were behind.
   uint64_t paced_memory_us = 0;

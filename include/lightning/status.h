@@ -34,6 +34,7 @@ enum class StatusCode : uint8_t {
   conflict,          // another transaction was first
   deadlock,          // chosen as the victim among transactions that wait for one another
   snapshot_too_old,  // the snapshot's versions were given up
+  cancelled,         // the caller asked for its end; nothing of it remains
 };
 
 /// The code's name, as in the enumeration: "corruption".

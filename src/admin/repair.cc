@@ -25,8 +25,15 @@ namespace {
 /// All that the log holds, as one source.
 class LogSource final : public RepairSource {
  public:
-  void add(uint64_t lsn, const LogEntry& entry) { versions_.push_back({entry, lsn}); }
+  void add(uint64_t lsn, const LogEntry& entry) {
+    if (entry.kind == EntryKind::remove_range) {
+      ranges_.push_back({.from = entry.key, .to = entry.value, .lsn = lsn});
+    } else {
+      versions_.push_back({entry, lsn});
+    }
+  }
   void sort() {
+    removals_ = RangeMap::of(ranges_, {});
     std::sort(versions_.begin(), versions_.end(), [](const LogVersion& a, const LogVersion& b) {
       return a.entry.key != b.entry.key ? a.entry.key < b.entry.key : a.lsn > b.lsn;
     });
@@ -37,10 +44,11 @@ class LogSource final : public RepairSource {
     if (at_ == versions_.size()) return false;
     const LogEntry& entry = versions_[at_].entry;
     key_ = entry.key;
-    kind_ = entry.kind;
+    kind_ = removals_.newest(key_, kReadAllLsn) > versions_[at_].lsn ? EntryKind::remove : entry.kind;
     value_ = entry.value;
     return true;
   }
+  bool removes(std::string_view key) const override { return removals_.newest(key, kReadAllLsn) != 0; }
 
  private:
   struct LogVersion {
@@ -48,6 +56,8 @@ class LogSource final : public RepairSource {
     uint64_t lsn;
   };
   std::vector<LogVersion> versions_;
+  std::vector<RangeRemoval> ranges_;  // into a segment's memory
+  RangeMap removals_;
   size_t at_ = 0;
 };
 
@@ -228,6 +238,7 @@ class Repair {
   Status merge(RepairOutput& output) {
     std::vector<RepairSource*> live = {&log_};
     for (const auto& run : runs_) live.push_back(run.get());
+    const std::vector<RepairSource*> all = live;
     std::erase_if(live, [](RepairSource* source) { return !source->next(); });
     uint64_t steps = 0;
     std::string key;
@@ -237,8 +248,12 @@ class Repair {
       for (const RepairSource* source : live) {
         if (source->key() < newest->key()) newest = source;
       }
-      if (Status status = take(*newest, output); !status.ok()) return status;
       key = newest->key();
+      const bool removed = std::any_of(all.begin(), std::find(all.begin(), all.end(), newest),
+                                       [&](const RepairSource* source) { return source->removes(key); });
+      if (!removed) {
+        if (Status status = take(*newest, output); !status.ok()) return status;
+      }
       std::erase_if(live, [&](RepairSource* source) { return source->key() == key && !source->next(); });
       if (++steps % 1024 == 0) tell_progress("");
     }

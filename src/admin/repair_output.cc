@@ -9,30 +9,19 @@
 
 namespace lightning {
 
-namespace {
-constexpr char kLockFileName[] = "LOCK";
-}  // namespace
-
 Result<std::unique_ptr<RepairOutput>> RepairOutput::create(Env& env, const std::string& path,
                                                            uint64_t value_separation) {
   std::unique_ptr<RepairOutput> output(new RepairOutput(value_separation));
-  Result<std::unique_ptr<Directory>> directory = env.files().open_directory(path, true);
-  if (!directory) return directory.status();
-  output->directory_ = *std::move(directory);
-  Result<std::vector<FileInfo>> files = output->directory_->list();
-  if (!files) return files.status();
-  if (!files->empty())
-    return Status(StatusCode::already_exists, "the directory is not empty", path, Status::kWholeFile);
-  Result<std::unique_ptr<DirectoryLock>> lock = output->directory_->lock(kLockFileName, LockMode::exclusive);
-  if (!lock) return lock.status();
-  output->lock_ = *std::move(lock);
+  Result<EmptyDirectory> into = EmptyDirectory::open(env, path);
+  if (!into) return into.status();
+  output->into_ = *std::move(into);
   DurableState initial;
   initial.database_id = env.random();
   initial.incarnation = env.random();
   initial.next_base_lsn = kLogAlignment;
   initial.log_floor = kLogAlignment;
   initial.next_keyspace_id = kFirstUserKeyspaceId;
-  Result<std::unique_ptr<StateStore>> store = StateStore::create(*output->directory_, initial);
+  Result<std::unique_ptr<StateStore>> store = StateStore::create(*output->into_.directory, initial);
   if (!store) return store.status();
   output->store_ = *std::move(store);
   return output;
@@ -46,7 +35,7 @@ Status RepairOutput::add(std::string_view internal_key, EntryKind kind, std::str
     Result<uint64_t> id = store_->new_file_id();
     if (!id) return id.status();
     Result<std::unique_ptr<RunWriter>> writer =
-        RunWriter::create(*directory_, *id, {.value_separation = value_separation_});
+        RunWriter::create(*into_.directory, *id, {.value_separation = value_separation_});
     if (!writer) return writer.status();
     writer_ = *std::move(writer);
   }

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "admin/empty_directory.h"
 #include "io/env.h"
 #include "run/run_writer.h"
 #include "view/durable_state.h"
@@ -36,7 +37,7 @@ class RepairOutput {
   /// Writes the catalogue and makes all of it the database.
   Status finish(const Rest& rest);
 
-  Directory& directory() { return *directory_; }
+  Directory& directory() { return *into_.directory; }
 
  private:
   explicit RepairOutput(uint64_t value_separation) : value_separation_(value_separation) {}
@@ -45,8 +46,7 @@ class RepairOutput {
   Status end_run();
 
   const uint64_t value_separation_;
-  std::unique_ptr<Directory> directory_;
-  std::unique_ptr<DirectoryLock> lock_;
+  EmptyDirectory into_;
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<RunWriter> writer_;
   SortedRunInfo run_;

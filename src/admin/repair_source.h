@@ -19,6 +19,8 @@ class RepairSource {
 
   /// To the next key, at first to the first; false at the end.
   virtual bool next() = 0;
+  /// Is a range removal of this source over a key of older ones?
+  virtual bool removes(std::string_view key) const = 0;
 
   // Views that die at the next step. Keys are internal ones.
   std::string_view key() const { return key_; }

@@ -79,6 +79,13 @@ void RunSalvage::prepare() {
     }
   }
   if (kind == FooterKind::whole && !read_fences()) events_.damage(damaged("fences", footer_->fences_offset));
+  const bool ranges_lost = footer_ ? !read_ranges() : piece_.file.range_removals != 0;
+  if (ranges_lost) {
+    const Status status = damaged("range removals are lost: what they removed may come back",
+                                  footer_ ? footer_->ranges_offset : Status::kWholeFile);
+    events_.damage(status);
+    tell_lost(status, piece_.file.smallest, piece_.file.largest.empty() ? "" : behind(piece_.file.largest));
+  }
   if (pages_.empty()) find_pages();
   if (footer_ && footer_->values_bytes != 0) {
     const uint64_t offset = footer_->values_offset;
@@ -113,6 +120,24 @@ void RunSalvage::find_value_list() {
     (void)value_list_.load(read_value_list(offset, bytes));
     return;
   }
+}
+
+bool RunSalvage::removes(std::string_view key) const {
+  if (key < piece_.from || (!piece_.to.empty() && key >= piece_.to)) return false;
+  return ranges_.map().newest(key, kReadAllLsn) != 0;
+}
+
+bool RunSalvage::read_ranges() {
+  if (footer_->range_removals == 0) return true;
+  if (!ranges_are_sound(*footer_, footer_->file_bytes - kUnitBytes)) return false;
+  std::unique_ptr<char[]> section(new char[footer_->ranges_bytes]);
+  if (!read(footer_->ranges_offset, footer_->ranges_bytes, section.get())) return false;
+  const uint64_t seed = page_seed(piece_.file.id, footer_->ranges_offset / kUnitBytes);
+  if (checksum(section.get(), footer_->ranges_bytes, seed) != footer_->ranges_checksum) return false;
+  RunRanges ranges;
+  if (!ranges.load(std::move(section), *footer_)) return false;
+  ranges_ = std::move(ranges);
+  return true;
 }
 
 RunSalvage::FooterKind RunSalvage::read_footer() {

@@ -6,6 +6,7 @@
 // manifest or the footer states tells whether all were found, else the whole file's range is lost.
 // Values in value files are found by the value list, which stands before the footer; each has a checksum of
 // its own, so that a list that does not verify is followed all the same.
+// Where the range removals of a file are lost, what they removed may come back: that is said as damage.
 // A file whose footer verifies and is not the one that the manifest names is another's: nothing of it is
 // taken. Bytes that cannot be read are damaged ones.
 // Thread safety: one thread. Throws std::bad_alloc.
@@ -22,6 +23,7 @@
 #include "run/fences.h"
 #include "run/leaf_page.h"
 #include "run/run_file_info.h"
+#include "run/run_ranges.h"
 #include "run/value_list.h"
 #include "view/durable_state.h"
 
@@ -42,6 +44,7 @@ class RunSalvage final : public RepairSource {
   uint64_t bytes_passed() const { return page_at_ < pages_.size() ? pages_[page_at_] * kUnitBytes : size_; }
 
   bool next() override;
+  bool removes(std::string_view key) const override;
 
  private:
   enum class FooterKind { whole, damaged, of_another };
@@ -50,6 +53,7 @@ class RunSalvage final : public RepairSource {
   void prepare();
   FooterKind read_footer();
   bool read_fences();
+  bool read_ranges();
   bool read(uint64_t offset, uint64_t size, char* to) const;
   bool read_page(uint64_t page_number);
   void find_pages();
@@ -73,6 +77,7 @@ class RunSalvage final : public RepairSource {
   std::unique_ptr<File> file_;
   uint64_t size_ = 0;
   std::optional<Footer> footer_;
+  RunRanges ranges_;
   ValueList value_list_;
   std::shared_ptr<const ValueFile> value_file_;  // that was read last
   std::vector<uint32_t> pages_;                  // first units of leaves, ascending

@@ -26,10 +26,12 @@ constexpr char kLockFileName[] = "LOCK";
 
 class Verifier {
  public:
-  Verifier(Env& env, Directory& directory, const VerifyOptions& options)
+  Verifier(Env& env, Directory& directory, const VerifyOptions& options,
+           VerifyScope scope = VerifyScope::everything)
       : env_(env),
         directory_(directory),
         options_(options),
+        scope_(scope),
         value_files_(directory, segment_file_name, env.guards_mappings()) {}
 
   /// A directory that nobody writes in.
@@ -169,6 +171,7 @@ class Verifier {
         if (!seen.insert(piece.file.id).second) continue;
         std::vector<Status> found;
         count_file(run_file_name(piece.file.id));
+        if (scope_ == VerifyScope::all_but_runs) continue;
         if (Status status = check_run(piece.file, state.log_floor, &found); !status.ok()) return status;
         note_of(run_file_name(piece.file.id), found);
       }
@@ -279,8 +282,13 @@ class Verifier {
     if (header.kind != RecordKind::commit) return;
     for_each_entry(segment.at(lsn), header.length, [&](uint64_t offset, const LogEntry& entry) {
       uint32_t keyspace;
-      if (entry.key.size() <= kInternalKeyBytesMax && parse_keyspace_prefix(entry.key, &keyspace) != 0)
-        return;
+      const size_t prefix = parse_keyspace_prefix(entry.key, &keyspace);
+      const bool known = entry.key.size() <= kInternalKeyBytesMax && prefix != 0;
+      // A range removal ends in its keyspace, or where that ends.
+      const bool inside = entry.kind != EntryKind::remove_range ||
+                          entry.value.starts_with(entry.key.substr(0, prefix)) ||
+                          (known && entry.value == end_of_keyspace(keyspace));
+      if (known && inside) return;
       found->push_back(Status(StatusCode::corruption, "a key of no keyspace", segment.file_name(),
                               kSegmentHeaderBytes + (lsn + offset - segment.base_lsn())));
     });
@@ -354,6 +362,7 @@ class Verifier {
   Env& env_;
   Directory& directory_;
   const VerifyOptions& options_;
+  const VerifyScope scope_;
   ValueFiles value_files_;
   std::vector<FileInfo> files_;
   std::map<std::string, uint64_t> sizes_;
@@ -382,8 +391,9 @@ Result<VerifyReport> verify_in(Env& env, const std::string& path, const VerifyOp
   return verify_directory(env, **directory, options);
 }
 
-Result<VerifyReport> verify_directory(Env& env, Directory& directory, const VerifyOptions& options) {
-  return Verifier(env, directory, options).settled();
+Result<VerifyReport> verify_directory(Env& env, Directory& directory, const VerifyOptions& options,
+                                      VerifyScope scope) {
+  return Verifier(env, directory, options, scope).settled();
 }
 
 Result<VerifyReport> verify_open(const Engine& engine, const VerifyOptions& options) {

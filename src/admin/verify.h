@@ -22,8 +22,13 @@
 namespace lightning {
 
 Result<VerifyReport> verify_in(Env& env, const std::string& directory, const VerifyOptions& options);
+enum class VerifyScope {
+  everything,
+  all_but_runs,  // run files are taken for what the state says
+};
 /// A directory that its caller keeps others from writing in.
-Result<VerifyReport> verify_directory(Env& env, Directory& directory, const VerifyOptions& options);
+Result<VerifyReport> verify_directory(Env& env, Directory& directory, const VerifyOptions& options,
+                                      VerifyScope scope = VerifyScope::everything);
 Result<VerifyReport> verify_open(const Engine& engine, const VerifyOptions& options);
 
 /// Keeps writers out, and makes no file for it.

@@ -23,6 +23,22 @@ void WriteBatch::remove(const Keyspace& keyspace, std::string_view key) {
   append(static_cast<uint8_t>(EntryKind::remove), keyspace.id(), key, {}, 0);
 }
 
+void WriteBatch::remove_range(std::string_view from, std::string_view to) {
+  append_range(kDefaultKeyspaceId, from, to);
+}
+
+void WriteBatch::remove_range(const Keyspace& keyspace, std::string_view from, std::string_view to) {
+  append_range(keyspace.id(), from, to);
+}
+
+void WriteBatch::append_range(uint32_t keyspace_id, std::string_view from, std::string_view to) {
+  if (to <= from) return;
+  char bytes[kKeyspaceIdBytesMax];
+  std::string behind(bytes, put_keyspace_prefix(bytes, keyspace_id));
+  behind.append(to);
+  append(static_cast<uint8_t>(EntryKind::remove_range), keyspace_id, from, behind, 0);
+}
+
 void WriteBatch::append(uint8_t kind, uint32_t keyspace_id, std::string_view key, std::string_view value,
                         uint64_t ttl_ms) {
   char head[1 + 2 * kVarint64BytesMax + kKeyspaceIdBytesMax];

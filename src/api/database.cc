@@ -1,5 +1,6 @@
 #include <lightning/database.h>
 
+#include "admin/copy.h"
 #include "admin/verify.h"
 #include "api/guarded.h"
 #include "api/open_in.h"
@@ -107,6 +108,16 @@ Result<Stats> Database::stats() const {
 Result<VerifyReport> Database::verify(const VerifyOptions& options) const {
   if (engine_ == nullptr) return closed_handle();
   return guarded([&] { return verify_open(*engine_, options); });
+}
+
+Result<CopyReport> Database::checkpoint(const std::string& directory, const BackupOptions& options) const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return copy_database(*engine_, directory, options, CopyKind::checkpoint); });
+}
+
+Result<CopyReport> Database::backup(const std::string& directory, const BackupOptions& options) const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return copy_database(*engine_, directory, options, CopyKind::backup); });
 }
 
 Status Database::background_error() const {

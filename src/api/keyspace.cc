@@ -32,6 +32,20 @@ Status Keyspace::remove(std::string_view key, const WriteOptions& options) {
   return guarded([&] { return engine_->remove(id_, key, options); });
 }
 
+IngestSource::~IngestSource() = default;
+
+Result<IngestReport> Keyspace::ingest(IngestSource& source) {
+  if (engine_ == nullptr) [[unlikely]]
+    return closed_handle();
+  return guarded([&] { return engine_->ingest(id_, source); });
+}
+
+Status Keyspace::remove_range(std::string_view from, std::string_view to, const WriteOptions& options) {
+  if (engine_ == nullptr) [[unlikely]]
+    return closed_handle();
+  return guarded([&] { return engine_->remove_range(id_, from, to, options); });
+}
+
 Lookup Keyspace::get(std::string_view key, const ReadOptions& options) const {
   Value value;
   Lookup found = get(key, value, options);

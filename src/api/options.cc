@@ -160,14 +160,6 @@ constexpr Option kOptions[] = {
      0,
      0,
      &Options::sigbus_guard},
-    {{"max_snapshot_age_ms", "milliseconds", "0", "0 to 18446744073709551615",
-      "A snapshot or cursor that is older is released in the background, and its reads answer "
-      "snapshot_too_old; "
-      "0: none is."},
-     set_millis,
-     &Options::max_snapshot_age_ms,
-     0,
-     UINT64_MAX},
     {{"on_event", "", "none", "a function, set in code",
       "Is told of flushes, merges, stalls and errors of the background."},
      set_callback},

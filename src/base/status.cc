@@ -42,6 +42,7 @@ constinit const Status::Detail Status::Detail::kWithoutMemory[] = {
     {{1}, StatusCode::conflict, kWholeFile, kNoWords, ""},
     {{1}, StatusCode::deadlock, kWholeFile, kNoWords, ""},
     {{1}, StatusCode::snapshot_too_old, kWholeFile, kNoWords, ""},
+    {{1}, StatusCode::cancelled, kWholeFile, kNoWords, ""},
 };
 
 bool Status::Detail::stands() const { return this == &kWithoutMemory[static_cast<size_t>(code)]; }
@@ -90,6 +91,8 @@ std::string_view status_code_name(StatusCode code) {
       return "deadlock";
     case StatusCode::snapshot_too_old:
       return "snapshot_too_old";
+    case StatusCode::cancelled:
+      return "cancelled";
   }
   return "unknown";
 }

@@ -76,7 +76,7 @@ TEST(Status, MovesLeaveOk) {
 
 // What was done and what was not hangs on the code.
 TEST(Status, WithoutMemoryItKeepsItsCode) {
-  for (int number = 1; number <= static_cast<int>(StatusCode::snapshot_too_old); ++number) {
+  for (int number = 1; number <= static_cast<int>(StatusCode::cancelled); ++number) {
     const auto code = static_cast<StatusCode>(number);
     g_refuse_memory = true;
     Status status(code, "page checksum", "000007.run", 4096);
@@ -93,7 +93,7 @@ TEST(Status, WithoutMemoryItKeepsItsCode) {
 
 TEST(Status, EveryCodeHasANameOfItsOwn) {
   std::set<std::string_view> names;
-  for (int code = 0; code <= static_cast<int>(StatusCode::snapshot_too_old); ++code) {
+  for (int code = 0; code <= static_cast<int>(StatusCode::cancelled); ++code) {
     const std::string_view name = status_code_name(static_cast<StatusCode>(code));
     EXPECT_NE(name, "unknown");
     EXPECT_TRUE(names.insert(name).second) << name;

@@ -51,6 +51,7 @@ class ChurnSimulator::Probe final : public RunProbe {
     }
     return false;
   }
+  uint64_t covered_bytes(size_t, size_t) const override { return 0; }
 
  private:
   const ChurnSimulator& simulator_;

@@ -97,6 +97,16 @@ void apply_choice(const Choice& choice, size_t runs_then, const MergeOutput& out
   std::erase_if(*runs, [](const SortedRunInfo& run) { return run.pieces.empty(); });
 }
 
+void apply_drop(std::span<const FileAt> files, size_t runs_then, std::vector<SortedRunInfo>* runs) {
+  LIGHTNING_INVARIANT("I8", runs->size() >= runs_then);
+  const size_t added = runs->size() - runs_then;
+  for (size_t i = files.size(); i-- > 0;) {
+    Pieces& pieces = (*runs)[files[i].run + added].pieces;
+    pieces.erase(pieces.begin() + static_cast<ptrdiff_t>(files[i].file));
+  }
+  std::erase_if(*runs, [](const SortedRunInfo& run) { return run.pieces.empty(); });
+}
+
 std::vector<uint64_t> files_gone(const std::vector<SortedRunInfo>& before,
                                  const std::vector<SortedRunInfo>& after) {
   std::unordered_set<uint64_t> left;

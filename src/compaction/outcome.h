@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct MergeOutput {
 /// `choice` was made of a View of `runs_then` runs; those that flushes added since stand in front.
 void apply_choice(const Choice& choice, size_t runs_then, const MergeOutput& output,
                   std::vector<SortedRunInfo>* runs);
+
+/// Takes files out of the runs of a View of `runs_then` runs. `files` ascend.
+void apply_drop(std::span<const FileAt> files, size_t runs_then, std::vector<SortedRunInfo>* runs);
 
 /// The files that `before` names and `after` does not.
 std::vector<uint64_t> files_gone(const std::vector<SortedRunInfo>& before,

@@ -16,6 +16,14 @@ Pace with_runs(uint64_t runs) {
   return pace_of({.free_bytes = kMiB, .backlog_bytes = 0, .runs = runs, .flush_bytes_per_s = kFlush});
 }
 
+/// Of a last level of a thousand MiB.
+Pace with_space(uint64_t upper, uint64_t removed) {
+  return pace_of({.upper_bytes = upper * kMiB,
+                  .removed_bytes = removed * kMiB,
+                  .last_bytes = 1000 * kMiB,
+                  .flush_bytes_per_s = kFlush});
+}
+
 TEST(Pacing, WithoutDebtWritersAreFree) {
   EXPECT_EQ(with_memory(kMiB, 0).reason, PaceReason::none);
   EXPECT_EQ(with_memory(3 * kMiB, kMiB).ns_per_mib, 0u);
@@ -25,8 +33,36 @@ TEST(Pacing, WithoutDebtWritersAreFree) {
 TEST(Pacing, AtAsMuchFreeAsOwedWritersGoAsFlushesDo) {
   EXPECT_EQ(with_memory(kMiB, kMiB).ns_per_mib, kFlushNs);
   EXPECT_EQ(with_memory(kMiB, kMiB).reason, PaceReason::memory);
-  EXPECT_EQ(with_runs((kRunsUnpaced + kRunsMost) / 2).ns_per_mib, kFlushNs);
+}
+
+TEST(Pacing, HalfwayToTheMostWritersGoAsMergesDo) {
+  EXPECT_EQ(with_runs((kRunsUnpaced + kRunsMost) / 2).ns_per_mib, 3 * kFlushNs);
   EXPECT_EQ(with_runs((kRunsUnpaced + kRunsMost) / 2).reason, PaceReason::merges);
+  EXPECT_EQ(with_space(600, 0).ns_per_mib, 3 * kFlushNs);
+  EXPECT_EQ(with_space(600, 0).reason, PaceReason::merges);
+}
+
+TEST(Pacing, SpaceIsWhatMayBeGarbageOverWhatIsLeft) {
+  EXPECT_EQ(with_space(400, 0).ns_per_mib, 0u);
+  EXPECT_GT(with_space(401, 0).ns_per_mib, 0u);
+  // Removals also shrink what is left.
+  EXPECT_EQ(with_space(0, 285).ns_per_mib, 0u);
+  EXPECT_GT(with_space(0, 287).ns_per_mib, 0u);
+  EXPECT_EQ(with_space(0, 375).ns_per_mib, 3 * kFlushNs);
+  EXPECT_EQ(with_space(0, 2000).ns_per_mib, 10 * kFlushNs);
+  // Beside little data it is counted in write buffers.
+  Debt small{.upper_bytes = 120 * kMiB,
+             .last_bytes = 10 * kMiB,
+             .tier_bytes_min = 96 * kMiB,
+             .flush_bytes_per_s = kFlush};
+  EXPECT_EQ(pace_of(small).ns_per_mib, 0u);
+  small.upper_bytes = 156 * kMiB;
+  EXPECT_EQ(pace_of(small).ns_per_mib, 3 * kFlushNs);
+}
+
+TEST(Pacing, ARemovalCountsAsWhatItRemoves) {
+  Debt debt{.free_bytes = kMiB, .backlog_bytes = kMiB, .entry_bytes = 120, .flush_bytes_per_s = kFlush};
+  EXPECT_EQ(pace_of(debt).removal_bytes, 120u);
 }
 
 TEST(Pacing, BeginsEarlyAndRisesWithTheDebt) {
@@ -47,7 +83,7 @@ TEST(Pacing, BeginsEarlyAndRisesWithTheDebt) {
 
 TEST(Pacing, NeverStopsAWriter) {
   EXPECT_EQ(with_memory(0, kMiB).ns_per_mib, 3 * kFlushNs);
-  EXPECT_EQ(with_runs(UINT64_MAX).ns_per_mib, 16 * kFlushNs);
+  EXPECT_EQ(with_runs(UINT64_MAX).ns_per_mib, 10 * kFlushNs);
 }
 
 TEST(Pacing, TheLargerDebtCounts) {

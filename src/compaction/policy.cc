@@ -17,8 +17,10 @@ constexpr uint64_t kHiddenPercentUnderLoad = 42;
 constexpr uint64_t kHiddenPercentOfFullTier = 33;
 constexpr uint64_t kHiddenPercentSettled = 10;
 constexpr uint64_t kDrainRatio = 4;
+constexpr size_t kTierRunsBesideDrain = 12;
 constexpr uint64_t kRemovedShareOfTiers = 4;
 constexpr uint64_t kRemovedShareOfTouched = 3;
+constexpr uint64_t kCoveredShareOfLast = 3;
 
 struct Sums {
   uint64_t bytes = 0;
@@ -37,6 +39,9 @@ Sums sums_of(const RunShape& run) {
   for (const FileShape& file : run.files) sums.add(file);
   return sums;
 }
+
+/// Nothing may stay above it that a move would take with it.
+bool removes(const FileShape& file) { return file.removals != 0 || file.ranges; }
 
 bool overlap(const KeyRange& a, const KeyRange& b) {
   return !a.ends_before(b.smallest) && !b.ends_before(a.smallest);
@@ -68,6 +73,8 @@ class Chooser {
     if (goal_ != Goal::compact) {
       if (const auto found = move_down()) return *found;
       if (tiers_ == uppers_ && tiers_ > 0 && drain_is_due()) return to_drain(tiers_);
+      // The next drain takes what the tiers hold; merging them first made this one wait for seconds.
+      if (tiers_ != uppers_ && tiers_ < kTierRunsBesideDrain) return drain_step();
       if (const auto found = merge_tiers()) return *found;
       if (tiers_ == uppers_) {
         if (const auto found = rewrite_expired()) return *found;
@@ -99,7 +106,7 @@ class Chooser {
     for (size_t i = tiers_; i-- > 0;) {
       const RunShape& run = shape_.runs[i];
       const bool good = std::all_of(run.files.begin(), run.files.end(), [&](const FileShape& file) {
-        return file.removals == 0 && !file.range.clipped && !is_small(file.bytes) &&
+        return !removes(file) && !file.range.clipped && !is_small(file.bytes) &&
                is_alone(file.range, i + 1, shape_.runs.size());
       });
       if (!good) continue;
@@ -192,7 +199,9 @@ class Chooser {
   bool drain_is_due() const {
     Sums upper;
     std::vector<uint32_t> touched;
+    uint64_t covered = 0;
     for (size_t i = 0; i < tiers_; ++i) {
+      covered += shape_.runs[i].covered;
       for (const FileShape& file : shape_.runs[i].files) upper.add(file);
       touched.insert(touched.end(), shape_.runs[i].touched.begin(), shape_.runs[i].touched.end());
     }
@@ -205,6 +214,7 @@ class Chooser {
     const uint64_t average = last.entries == 0 ? 0 : last.bytes / last.entries;
     const uint64_t hidden = upper.bytes + upper.removals * average;
 
+    if (covered != 0 && (goal_ == Goal::settle || covered * kCoveredShareOfLast >= last.bytes)) return true;
     if (upper.removals != 0 && upper.removals * kRemovedShareOfTiers >= upper.entries &&
         upper.removals * kRemovedShareOfTouched >= reached.entries) {
       return true;
@@ -222,7 +232,7 @@ class Chooser {
 
   /// May the file of a drained run go to the last level as it is?
   bool may_move(size_t run, const FileShape& file) const {
-    if (file.range.clipped || file.removals != 0 || is_small(file.bytes)) return false;
+    if (file.range.clipped || removes(file) || is_small(file.bytes)) return false;
     const bool gains = !file.plain || file.expired != Expired::none;
     if (goal_ == Goal::compact && (gains || (fits_one_file() && files_ > 1))) return false;
     return is_alone(file.range, tiers_, shape_.runs.size(), run);
@@ -286,8 +296,7 @@ class Chooser {
     if (fits_one_file() && files_ > 1) return false;
     bool small_before = false;
     for (const FileShape& file : last_->files) {
-      if (!file.plain || file.removals != 0 || file.range.clipped || file.expired != Expired::none)
-        return false;
+      if (!file.plain || removes(file) || file.range.clipped || file.expired != Expired::none) return false;
       if (small_before && is_small(file.bytes)) return false;
       small_before = is_small(file.bytes);
     }
@@ -328,6 +337,32 @@ PolicyLimits PolicyLimits::of(uint64_t write_buffer_size) {
 
 Choice choose(const Shape& shape, Goal goal, const PolicyLimits& limits) {
   return Chooser(shape, goal, limits).choose();
+}
+
+std::vector<FileAt> covered_files(const Shape& shape, std::span<const RangeMap* const> covers,
+                                  std::span<const uint64_t> read_lsns) {
+  std::vector<FileAt> found;
+  // Fragments that every reader sees, of the runs so far.
+  RangeMap above;
+  for (size_t run = 0; run < shape.runs.size(); ++run) {
+    for (size_t file = 0; file < shape.runs[run].files.size() && !above.empty(); ++file) {
+      const KeyRange& range = shape.runs[run].files[file].range;
+      const size_t at = above.find(range.smallest);
+      if (at == above.size() || above.from(at) > range.smallest) continue;
+      const std::string_view to = above.to(at);
+      if (range.largest_excluded ? range.largest <= to : range.largest < to) found.push_back({run, file});
+    }
+    if (covers[run]->empty()) continue;
+    RangeMap visible;
+    constexpr uint64_t kAny = kSettledRangeLsn;
+    for (size_t i = 0; i < covers[run]->size(); ++i) {
+      if (!read_lsns.empty() && covers[run]->lsns(i).back() >= read_lsns.front()) continue;
+      visible.append(covers[run]->from(i), covers[run]->to(i), {&kAny, 1});
+    }
+    const RangeMap* const both[] = {&visible, &above};
+    above = RangeMap::merge(both, {});
+  }
+  return found;
 }
 
 Choice begin_compaction(const Shape& shape, const PolicyLimits& limits) {
@@ -382,16 +417,17 @@ std::string_view check_merge(const Shape& shape, const Choice& choice) {
 std::string_view check_rewrite(const Shape& shape, const Choice& choice) {
   const bool files = shape.has_last() && choice.file_first < choice.file_end &&
                      choice.file_end <= shape.runs.back().files.size();
-  return files && choice.level == kLastLevel && choice.end == shape.upper_runs() && choice.to.empty()
-             ? ""
-             : "a rewrite of files that are none";
+  return files && choice.end == shape.upper_runs() && choice.to.empty() ? ""
+                                                                        : "a rewrite of files that are none";
 }
 
 }  // namespace
 
 std::string_view check_choice(const Shape& shape, const Choice& choice) {
   if (choice.kind == Choice::Kind::nothing) return {};
-  if (choice.kind == Choice::Kind::merge && choice.first == choice.end) return check_rewrite(shape, choice);
+  const bool rewrite =
+      choice.kind == Choice::Kind::merge && choice.first == choice.end && choice.level == kLastLevel;
+  if (rewrite) return check_rewrite(shape, choice);
   if (choice.first >= choice.end || choice.end > shape.runs.size()) return "runs that are none";
   for (size_t i = choice.first; i < choice.end; ++i) {
     if (shape.runs[i].level > choice.level && choice.level != kDrainLevel) return "a run that would rise";

@@ -14,9 +14,11 @@
 //     hold six write buffers: space stays below 1.6 times what is alive;
 //   - when they are all full, and what they touch is at most four times what they hold (a quarter of it
 //     where only the first tier is in use);
-//   - when a third of what they touch is removed, by tiers of which a quarter is removals: a queue's front,
-//     a deleted range;
+//   - when a third of what they touch is removed, by tiers of which a quarter is removals: a queue's front;
+//   - when range removals are over a third of the last level (over anything, when nobody writes). Files that
+//     they cover wholly go without being read before that: covered_files().
 //   - when compact() asks; then the last level goes through the drain, too.
+// While a drain is under way tiers are not merged, unless they are twelve runs: the next one takes them all.
 //
 // A file of the last level, or a run of a tier, of which half has expired (a quarter when nobody writes) is
 // rewritten in its place.
@@ -29,10 +31,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "format/range_map.h"
 #include "view/disjoint_cursor.h"
 #include "view/durable_state.h"
 
@@ -49,13 +53,14 @@ enum class Expired : uint8_t { none, some, quarter, half };
 
 /// A file, or what merges left of it.
 struct FileShape {
-  KeyRange range;  // `smallest` is a key of its run; of a file that is cut, bytes and counts are estimates
+  KeyRange range;  // range removals included; of a file that is cut, bytes and counts are estimates
   uint64_t bytes = 0;  // of the file and of the values that it has in value files
   uint64_t entries = 0;
   uint64_t removals = 0;
   Expired expired = Expired::none;
-  bool plain = false;  // no entry but one version, no keyspace that was dropped: nothing to be gained by
-                       // rewriting
+  bool ranges = false;  // it has range removals
+  bool plain = false;  // no entry but one version, no range removal, no keyspace that was dropped: nothing to
+                       // be gained by rewriting
 };
 
 struct RunShape {
@@ -63,6 +68,8 @@ struct RunShape {
   std::vector<FileShape> files;  // in key order
   /// Of a run in a tier: the files of the last level where its keys fall (place()), ascending.
   std::vector<uint32_t> touched;
+  /// Of a run in a tier: bytes of the last level under its range removals, an estimate.
+  uint64_t covered = 0;
 
   std::string_view smallest() const { return files.front().range.smallest; }
 };
@@ -108,6 +115,18 @@ struct Choice {
 };
 
 Choice choose(const Shape& shape, Goal goal, const PolicyLimits& limits);
+
+/// A file of a View: run and file.
+struct FileAt {
+  size_t run = 0;
+  size_t file = 0;
+};
+
+/// The files that are wholly under range removals of newer runs that every reader sees: nothing of them is to
+/// be read any more. `covers`: the range removals of each run of the Shape; `read_lsns`: the registered ones,
+/// ascending. Throws std::bad_alloc.
+std::vector<FileAt> covered_files(const Shape& shape, std::span<const RangeMap* const> covers,
+                                  std::span<const uint64_t> read_lsns);
 
 /// What compact() begins with: everything goes to the drain level, if there is anything to be gained.
 Choice begin_compaction(const Shape& shape, const PolicyLimits& limits);

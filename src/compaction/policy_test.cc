@@ -23,6 +23,7 @@ struct TableFile {
   bool cut = false;
   bool plain = true;
   Expired expired = Expired::none;
+  bool ranges = false;
 };
 
 /// A run in a table.
@@ -30,6 +31,7 @@ struct TableRun {
   uint32_t level;
   std::vector<TableFile> files;
   std::vector<uint32_t> touched = {};  // those beyond the last level's files count as none
+  uint64_t covered = 0;
 };
 
 Shape shape_of_table(const std::vector<TableRun>& runs) {
@@ -37,6 +39,7 @@ Shape shape_of_table(const std::vector<TableRun>& runs) {
   for (const TableRun& run : runs) {
     RunShape& made = shape.runs.emplace_back();
     made.level = run.level;
+    made.covered = run.covered;
     for (const uint32_t file : run.touched) {
       if (runs.back().level == kLastLevel && file < runs.back().files.size()) made.touched.push_back(file);
     }
@@ -49,6 +52,7 @@ Shape shape_of_table(const std::vector<TableRun>& runs) {
                             .entries = file.bytes / 100,
                             .removals = file.removals,
                             .expired = file.expired,
+                            .ranges = file.ranges,
                             .plain = file.plain});
     }
   }
@@ -174,9 +178,13 @@ TEST(Policy, DrainsStepByStep) {
   EXPECT_EQ(chosen({{kDrainLevel, {{"b", "t"}}},
                     {kLastLevel, {{"a", "c", 1000}, {"d", "e", 1000}, {"f", "g", 4 * kBuffer}, {"h", "z"}}}}),
             "merge 0 to 7: files 0-3 below h");
-  // A drain goes on whatever is asked; tiers that are full come first.
+  // A drain goes on whatever is asked; only very many runs come first.
   EXPECT_EQ(chosen({drained, kLarge}, Goal::compact), "merge 0 to 7: files 0 below j");
-  EXPECT_EQ(chosen({flushed(), flushed(), flushed(), flushed(), drained, kLarge}), "merge 0-4 to 1");
+  std::vector<TableRun> runs(11, flushed());
+  runs.insert(runs.end(), {drained, kLarge});
+  EXPECT_EQ(chosen(runs), "merge 11 to 7: files 0 below j");
+  runs.insert(runs.begin(), flushed());
+  EXPECT_EQ(chosen(runs), "merge 0-12 to 1");
 }
 
 TEST(Policy, MovesWholeFilesOfADrain) {
@@ -221,6 +229,7 @@ TEST(Policy, EveryBrokenChoiceIsNoticed) {
   const Shape shape = shape_of_table({{0, {{"c", "k"}}}, {1, {{"a", "z"}}}, kLarge});
   const auto check = [&](Choice choice) { return std::string(check_choice(shape, choice)); };
   using enum Choice::Kind;
+  EXPECT_EQ(check({.kind = move, .first = 1, .end = 1, .level = 2}), "runs that are none");
   EXPECT_EQ(check({.kind = merge, .first = 1, .end = 1, .level = 2}), "runs that are none");
   EXPECT_EQ(check({.kind = merge, .first = 0, .end = 1, .level = 2}), "a merge past an older run");
   EXPECT_EQ(check({.kind = merge, .first = 0, .end = 2, .level = 0}), "a run that would rise");
@@ -307,6 +316,69 @@ TEST(Outcome, MovesKeepTheOrderOfKeys) {
   EXPECT_EQ(words(runs), "6: 1 2");
 }
 
+// Range removals.
+
+TEST(Policy, RangeRemovalsGoIntoTheLastLevelByAMergeAlone) {
+  const TableFile ranges = {.smallest = "y", .largest = "z", .ranges = true};
+  EXPECT_EQ(chosen({{0, {ranges}}, kLarge}), "nothing");
+  EXPECT_EQ(chosen({{0, {ranges}}}, Goal::settle), "nothing");
+  // What they are over is worth a drain: a third of the last level, anything when nobody writes.
+  const TableRun over = {
+      0, {{"b", "p", kBuffer, 0, false, false, Expired::none, true}}, {0, 1}, 30 * kBuffer};
+  EXPECT_EQ(chosen({over, kLarge}), "nothing");
+  EXPECT_EQ(chosen({over, kLarge}, Goal::settle), "move 0 to 6");
+  TableRun more = over;
+  more.covered = 60 * kBuffer;
+  EXPECT_EQ(chosen({more, kLarge}), "move 0 to 6");
+  // A last level that has them is not compact.
+  const Shape shape =
+      shape_of_table({{kLastLevel, {{"b", "p", 40 * kBuffer, 0, false, true, Expired::none, true}}}});
+  EXPECT_EQ(begin_compaction(shape, kLimits).kind, Choice::Kind::move);
+}
+
+/// "1.0 2.1": run and file of each.
+std::string covered(const std::vector<TableRun>& runs, const std::vector<RangeMap>& maps,
+                    std::vector<uint64_t> readers = {}) {
+  std::vector<const RangeMap*> covers;
+  for (const RangeMap& map : maps) covers.push_back(&map);
+  std::string text;
+  for (const FileAt& at : covered_files(shape_of_table(runs), covers, readers)) {
+    text += (text.empty() ? "" : " ") + std::to_string(at.run) + "." + std::to_string(at.file);
+  }
+  return text;
+}
+
+TEST(Policy, FilesThatNewerRangeRemovalsCoverWhollyGo) {
+  const auto ranges = [](std::vector<std::pair<const char*, const char*>> bounds,
+                         std::vector<uint64_t> lsns) {
+    RangeMap map;
+    for (const auto& [from, to] : bounds) map.append(from, to, lsns);
+    return map;
+  };
+  const RangeMap none;
+  const TableRun over = {0, {{"a", "z"}}, {0, 1, 2}};
+  EXPECT_EQ(covered({over, kLarge}, {ranges({{"b", "i"}}, {1}), none}), "1.0");
+  EXPECT_EQ(covered({over, kLarge}, {ranges({{"b", "q"}, {"s", "z"}}, {1}), none}), "1.0 1.1");
+  EXPECT_EQ(covered({over, kLarge}, {ranges({{"a", "zz"}}, {1}), none}), "1.0 1.1 1.2");
+  // The last key is not in a range that ends there; the range's own run is newer than what it hides.
+  EXPECT_EQ(covered({over, kLarge}, {ranges({{"b", "h"}, {"j", "p"}}, {1}), none}), "");
+  EXPECT_EQ(covered({over, kLarge}, {none, ranges({{"a", "zz"}}, {1})}), "");
+  // Neighbours of two runs cover together; what a reader does not see covers nothing.
+  EXPECT_EQ(covered({over, over, kLarge}, {ranges({{"i", "m"}}, {1}), ranges({{"m", "q"}}, {1}), none}),
+            "2.1");
+  EXPECT_EQ(covered({over, kLarge}, {ranges({{"a", "zz"}}, {50}), none}, {50, 90}), "");
+  EXPECT_EQ(covered({over, kLarge}, {ranges({{"a", "zz"}}, {49}), none}, {50, 90}), "1.0 1.1 1.2");
+  EXPECT_EQ(covered({over, kLarge}, {ranges({{"a", "zz"}}, {80, 40}), none}, {50, 90}), "1.0 1.1 1.2");
+}
+
+TEST(Outcome, FilesThatGoLeaveTheRest) {
+  std::vector<SortedRunInfo> runs = {run_info(0, {{"a", "b"}}, 1), run_info(2, {{"a", "b"}}, 2),
+                                     run_info(kLastLevel, {{"a", "c"}, {"d", "f"}, {"g", "i"}}, 3)};
+  const std::vector<FileAt> files = {{0, 0}, {1, 0}, {1, 2}};
+  apply_drop(files, 2, &runs);  // one was flushed meanwhile
+  EXPECT_EQ(words(runs), "0: 1 | 7: 4");
+}
+
 // Shapes.
 
 class NoProbe final : public RunProbe {
@@ -316,6 +388,7 @@ class NoProbe final : public RunProbe {
     *found = key < "q" ? "qq" : "zz";
     return true;
   }
+  uint64_t covered_bytes(size_t, size_t) const override { return 77; }
 };
 
 TEST(Shape, SaysWhatAPieceStillAnswersFor) {

@@ -127,5 +127,65 @@ TEST(Sieve, WhatHasExpiredIsARemoval) {
   EXPECT_EQ(unasked.asked(), 0);
 }
 
+Version range(uint64_t lsn) { return {.lsn = lsn, .kind = EntryKind::remove, .value = {}, .of_range = true}; }
+
+TEST(Retention, ARangeRemovalHidesAndIsNotWrittenAtItsKeys) {
+  EXPECT_TRUE(retained({range(50), {20, EntryKind::put, "b"}}, {}, false).empty());
+  const auto kept = retained({{90, EntryKind::put, "c"}, range(50), {20, EntryKind::put, "b"}}, {}, false);
+  ASSERT_EQ(kept.size(), 1u);
+  EXPECT_EQ(kept[0].lsn, kSettledLsn);
+}
+
+TEST(Retention, ARangeRemovalAboveWhatASnapshotSeesBecomesARemoval) {
+  const auto kept = retained({range(50), {20, EntryKind::put, "b"}, {10, EntryKind::put, "a"}}, {30}, false);
+  ASSERT_EQ(kept.size(), 2u);
+  EXPECT_EQ(kept[0].lsn, 50u);
+  EXPECT_EQ(kept[0].kind, EntryKind::remove);
+  EXPECT_EQ(kept[1].value, "b");
+  // A snapshot above it sees no more of the key.
+  EXPECT_TRUE(retained({range(50), {20, EntryKind::put, "b"}}, {60}, false).empty());
+}
+
+// What has expired is a removal of its key, wherever range removals stand.
+TEST(Sieve, WhatHasExpiredUnderAndOverARangeRemoval) {
+  const std::string soon = expiring_at(10), later = expiring_at(30);
+  const Version put{20, EntryKind::put, "v"};
+  const auto expired = [&](uint64_t lsn) { return Version{lsn, EntryKind::put_expiring, soon}; };
+  const auto alive = [&](uint64_t lsn) { return Version{lsn, EntryKind::put_expiring, later}; };
+  ExpiredBefore judge(29);
+  for (const bool older : {false, true}) {
+    EXPECT_EQ(kinds_kept({range(50), expired(30), put}, {}, older, judge), "");
+    EXPECT_EQ(kinds_kept({range(50), alive(30), put}, {}, older, judge), "");
+    EXPECT_EQ(kinds_kept({alive(60), range(50), expired(30)}, {}, older, judge), "e");
+    EXPECT_EQ(kinds_kept({range(50), alive(30), put}, {40}, older, judge), "re");
+    EXPECT_EQ(kinds_kept({alive(60), range(50), put}, {40}, older, judge), "ep");
+    EXPECT_EQ(kinds_kept({expired(60), range(50), put}, {40}, older, judge), "rp");
+    EXPECT_EQ(kinds_kept({expired(60), range(50), expired(30)}, {55}, older, judge), older ? "r" : "");
+  }
+  // The range removal is written where an older source is under it; the removal of the key not in its stead.
+  EXPECT_EQ(kinds_kept({expired(60), range(50), put}, {}, true, judge), "r");
+  EXPECT_EQ(kinds_kept({expired(60), range(50), put}, {}, false, judge), "");
+  EXPECT_EQ(kinds_kept({range(50), expired(30), put}, {40}, false, judge), "");
+  EXPECT_EQ(kinds_kept({range(50), expired(30), put}, {40}, true, judge), "rr");
+}
+
+TEST(Retention, RangesStayOverOlderKeysAlone) {
+  const std::vector<KeyRange> ranges = {{.smallest = "c", .largest = "e"}};
+  OlderKeys older;
+  older.add(ranges);
+  RangeMap all;
+  all.append("a", "b", std::vector<uint64_t>{70});
+  all.append("b", "d", std::vector<uint64_t>{90, 70, 20});
+  all.append("e", "f", std::vector<uint64_t>{20});
+  all.append("f", "g", std::vector<uint64_t>{70});
+  const RangeMap kept = retained_ranges(all, std::vector<uint64_t>{30, 80}, older);
+  ASSERT_EQ(kept.size(), 2u);
+  EXPECT_EQ(kept.from(0), "b");
+  EXPECT_EQ(std::vector<uint64_t>(kept.lsns(0).begin(), kept.lsns(0).end()),
+            (std::vector<uint64_t>{90, 70, kSettledRangeLsn}));
+  EXPECT_EQ(kept.from(1), "e");
+  EXPECT_EQ(kept.lsns(1)[0], kSettledRangeLsn);
+}
+
 }  // namespace
 }  // namespace lightning

@@ -1,12 +1,13 @@
 #include "compaction/run_set_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace lightning {
 
 Status RunSetWriter::add(std::string_view key, std::span<const Version> versions) {
   if (full()) {
-    if (Status status = finish(); !status.ok()) return status;
+    if (Status status = finish(key); !status.ok()) return status;
   }
   if (writer_ == nullptr) {
     if (Status status = begin(); !status.ok()) return status;
@@ -24,7 +25,26 @@ Status RunSetWriter::begin() {
   return {};
 }
 
-Status RunSetWriter::finish() {
+Status RunSetWriter::add_ranges(std::string_view end) {
+  for (; range_at_ < ranges_.size(); ++range_at_) {
+    const std::string_view from = std::max<std::string_view>(ranges_.from(range_at_), range_from_);
+    const std::string_view to = ranges_.to(range_at_);
+    const bool cut = !end.empty() && to > end;
+    if (cut && from >= end) return {};
+    if (writer_ == nullptr) {
+      if (Status status = begin(); !status.ok()) return status;
+    }
+    if (Status status = writer_->add_range(from, cut ? end : to, ranges_.lsns(range_at_)); !status.ok())
+      return status;
+    if (!cut) continue;
+    range_from_ = end;
+    return {};
+  }
+  return {};
+}
+
+Status RunSetWriter::finish(std::string_view end) {
+  if (Status status = add_ranges(end); !status.ok()) return status;
   if (writer_ == nullptr) return {};
   Result<RunFileInfo> info = writer_->finish(lsn_min_, lsn_max_);
   if (!info) return info.status();

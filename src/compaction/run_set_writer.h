@@ -1,4 +1,5 @@
-// RunSetWriter: ascending keys into run files, one after the other, each cut at about a size.
+// RunSetWriter: ascending keys into run files, one after the other, each cut at about a size; range
+// removals go into the files between whose first keys they lie, in parts where that must be.
 //
 // Thread safety: one thread.
 // Ownership: the files go with it, unless keep() was called: before anything durable may name them.
@@ -10,9 +11,12 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "format/range_map.h"
 #include "io/env.h"
 #include "run/run_writer.h"
 #include "view/state_store.h"
@@ -31,11 +35,14 @@ class RunSetWriter {
   RunSetWriter(const RunSetWriter&) = delete;
   RunSetWriter& operator=(const RunSetWriter&) = delete;
 
+  /// Those of all keys to come; what they refer to must stay until finish().
+  void set_ranges(RangeMap ranges) { ranges_ = std::move(ranges); }
   /// Does the next key begin another file?
   bool full() const { return writer_ != nullptr && writer_->full(); }
   Status add(std::string_view key, std::span<const Version> versions);
-  /// Finishes and syncs the file in hand, if there is one.
-  Status finish();
+  /// Writes the range removals below `end` (all, if it is empty), finishes and syncs the file in hand, if
+  /// there is one.
+  Status finish(std::string_view end);
   void keep() { kept_ = true; }
   void remove_all();
 
@@ -44,12 +51,16 @@ class RunSetWriter {
 
  private:
   Status begin();
+  Status add_ranges(std::string_view end);
 
   Directory& directory_;
   StateStore& store_;
   const RunWriterOptions options_;
   const uint64_t lsn_min_;
   const uint64_t lsn_max_;
+  RangeMap ranges_;
+  size_t range_at_ = 0;     // the first of ranges_ that is not yet written
+  std::string range_from_;  // of it, nothing below this
   std::unique_ptr<RunWriter> writer_;
   std::vector<uint64_t> begun_;  // ids of files, finished or not
   std::vector<RunFileInfo> files_;

@@ -45,14 +45,6 @@ std::vector<uint32_t> touched_by(size_t run, const Shape& shape, const RunProbe&
 
 }  // namespace
 
-KeyRange range_of(const RunPiece& piece) {
-  const bool cut = !piece.to.empty() && piece.to <= piece.file.largest;
-  return {.smallest = std::max<std::string_view>(piece.file.smallest, piece.from),
-          .largest = cut ? piece.to : piece.file.largest,
-          .largest_excluded = cut,
-          .clipped = !piece.from.empty() || !piece.to.empty()};
-}
-
 Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint32_t> dropped,
                const RunProbe& probe, const std::function<uint64_t()>& purge_time) {
   Shape shape;
@@ -70,11 +62,17 @@ Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint3
                            .entries = part_of(file.entries, share),
                            .removals = part_of(file.removals, share),
                            .expired = expired_by(time, file.expiry),
+                           .ranges = file.range_removals != 0,
                            .plain = file.plain && !range.clipped && !holds_dropped(range, dropped)});
     }
   }
   if (!shape.has_last()) return shape;
-  for (size_t i = 0; i < shape.tier_runs(); ++i) shape.runs[i].touched = touched_by(i, shape, probe);
+  for (size_t i = 0; i < shape.tier_runs(); ++i) {
+    shape.runs[i].touched = touched_by(i, shape, probe);
+    const bool ranges = std::any_of(shape.runs[i].files.begin(), shape.runs[i].files.end(),
+                                    [](const FileShape& file) { return file.ranges; });
+    if (ranges) shape.runs[i].covered = probe.covered_bytes(i, shape.runs.size() - 1);
+  }
   return shape;
 }
 

@@ -14,6 +14,7 @@
 
 #include "compaction/policy.h"
 #include "view/durable_state.h"
+#include "view/view.h"
 
 namespace lightning {
 
@@ -23,16 +24,15 @@ class RunProbe {
   virtual ~RunProbe() = default;
   /// Which part of a file's bytes its piece answers for, from 0 to 1.
   virtual double share(size_t run, size_t piece) const = 0;
-  /// The first key of a run at or above `key`; false when there is none.
+  /// The first key of a run at or above `key`, or under its range removals; false when there is none.
   virtual bool first_key_from(size_t run, std::string_view key, std::string* found) const = 0;
+  /// How many bytes of run `under` the range removals of a run are over that every reader sees.
+  virtual uint64_t covered_bytes(size_t run, size_t under) const = 0;
 };
 
 /// `runs`: those of a View, newest first; they must outlive the Shape. `dropped`: ids of dropped keyspaces,
 /// ascending. `purge_time` is asked only where something has an expiry.
 Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint32_t> dropped,
                const RunProbe& probe, const std::function<uint64_t()>& purge_time);
-
-/// The keys that a piece answers for.
-KeyRange range_of(const RunPiece& piece);
 
 }  // namespace lightning

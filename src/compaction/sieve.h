@@ -31,7 +31,12 @@ class Sieve {
         older_(std::move(older)),
         judge_(judge) {}
 
-  /// Of the versions of `key`, newest first, those to be written; valid until the next call. Keys ascend.
+  /// Of range removals of the same sources.
+  RangeMap keep_ranges(const RangeMap& all) const { return retained_ranges(all, read_lsns_, older_); }
+  const std::vector<uint64_t>& read_lsns() const { return read_lsns_; }
+
+  /// Of the versions of `key`, range removals over it included, newest first, those to be written; valid
+  /// until the next call. Keys ascend.
   std::span<Version> keep(std::string_view key, const std::vector<Version>& versions) {
     uint32_t keyspace = 0;
     (void)parse_keyspace_prefix(key, &keyspace);
@@ -44,7 +49,7 @@ class Sieve {
     const bool oldest = !older_.may_hold(key);
     [[maybe_unused]] const bool removed = kept_.front().kind == EntryKind::remove;  // by an invariant
     retain_versions(read_lsns_, oldest, &kept_);
-    LIGHTNING_INVARIANT("I6", !kept_.empty() || (oldest && removed));
+    LIGHTNING_INVARIANT("I6", !kept_.empty() || (removed && (oldest || versions.front().of_range)));
     return kept_;
   }
 

@@ -1,7 +1,6 @@
 // The only write path. The numbers are the steps of the commit protocol in docs/ARCHITECTURE.md.
 
-#include <lightning/keyspace.h>
-
+#include <algorithm>
 #include <new>
 
 #include "base/check.h"
@@ -13,16 +12,6 @@ namespace lightning {
 
 namespace {
 
-Status check_key(std::string_view key) {
-  if (key.size() <= kKeyBytesMax) return {};
-  return Status(StatusCode::invalid_argument, "a key is at most 65,535 bytes long");
-}
-
-Status check_value(std::string_view value) {
-  if (value.size() <= kValueBytesMax) return {};
-  return Status(StatusCode::invalid_argument, "a value is at most 1 GiB long");
-}
-
 // The limits of what was encoded without a check.
 Status check_batch(std::string_view encoded) {
   if (encoded.size() > kBatchBytesMax) {
@@ -32,9 +21,12 @@ Status check_batch(std::string_view encoded) {
   LogEntry entry;
   while (reader.next(&entry)) {
     uint32_t keyspace = 0;
-    if (Status status = check_key(entry.key.substr(parse_keyspace_prefix(entry.key, &keyspace)));
-        !status.ok()) {
-      return status;
+    const size_t prefix = parse_keyspace_prefix(entry.key, &keyspace);
+    if (Status status = check_key(entry.key.substr(prefix)); !status.ok()) return status;
+    if (entry.kind == EntryKind::remove_range) {
+      const std::string_view to = entry.value.substr(std::min(prefix, entry.value.size()));
+      if (Status status = check_key(to); !status.ok()) return status;
+      continue;
     }
     const bool has_ttl = entry.kind == EntryKind::put_expiring;
     const std::string_view value = has_ttl ? entry.value.substr(kBatchTtlBytes) : entry.value;
@@ -43,7 +35,8 @@ Status check_batch(std::string_view encoded) {
   return {};
 }
 
-/// Of a commit that is visible, so that no other code may be answered, with or without memory for the reason.
+}  // namespace
+
 Status unknown_outcome(const Status& cause) {
   try {
     return Status(StatusCode::unknown_outcome, "visible, but it may not survive: " + cause.to_string(),
@@ -53,8 +46,6 @@ Status unknown_outcome(const Status& cause) {
   }
 }
 
-}  // namespace
-
 Status Engine::put(uint32_t keyspace, std::string_view key, std::string_view value,
                    const WriteOptions& options) {
   if (Status status = check_value(value); !status.ok()) return status;
@@ -63,6 +54,19 @@ Status Engine::put(uint32_t keyspace, std::string_view key, std::string_view val
 
 Status Engine::remove(uint32_t keyspace, std::string_view key, const WriteOptions& options) {
   return commit_one(keyspace, EntryKind::remove, key, {}, options);
+}
+
+Status Engine::remove_range(uint32_t keyspace, std::string_view from, std::string_view to,
+                            const WriteOptions& options) {
+  if (Status status = check_key(from); !status.ok()) return status;
+  if (Status status = check_key(to); !status.ok()) return status;
+  if (Status status = refused(); !status.ok()) return status;
+  if (Status status = usable(keyspace); !status.ok()) return status;
+  if (to <= from) return {};
+  const InternalKey last(keyspace, to);
+  if (!last.ok()) return Status(StatusCode::out_of_memory, "the key of a write");
+  const RangeCommit announced(*this);
+  return commit_one(keyspace, EntryKind::remove_range, from, last.view(), options);
 }
 
 Status Engine::commit_one(uint32_t keyspace, EntryKind kind, std::string_view key, std::string_view value,
@@ -88,6 +92,9 @@ Status Engine::write(std::string_view encoded, size_t operations, const WriteOpt
     if (operation.entry.kind == EntryKind::put_expiring) ttl_ms = take_batch_ttl(&operation.entry);
     set_expiry(operation, ttl_ms, &now);
   });
+  if (!plan.has_ranges()) return commit(plan, options);
+  if (Status status = refused(); !status.ok()) return status;
+  const RangeCommit announced(*this);
   return commit(plan, options);
 }
 
@@ -112,7 +119,7 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
       options.durability == Durability::standard ? options_.durability : options.durability;
   const bool mirror = durability == Durability::process;
   if (pacer_.on()) [[unlikely]] {
-    if (Status status = pace(plan.length(), options); !status.ok()) return status;
+    if (Status status = pace(plan, options); !status.ok()) return status;
   }
   uint64_t deadline = 0;  // asked of the clock only when there is something to wait for
   for (;;) {
@@ -149,7 +156,11 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
   }
 }
 
-Status Engine::pace(uint64_t bytes, const WriteOptions& options) {
+Status Engine::pace(const CommitPlan& plan, const WriteOptions& options) {
+  const auto removals =
+      std::count_if(plan.operations().begin(), plan.operations().end(),
+                    [](const auto& operation) { return operation.entry.kind == EntryKind::remove; });
+  const uint64_t bytes = plan.length() + static_cast<uint64_t>(removals) * pacer_.removal_bytes();
   if (!pacer_.takes_turn(bytes)) return {};
   if (Status status = refused(); !status.ok()) return status;
   update_pace();
@@ -168,8 +179,10 @@ void Engine::update_pace() {
   debt.backlog_bytes -= std::min(debt.backlog_bytes, pacer_.flushed_bytes());
   const uint64_t used = memory_bytes(*now) + held_memory_.bytes();
   const uint64_t free = options_.memory_limit - std::min(options_.memory_limit, used);
-  debt.free_bytes = left + free * kIndexShare / (kIndexShare + 1);
-  for (const auto& run : now->runs) debt.runs += run->info().level == kLastLevel ? 0 : 1;
+  debt.free_bytes =
+      std::min(left + free * kIndexShare / (kIndexShare + 1), kBacklogBuffers * options_.write_buffer_size);
+  measure_runs(*now, &debt);
+  debt.tier_bytes_min = PolicyLimits::of(options_.write_buffer_size).tier_bytes_min;
   pacer_.set(pace_of(debt));
 }
 
@@ -191,19 +204,21 @@ Engine::Attempt Engine::try_commit(CommitPlan& plan, bool mirror, Outcome* outco
   if (segment.full()) [[unlikely]]
     return Attempt::need_segment;
 
-  PointIndex& index = source.table->point_index();
-  if (outcome->status = plan.lock(index); !outcome->status.ok()) return Attempt::failed;  // 2
+  MemTable& table = *source.table;
+  if (outcome->status = plan.lock(table); !outcome->status.ok()) return Attempt::failed;  // 2
   INTERLEAVE("commit.locked");
   const Segment::Reserved reserved = segment.reserve(plan.length(), &outcome->lsn);  // 3
   INTERLEAVE("commit.reserved");
   if (reserved != Segment::Reserved::here) [[unlikely]] {
-    plan.unlock(index);
+    plan.unlock(table);
     if (reserved == Segment::Reserved::crossed) close_segment(source, outcome->lsn, outcome);
     return Attempt::need_segment;
   }
   fill(plan, source, outcome->lsn);  // 4, 5
-  plan.unlock(index);
+  plan.unlock(table);
   INTERLEAVE("commit.unlocked");
+  if (vacancies_.any()) [[unlikely]]
+    end_vacancies(plan, outcome->lsn);
   segment.complete(outcome->lsn, static_cast<uint32_t>(plan.length()));  // 6
   outcome->published = log_.publish_if_next(outcome->lsn, static_cast<uint32_t>(plan.length()));
   if (mirror && outcome->published) segment.mirror_published(outcome->lsn + plan.length());
@@ -212,6 +227,21 @@ Engine::Attempt Engine::try_commit(CommitPlan& plan, bool mirror, Outcome* outco
   counters_.commits.add(1);
   counters_.user_bytes_written.add(plan.user_bytes());
   return Attempt::done;
+}
+
+void Engine::end_vacancies(const CommitPlan& plan, uint64_t lsn) const {
+  for (const Operation& operation : plan.operations()) {
+    const EntryKind kind = operation.entry.kind;
+    if (kind == EntryKind::put || kind == EntryKind::put_expiring)
+      vacancies_.note_put(operation.entry.key, lsn);
+  }
+}
+
+uint64_t Engine::tail_lsn() const {
+  EpochGuard epoch;
+  const View* view = view_.load(std::memory_order_seq_cst);
+  if (view->active != nullptr) return view->active->segment->tail_lsn();
+  return std::max(log_.published(), view->sealed.empty() ? 0 : view->sealed.front()->end_lsn);
 }
 
 void Engine::fill(CommitPlan& plan, const MemSource& source, uint64_t lsn) {
@@ -226,8 +256,11 @@ void Engine::fill(CommitPlan& plan, const MemSource& source, uint64_t lsn) {
     char* const entry = record + operation.offset;
     // The gap before the chain word; recycled memory may hold anything.
     for (; end < entry - kEntryChainBytes; ++end) *end = 0;
-    store<uint32_t>(entry - kEntryChainBytes, index.head(operation.hash));
     const LogEntry& put = operation.entry;
+    const uint32_t name = first + operation.offset / kLogAlignment;
+    const bool range = put.kind == EntryKind::remove_range;
+    const uint32_t before = range ? source.table->range_removals().head() : index.head(operation.hash);
+    store<uint32_t>(entry - kEntryChainBytes, before);
     if (put.kind != EntryKind::put_expiring) [[likely]] {
       end = put_log_entry(entry, put.kind, put.key, put.value);
     } else {
@@ -235,7 +268,7 @@ void Engine::fill(CommitPlan& plan, const MemSource& source, uint64_t lsn) {
     }
     INTERLEAVE("commit.filled");
     // Readers pass over it until it is published (I3: under the bucket's lock, in LSN order).
-    index.install(operation.hash, first + operation.offset / kLogAlignment);
+    range ? source.table->range_removals().install(name) : index.install(operation.hash, name);
   }
   for (; end < record + length; ++end) *end = 0;
   seal_record_body(record, length, lsn, salt);
@@ -294,15 +327,20 @@ Engine::Attempt Engine::commit_oversized(CommitPlan& plan, uint64_t deadline, Ou
   ViewRoom room;
   if (outcome->status = prepare_activation(mine, &room); !outcome->status.ok()) return Attempt::failed;
   // Range and buckets are taken before anybody else can see the segment (I3).
-  if (outcome->status = plan.lock(mine.table->point_index()); !outcome->status.ok()) {
+  if (outcome->status = plan.lock(*mine.table); !outcome->status.ok()) {
     spare_ = mine.segment;
     return Attempt::failed;
   }
+  const UnseenPuts unseen(vacancies_);  // until the View has the segment
   mine.segment->reserve_first(plan.length());
   outcome->lsn = mine.segment->base_lsn();
   outcome->segment_number = mine.segment->number();
   fill(plan, mine, outcome->lsn);
-  plan.unlock(mine.table->point_index());
+  plan.unlock(*mine.table);
+  {
+    EpochGuard epoch;
+    end_vacancies(plan, outcome->lsn);
+  }
   mine.segment->complete(outcome->lsn, static_cast<uint32_t>(plan.length()));
   if (const Status status = activate(*source, std::move(room)); !status.ok()) {
     // The record is complete in the segment that comes next, whoever makes it active.
@@ -330,6 +368,22 @@ Status Engine::wait_for(Durability durability, uint64_t end_lsn) {
     return {};
   }
   return unknown_outcome(status);
+}
+
+// Every View from now on says that there may be range removals, until the commit is over: then it has them.
+Engine::RangeCommit::RangeCommit(Engine& engine) : engine_(engine) {
+  MutexLock lock(engine_.view_mutex_);
+  ++engine_.range_commits_;
+  engine_.current_->range_removals.store(true, std::memory_order_relaxed);  // partner: the record's mark
+}
+
+Engine::RangeCommit::~RangeCommit() {
+  const std::shared_ptr<const View> now = engine_.view();
+  const uint64_t published = engine_.log_.published();
+  if (now->active != nullptr) now->active->table->range_removals().gather(published);
+  for (const auto& source : now->sealed) source->table->range_removals().gather(published);
+  MutexLock lock(engine_.view_mutex_);
+  --engine_.range_commits_;
 }
 
 Status Engine::check_keyspaces(const CommitPlan& plan) const {

@@ -5,6 +5,7 @@
 // Thread safety: one thread. Refers to the caller's bytes.
 #pragma once
 
+#include <lightning/keyspace.h>
 #include <lightning/status.h>
 
 #include <algorithm>
@@ -15,9 +16,20 @@
 #include "format/batch_codec.h"
 #include "format/internal_key.h"
 #include "log/record.h"
-#include "memtable/point_index.h"
+#include "memtable/memtable.h"
 
 namespace lightning {
+
+inline Status check_key(std::string_view key) {
+  if (key.size() <= kKeyBytesMax) return {};
+  return Status(StatusCode::invalid_argument, "a key is at most 65,535 bytes long");
+}
+inline Status check_value(std::string_view value) {
+  if (value.size() <= kValueBytesMax) return {};
+  return Status(StatusCode::invalid_argument, "a value is at most 1 GiB long");
+}
+/// Of a commit that is visible, so that no other code may be answered, with or without memory for the reason.
+Status unknown_outcome(const Status& cause);
 
 struct Operation {
   LogEntry entry;  // its value is the user's, whatever its kind
@@ -54,12 +66,21 @@ class CommitPlan {
   /// Of the record; more than kRecordLengthMax cannot be committed.
   uint64_t length() const { return length_; }
   uint64_t user_bytes() const { return user_bytes_; }
+  /// Is there a range removal among them?
+  bool has_ranges() const { return has_ranges_; }
 
-  /// Locks every bucket that the operations touch, in ascending order, with room for them; all or none.
-  Status lock(PointIndex& index) {
-    if (operations_.size() == 1) return index.lock(index.bucket_number(operations_[0].hash), 1);
+  /// Locks every bucket that the operations touch, in ascending order, with room for them, and at last the
+  /// range removals if there are any among them; all or none.
+  Status lock(MemTable& table) {
+    PointIndex& index = table.point_index();
+    if (one_key_) [[likely]]
+      return index.lock(index.bucket_number(operations_[0].hash), 1);
     buckets_.clear();
-    for (const Operation& operation : operations_) buckets_.push_back(index.bucket_number(operation.hash));
+    buckets_.reserve(operations_.size());
+    for (const Operation& operation : operations_) {
+      if (operation.entry.kind != EntryKind::remove_range)
+        buckets_.push_back(index.bucket_number(operation.hash));
+    }
     std::sort(buckets_.begin(), buckets_.end());
     for (size_t at = 0; at < buckets_.size();) {
       size_t next = at + 1;
@@ -70,10 +91,14 @@ class CommitPlan {
       }
       at = next;
     }
+    if (has_ranges_) table.range_removals().lock();
     return {};
   }
-  void unlock(PointIndex& index) {
-    if (operations_.size() == 1) return index.unlock(index.bucket_number(operations_[0].hash));
+  void unlock(MemTable& table) {
+    PointIndex& index = table.point_index();
+    if (one_key_) [[likely]]
+      return index.unlock(index.bucket_number(operations_[0].hash));
+    if (has_ranges_) table.range_removals().unlock();
     unlock_first(index, buckets_.size());
   }
 
@@ -86,9 +111,11 @@ class CommitPlan {
       operation.offset = static_cast<uint32_t>(position);
       operation.hash = hash_key(operation.entry.key);
       size = log_entry_size(operation.entry.key.size(), operation.stored_value_size());
+      has_ranges_ |= operation.entry.kind == EntryKind::remove_range;
       user_bytes_ += operation.entry.key.size() + operation.entry.value.size();
     }
     length_ = record_length(position, size);
+    one_key_ = operations_.size() == 1 && !has_ranges_;
   }
   void unlock_first(PointIndex& index, size_t count) {
     for (size_t at = 0; at < count; ++at) {
@@ -101,6 +128,8 @@ class CommitPlan {
   std::vector<uint64_t> buckets_;  // sorted, with repetitions, while locked
   uint64_t length_ = 0;
   uint64_t user_bytes_ = 0;
+  bool has_ranges_ = false;
+  bool one_key_ = false;  // a put or removal alone
 };
 
 }  // namespace lightning

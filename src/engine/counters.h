@@ -43,6 +43,8 @@ struct Counters {
   std::atomic<uint64_t> merge_bytes_written{0};
   std::atomic<uint64_t> moves{0};
   std::atomic<uint64_t> move_bytes{0};
+  std::atomic<uint64_t> drops{0};
+  std::atomic<uint64_t> drop_bytes{0};
   std::atomic<uint64_t> stalls{0};
   std::atomic<uint64_t> stall_us{0};
   std::atomic<uint64_t> unasked_scan_errors{0};

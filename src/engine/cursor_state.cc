@@ -4,6 +4,11 @@
 
 namespace lightning {
 
+namespace {
+// So many hidden entries in a row are worth remembering.
+constexpr uint32_t kWorthKeeping = 40;
+}  // namespace
+
 CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, uint64_t read_lsn)
     : engine_(std::move(engine)), keyspace_(keyspace), read_lsn_(read_lsn) {
   char bytes[kKeyspaceIdBytesMax];
@@ -23,6 +28,17 @@ bool CursorState::has_expired(uint64_t expiry_us) {
   return engine_->expiry_clock().passed(expiry_us, moment_);
 }
 
+bool CursorState::find_hidden(std::string_view key, std::string* from, std::string* to) {
+  return engine_->vacancies().find(key, read_lsn_, from, to);
+}
+
+void CursorState::note_hidden(std::string_view from, std::string_view to, uint32_t met) {
+  Vacancies& vacancies = engine_->vacancies();
+  const bool worth_keeping = met >= kWorthKeeping;
+  if (!worth_keeping && !vacancies.unconfirmed()) return;
+  vacancies.note_empty(from, to, read_lsn_, worth_keeping, [this] { return engine_->tail_lsn(); });
+}
+
 bool CursorState::prepare() {
   if (engine_ == nullptr) return false;
   std::shared_ptr<const View> view = view_;
@@ -35,13 +51,14 @@ bool CursorState::prepare() {
   if (merge_ != nullptr && view == view_) return true;
   merge_ = nullptr;
   view_ = std::move(view);
-  Result<std::vector<std::unique_ptr<SourceCursor>>> sources = view_->cursors(read_lsn_);
+  Result<ViewCursors> sources = view_->cursors(read_lsn_);
   if (!sources) {
     status_ = sources.status();
     return false;
   }
   ExpiryJudge* const judge = this;
-  merge_ = std::make_unique<MergeCursor>(*std::move(sources), prefix_, false, judge);
+  HiddenMemory* const memory = this;
+  merge_ = std::make_unique<MergeCursor>(*std::move(sources), prefix_, read_lsn_, judge, memory);
   return true;
 }
 

@@ -21,7 +21,7 @@
 
 namespace lightning {
 
-class CursorState final : private ExpiryJudge {
+class CursorState final : private ExpiryJudge, private HiddenMemory {
  public:
   /// One that failed.
   explicit CursorState(Status status) : status_(std::move(status)) {}
@@ -54,6 +54,8 @@ class CursorState final : private ExpiryJudge {
   bool view_is_old() const { return engine_->view_sequence() != view_->sequence; }
   void take_status();
   bool has_expired(uint64_t expiry_us) override;
+  bool find_hidden(std::string_view key, std::string* from, std::string* to) override;
+  void note_hidden(std::string_view from, std::string_view to, uint32_t met) override;
   void forget_moment() {
     if (moment_ != 0) [[unlikely]]
       engine_->remove_moment(std::exchange(moment_, 0));

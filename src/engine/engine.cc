@@ -89,6 +89,7 @@ void Engine::install_view(const std::function<void(View&)>& change, ViewRoom roo
       next->sequence = current_->sequence + 1;
     }
     change(*next);
+    next->range_removals.store(range_commits_ != 0 || next->has_range_removals(), std::memory_order_relaxed);
     // The former one is kept by a note until no reader can be using it without a count.
     *room.former = std::move(current_);
     current_ = next;
@@ -163,6 +164,7 @@ void count_run(const SortedRun& run, Stats* stats) {
     level.entries += file->info().entries;
     level.removals += file->info().removals;
     level.expiring += file->info().expiry.expiring;
+    level.range_removals += file->info().range_removals;
     ++stats->run_files;
     stats->run_entries += file->info().entries;
     stats->run_memory_bytes += file->memory_bytes();
@@ -209,6 +211,8 @@ Result<Stats> Engine::stats() const {
   stats.merge_bytes_written = counters_.merge_bytes_written;
   stats.moves = counters_.moves;
   stats.move_bytes = counters_.move_bytes;
+  stats.drops = counters_.drops;
+  stats.drop_bytes = counters_.drop_bytes;
   stats.stalls = counters_.stalls;
   stats.stall_us = counters_.stall_us;
   stats.paced_memory_us = pacer_.waited_us(PaceReason::memory);

@@ -10,6 +10,7 @@
 // Ownership: shared by Database, Keyspace, Snapshot and Cursor handles; the last one frees it.
 #pragma once
 
+#include <lightning/ingest.h>
 #include <lightning/options.h>
 #include <lightning/stats.h>
 #include <lightning/status.h>
@@ -33,12 +34,16 @@
 #include "engine/background.h"
 #include "engine/catalogue.h"
 #include "engine/commit_plan.h"
+#include "engine/copy_moment.h"
 #include "engine/counters.h"
 #include "engine/held_memory.h"
+#include "engine/long_calls.h"
 #include "engine/memory_queue.h"
 #include "engine/pacer.h"
 #include "engine/purge.h"
+#include "engine/retired_files.h"
 #include "engine/snapshots.h"
+#include "engine/vacancies.h"
 #include "io/env.h"
 #include "log/log.h"
 #include "value/value_files.h"
@@ -63,7 +68,8 @@ inline constexpr uint64_t kLargeValueBytes = 1 << 20;
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
   static Result<std::shared_ptr<Engine>> open(Env& env, const std::string& path, const Options& options,
-                                              OpenKind kind, uint64_t large_value_bytes);
+                                              OpenKind kind,
+                                              uint64_t large_value_bytes = kLargeValueBytes);
   Engine(Env& env, const Options& options, uint64_t large_value_bytes);
   ~Engine();
   Engine(const Engine&) = delete;
@@ -74,8 +80,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Writing (commit.cc).
   Status put(uint32_t keyspace, std::string_view key, std::string_view value, const WriteOptions& options);
   Status remove(uint32_t keyspace, std::string_view key, const WriteOptions& options);
+  Status remove_range(uint32_t keyspace, std::string_view from, std::string_view to,
+                      const WriteOptions& options);
   /// `encoded` as format/batch_codec.h says.
   Status write(std::string_view encoded, size_t operations, const WriteOptions& options);
+
+  // Ingestion (ingest.cc).
+  Result<IngestReport> ingest(uint32_t keyspace, IngestSource& source);
 
   // Reading (read.cc).
   /// Fills `value`, if it is not null, with what it finds.
@@ -129,10 +140,17 @@ class Engine : public std::enable_shared_from_this<Engine> {
     if (in_this_process()) snapshots_.remove_moment(moment);
   }
   uint64_t read_lsn(const View& view, const ReadOptions& options) const;
+  Vacancies& vacancies() { return vacancies_; }
+  /// Every commit that is not below it is reserved later than this call.
+  uint64_t tail_lsn() const;
   bool is_mine(const Snapshot& snapshot) const;
   Counters& counters() const { return counters_; }
 
-  // For verify().
+  /// All that is committed now, to be copied. What it names stays until it is gone; close() waits for that,
+  /// and whoever holds it asks usable() often.
+  Result<std::unique_ptr<CopyMoment>> copy_moment();
+
+  // For verify() and copies.
   Env& env() const { return env_; }
   Directory& directory() const { return *directory_; }
   const StateStore& state_store() const { return *store_; }
@@ -171,19 +189,34 @@ class Engine : public std::enable_shared_from_this<Engine> {
                     const WriteOptions& options);
   Status commit(CommitPlan& plan, const WriteOptions& options);
   /// Lets the writer wait for background work that is behind.
-  Status pace(uint64_t bytes, const WriteOptions& options);
+  Status pace(const CommitPlan& plan, const WriteOptions& options);
   void update_pace();
   Attempt try_commit(CommitPlan& plan, bool mirror, Outcome* outcome);
   Attempt commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome) EXCLUDES(switch_mutex_);
   Status end_log_for(uint64_t capacity, uint64_t deadline, MemoryQueue::Place& place) REQUIRES(switch_mutex_);
   void mirror_published(uint64_t segment_number, uint64_t lsn);
+  /// Ends the vacancies that it puts something into, before anybody can see that.
+  void end_vacancies(const CommitPlan& plan, uint64_t lsn) const;
   void fill(CommitPlan& plan, const MemSource& source, uint64_t lsn);
   void close_segment(const MemSource& source, uint64_t lsn, Outcome* outcome);
+  /// Between the two a commit with a range removal is under way.
+  class RangeCommit {
+   public:
+    explicit RangeCommit(Engine& engine);
+    ~RangeCommit();
+    RangeCommit(const RangeCommit&) = delete;
+    RangeCommit& operator=(const RangeCommit&) = delete;
+
+   private:
+    Engine& engine_;
+  };
   Status wait_for(Durability durability, uint64_t end_lsn);
   Status check_keyspaces(const CommitPlan& plan) const;
   /// Gives a put its expiry. `now` is 0 until it was needed.
   void set_expiry(Operation& operation, uint64_t ttl_ms, uint64_t* now) const;
 
+  /// However much memory there is, a backlog of more write buffers than this is flushed no faster.
+  static constexpr uint64_t kBacklogBuffers = 6;
   /// Of a memtable's log memory, the part that its indexes take beside it with records of a hundred bytes.
   static constexpr uint64_t kIndexShare = 5;
   /// Sealed memtables that may wait for their flush, whatever the memory limit.
@@ -217,9 +250,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void prepare_ahead();
   void prepare_spare() EXCLUDES(switch_mutex_);
   Status pass_over_spare() REQUIRES(switch_mutex_);
-  /// `value_files`: numbers of those that stay, ascending.
-  void retire_segment_files(const std::vector<std::shared_ptr<const MemSource>>& sources,
-                            const std::vector<uint64_t>& value_files) EXCLUDES(switch_mutex_);
+  void retire_segment_files(const std::vector<std::shared_ptr<const MemSource>>& sources)
+      EXCLUDES(switch_mutex_);
 
   // Views (engine.cc).
   ViewRoom room_for_view(size_t more_sealed, size_t more_runs) const;
@@ -249,10 +281,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   PlaceValues stay_in_segments(std::vector<const Segment*> segments) const;
   PlaceValues leave_wasteful_files(const View& view,
                                    std::span<const std::shared_ptr<const SortedRun>> inputs);
-  /// What these value files hold beside the values of present runs is given back soon.
-  void reclaim_soon(const std::vector<uint64_t>& numbers) noexcept EXCLUDES(reclaim_mutex_);
+  /// What these value files hold beside the values of present runs is given back soon; others were retired.
+  void reclaim_soon(const std::vector<uint64_t>& numbers, bool retired = false) noexcept
+      EXCLUDES(reclaim_mutex_);
   void reclaim_in_background(uint64_t delay_ns);
   void reclaim_values() EXCLUDES(reclaim_mutex_);
+  /// True when some are to be tried again soon.
+  bool punch_values() EXCLUDES(reclaim_mutex_);
 
   // Flush (flush.cc).
   void schedule_flush();
@@ -267,6 +302,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// At close: what is active, too.
   Status flush_everything() REQUIRES(flush_mutex_);
   Status flush_sources(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
+  /// All of flush_sources() but giving the segments' files up.
+  Status flush_into_run(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
   Status install_flush(const std::vector<std::shared_ptr<const MemSource>>& sources, uint64_t floor,
                        RunSetWriter& writer) REQUIRES(flush_mutex_);
   /// Adds up the bytes of large values.
@@ -275,6 +312,15 @@ class Engine : public std::enable_shared_from_this<Engine> {
   RunWriterOptions run_options(uint64_t file_bytes) const;
   Status write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
                         const PlaceValues& place, const std::function<bool(std::string_view)>& ends_at);
+
+  // Ingestion (ingest.cc).
+  using Sources = std::vector<std::shared_ptr<const MemSource>>;
+  Status write_ingested(uint32_t keyspace, IngestSource& source, RunSetWriter& writer, IngestReport* report);
+  Status install_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer);
+  /// Ends the log and turns all of it into runs; `flushed` were the memtables. Writers that come wait.
+  Status flush_log(Sources* flushed) REQUIRES(flush_mutex_, switch_mutex_);
+  Status name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer)
+      REQUIRES(flush_mutex_, switch_mutex_);
 
   // Moves and merges (merge.cc).
   void schedule_merge();
@@ -286,9 +332,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status execute(const Choice& choice, const View& view) REQUIRES(merge_mutex_);
   Status merge(const Choice& choice, const View& view, Purge& purge, uint64_t* bytes_read,
                RunSetWriter& writer, MergeOutput* output) REQUIRES(merge_mutex_);
-  Status install_choice(const Choice& choice, const View& view, const MergeOutput& output,
-                        RunSetWriter* writer) REQUIRES(merge_mutex_);
+  /// Gives up files that range removals cover.
+  Status drop(const std::vector<FileAt>& files, const View& view) REQUIRES(merge_mutex_);
+  Status install_runs(const std::function<void(std::vector<SortedRunInfo>*)>& apply,
+                      const MergeOutput& output, RunSetWriter* writer) REQUIRES(merge_mutex_);
   Status compact_runs() REQUIRES(merge_mutex_);
+  /// Counts what merges owe.
+  void measure_runs(const View& view, Debt* debt) const;
   Shape shape_of_runs(const View& view) const;
   void settle_when_idle();
   /// Looks at the runs again after `delay_ns`.
@@ -342,6 +392,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   mutable Counters counters_;
   Snapshots snapshots_;
   Pacer pacer_;
+  Vacancies vacancies_;
 
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<DirectoryLock> lock_;
@@ -369,6 +420,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::atomic<bool> merge_scheduled_{false};
   std::atomic<bool> idle_watch_{false};
   std::atomic<uint64_t> idle_commits_{0};  // when the idle watch last looked
+  RetiredFiles retired_files_;
+  LongCalls long_calls_;
 
   Mutex flush_mutex_;  // one flush at a time; before switch_mutex_, store and view_mutex_
   bool closing_ GUARDED_BY(flush_mutex_) = false;  // the flush that close() itself makes
@@ -382,6 +435,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   mutable Mutex view_mutex_;
   std::shared_ptr<const View> current_ GUARDED_BY(view_mutex_);
+  uint64_t range_commits_ GUARDED_BY(view_mutex_) = 0;  // commits with range removals under way
   std::atomic<uint64_t> view_sequence_{0};
 
   mutable Mutex error_mutex_;

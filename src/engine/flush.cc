@@ -94,6 +94,13 @@ Status Engine::flush_everything() {
 
 // `sources` oldest first: a prefix of what is not flushed yet (I8: flushes are installed in segment order).
 Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>& sources) {
+  if (Status status = flush_into_run(sources); !status.ok()) return status;
+  retire_segment_files(sources);
+  schedule_merge();
+  return {};
+}
+
+Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>>& sources) {
   if (closed_.load(std::memory_order_relaxed) && !closing_) return Status(StatusCode::closed, "closing");
   if (log_.failed()) return log_.failure();
   const uint64_t began = env_.clock().monotonic_ns();
@@ -119,15 +126,18 @@ Status Engine::flush_sources(const std::vector<std::shared_ptr<const MemSource>>
   const std::shared_ptr<const View> before = view();
   Purge purge(expiry_clock_, snapshots_);
   Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_of(*before), purge);
-  VersionMerger merger(std::move(cursors));
+  std::vector<RangeRemoval> removals;
+  for (const auto& source : sources) source->table->range_removals().list(source->end_lsn, &removals);
+  const RangeMap ranges = RangeMap::of(removals, sieve.read_lsns());
+  VersionMerger merger(std::move(cursors), {.by_lsn = ranges.empty() ? nullptr : &ranges, .by_source = {}});
   RunSetWriter writer(*directory_, *store_, run_options(0), lsn_min, lsn_max);
+  writer.set_ranges(sieve.keep_ranges(ranges));
   merger.seek_first();
   const PlaceValues place = stay_in_segments(std::move(value_segments));
   if (Status status = write_versions(merger, sieve, writer, closing_, place, nullptr); !status.ok())
     return status;
   if (Status status = install_flush(sources, lsn_max, writer); !status.ok()) return status;
   pace.succeeded();
-  schedule_merge();
   const uint64_t took_us = (env_.clock().monotonic_ns() - began) / 1000;
   counters_.flushes.fetch_add(1, std::memory_order_relaxed);
   counters_.flush_bytes_written.fetch_add(writer.bytes(), std::memory_order_relaxed);
@@ -172,7 +182,7 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     if (run != nullptr) next.runs.insert(next.runs.begin(), std::move(info));
     std::erase_if(next.log_segments, [&](const LogSegmentInfo& segment) { return segment.base_lsn < floor; });
     next.log_floor = floor;
-    // Their numbers are above those of all others.
+    // Their numbers are above those of all others (I8).
     next.value_files.insert(next.value_files.end(), value_infos.begin(), value_infos.end());
     next.durable_lsn = std::max(next.durable_lsn, floor);
     record_time(next);
@@ -184,7 +194,9 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
   log_.forget_below(floor);
   for (const auto& source : sources) held_memory_.add(*source);
   install_view(change, std::move(room));
-  retire_segment_files(sources, value_files);
+  for (const auto& source : sources) {
+    if (std::ranges::binary_search(value_files, source->segment->number())) source->segment->keep_file();
+  }
   reclaim_soon(value_files);
   return {};
 }
@@ -225,7 +237,7 @@ Status Engine::write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter&
     if (Status status = writer.add(merger.key(), kept); !status.ok()) return status;
   }
   if (!merger.status().ok()) return merger.status();
-  return writer.finish();
+  return writer.finish({});
 }
 
 uint64_t Engine::seal_active() {

@@ -32,6 +32,15 @@ void append_operation(std::string* encoded, EntryKind kind, std::string_view key
   put_log_entry(encoded->data() + before, kind, internal.view(), value);
 }
 
+// Of all its keys.
+void append_keyspace_removal(std::string* encoded, uint32_t id) {
+  const InternalKey from(id, {});
+  const std::string to = end_of_keyspace(id);
+  const size_t before = encoded->size();
+  encoded->resize(before + log_entry_size(from.view().size(), to.size()));
+  put_log_entry(encoded->data() + before, EntryKind::remove_range, from.view(), to);
+}
+
 }  // namespace
 
 Result<uint32_t> Engine::keyspace(std::string_view name, const KeyspaceOptions& options) {
@@ -92,11 +101,12 @@ Status Engine::drop_keyspace(std::string_view name) {
   std::string batch;
   append_operation(&batch, EntryKind::remove, Catalogue::name_key(name), {});
   append_operation(&batch, EntryKind::put, Catalogue::dropped_key(id), {});
+  append_keyspace_removal(&batch, id);
   const bool has_ttl = catalogue_.default_ttl(id) != 0;
   if (has_ttl) append_operation(&batch, EntryKind::remove, Catalogue::ttl_key(id), {});
   Catalogue::Ids dropped = catalogue_.dropped_with(id);
   Catalogue::Ttls ttls = catalogue_.ttls_with(id, 0);
-  const Status status = write(batch, has_ttl ? 3 : 2, kCatalogueWrite);
+  const Status status = write(batch, has_ttl ? 4 : 3, kCatalogueWrite);
   if (!status.ok() && !status.is(StatusCode::unknown_outcome)) return status;
   catalogue_.drop(name, std::move(dropped));
   if (has_ttl) catalogue_.set_ttls(std::move(ttls));

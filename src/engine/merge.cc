@@ -17,6 +17,7 @@
 #include "compaction/shape.h"
 #include "engine/engine.h"
 #include "engine/value_extents.h"
+#include "format/log_entry.h"
 #include "view/merge_cursor.h"
 
 namespace lightning {
@@ -28,18 +29,25 @@ constexpr uint64_t kIdleNs = 1'000'000'000;
 constexpr uint64_t kExpiryWatchNs = 60'000'000'000;
 constexpr uint64_t kNanosPerMicro = 1000;
 
+/// The part of the file that counts.
+double share_of(const RunFile& file, const KeyRange& range) {
+  if (!range.clipped) return 1;
+  const uint64_t whole = file.approximate_bytes(file.info().smallest, file.info().largest);
+  if (whole == 0) return 1;
+  return static_cast<double>(file.approximate_bytes(range.smallest, range.largest)) /
+         static_cast<double>(whole);
+}
+
 /// Looks into the runs of a View.
 class ViewProbe final : public RunProbe {
  public:
-  explicit ViewProbe(const View& view) : view_(view), cursors_(view.runs.size()) {}
+  ViewProbe(const View& view, const std::vector<uint64_t>& read_lsns)
+      : view_(view),
+        cursors_(view.runs.size()),
+        first_reader_(read_lsns.empty() ? UINT64_MAX : read_lsns[0]) {}
 
   double share(size_t run, size_t piece) const override {
-    const RunFile& file = *view_.runs[run]->files()[piece];
-    const KeyRange& range = view_.runs[run]->ranges()[piece];
-    const uint64_t whole = file.approximate_bytes(file.info().smallest, file.info().largest);
-    if (whole == 0) return 1;
-    return static_cast<double>(file.approximate_bytes(range.smallest, range.largest)) /
-           static_cast<double>(whole);
+    return share_of(*view_.runs[run]->files()[piece], view_.runs[run]->ranges()[piece]);
   }
   // What cannot be read is taken for touched.
   bool first_key_from(size_t run, std::string_view key, std::string* found) const override {
@@ -47,14 +55,44 @@ class ViewProbe final : public RunProbe {
     if (cursor == nullptr) cursor = view_.runs[run]->cursor(kReadAllLsn);
     if (cursor != nullptr) cursor->seek(key);
     const bool known = cursor != nullptr && cursor->status().ok();
-    if (known && !cursor->valid()) return false;
-    *found = known ? cursor->key() : key;
+    const RangeMap& removals = view_.runs[run]->removals();
+    const size_t range = removals.find(key);
+    const bool covered = range < removals.size();
+    if (known && !cursor->valid() && !covered) return false;
+    std::string_view first = known && cursor->valid() ? cursor->key() : key;
+    if (covered) {
+      const std::string_view from = std::max(removals.from(range), key);
+      first = known && !cursor->valid() ? from : std::min(first, from);
+    }
+    *found = first;
     return true;
+  }
+  uint64_t covered_bytes(size_t run, size_t under) const override {
+    constexpr size_t kAsked = 1024;
+    const RangeMap& removals = view_.runs[run]->removals();
+    const std::vector<KeyRange>& ranges = view_.runs[under]->ranges();
+    const size_t stride = removals.size() / kAsked + 1;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < removals.size(); i += stride) {
+      // What somebody reads below it, a merge could not leave out.
+      if (removals.lsns(i).back() >= first_reader_) continue;
+      auto at = std::partition_point(ranges.begin(), ranges.end(), [&](const KeyRange& range) {
+        return range.ends_before(removals.from(i));
+      });
+      for (; at != ranges.end() && at->smallest < removals.to(i); ++at) {
+        const RunFile& file = *view_.runs[under]->files()[static_cast<size_t>(at - ranges.begin())];
+        const std::string_view from = std::max(removals.from(i), at->smallest);
+        const std::string_view to = at->ends_before(removals.to(i)) ? at->largest : removals.to(i);
+        bytes += (file.approximate_bytes(from, to) + file.approximate_value_bytes(from, to)) * stride;
+      }
+    }
+    return bytes;
   }
 
  private:
   const View& view_;
   mutable std::vector<std::unique_ptr<SourceCursor>> cursors_;
+  const uint64_t first_reader_;
 };
 
 std::vector<SortedRunInfo> infos_of(const View& view) {
@@ -74,16 +112,12 @@ std::shared_ptr<const SortedRun> part_of(const SortedRun& run, size_t first, siz
       std::vector<std::shared_ptr<const RunFile>>(run.files().begin() + begin, run.files().begin() + behind));
 }
 
-/// Which value files a change of runs leaves without a reference, and with fewer.
-struct ValueFilesLeft {
-  std::vector<uint64_t> gone;
-  std::vector<uint64_t> touched;
-};
-
-ValueFilesLeft value_files_left(std::span<const std::shared_ptr<const SortedRun>> before,
-                                const std::vector<uint64_t>& gone_runs,
-                                std::span<const std::shared_ptr<const SortedRun>> after) {
-  ValueFilesLeft left;
+/// Puts value files that a change of runs leaves without a reference among `gone`, whose runs go; answers
+/// those that it leaves with fewer.
+std::vector<uint64_t> value_files_touched(std::span<const std::shared_ptr<const SortedRun>> before,
+                                          std::span<const std::shared_ptr<const SortedRun>> after,
+                                          RetiredFiles::Files* gone_files) {
+  const std::vector<uint64_t>& gone_runs = gone_files->runs;
   std::vector<std::shared_ptr<const RunFile>> gone;
   for (const auto& run : before) {
     for (const auto& file : run->files()) {
@@ -91,14 +125,23 @@ ValueFilesLeft value_files_left(std::span<const std::shared_ptr<const SortedRun>
     }
   }
   const std::vector<uint64_t> were_used = value_files_of(gone);
-  if (were_used.empty()) return left;
+  if (were_used.empty()) return {};
   std::vector<std::shared_ptr<const RunFile>> present;
   for (const auto& run : after) present.insert(present.end(), run->files().begin(), run->files().end());
   const std::vector<uint64_t> are_used = value_files_of(present);
+  std::vector<uint64_t> touched;
   for (const uint64_t number : were_used) {
-    (std::ranges::binary_search(are_used, number) ? left.touched : left.gone).push_back(number);
+    if (std::ranges::binary_search(are_used, number)) {
+      touched.push_back(number);
+    } else {
+      gone_files->values.push_back(value_file_of(gone, number));
+    }
   }
-  return left;
+  return touched;
+}
+
+bool is_gone(const RetiredFiles::Files& gone, const ValueFileInfo& info) {
+  return std::ranges::any_of(gone.values, [&](const auto& file) { return file->number() == info.number; });
 }
 
 /// The keys of the runs that are older than what the Choice merges.
@@ -113,6 +156,28 @@ OlderKeys keys_below(const Choice& choice, const View& view) {
     keys.add(std::move(ranges));
   }
   return keys;
+}
+
+/// Files that are wholly under range removals that every reader sees.
+std::vector<FileAt> covered_in(const Shape& shape, const View& view, const std::vector<uint64_t>& read_lsns) {
+  std::vector<const RangeMap*> covers;
+  for (const auto& run : view.runs) covers.push_back(&run->removals());
+  const bool none = std::all_of(covers.begin(), covers.end(), [](const auto* one) { return one->empty(); });
+  return none ? std::vector<FileAt>() : covered_files(shape, covers, read_lsns);
+}
+
+/// The first key at or above `to` of what the runs [first, end) hold or remove by range: `key` is their first
+/// one among entries, empty if there is none.
+std::string next_from(const View& view, size_t first, size_t end, std::string_view to, std::string_view key) {
+  std::string_view next = key;
+  for (size_t i = first; i < end; ++i) {
+    const RangeMap& removals = view.runs[i]->removals();
+    const size_t at = removals.find(to);
+    if (at == removals.size()) continue;
+    const std::string_view from = std::max(removals.from(at), to);
+    if (next.empty() || from < next) next = from;
+  }
+  return std::string(next);
 }
 
 bool same_pieces(const SortedRunInfo& a, const SortedRunInfo& b) {
@@ -229,15 +294,48 @@ void Engine::record_time(DurableState& state) const {
   state.time_max_us = std::max(state.time_max_us, static_cast<int64_t>(expiry_clock_.floor()));
 }
 
+void Engine::measure_runs(const View& view, Debt* debt) const {
+  uint64_t last_entries = 0;
+  double upper_bytes = 0;
+  double removals = 0;
+  for (const auto& run : view.runs) {
+    const bool last = run->info().level == kLastLevel;
+    debt->runs += last ? 0 : 1;
+    for (size_t i = 0; i < run->files().size(); ++i) {
+      const RunFileInfo& file = run->files()[i]->info();
+      if (last) {
+        debt->last_bytes += file.size;
+        last_entries += file.entries;
+        continue;
+      }
+      const double share = share_of(*run->files()[i], run->ranges()[i]);
+      upper_bytes += share * static_cast<double>(file.size);
+      removals += share * static_cast<double>(file.removals);
+    }
+  }
+  const double average =
+      last_entries == 0 ? 0 : static_cast<double>(debt->last_bytes) / static_cast<double>(last_entries);
+  debt->upper_bytes = static_cast<uint64_t>(upper_bytes);
+  debt->removed_bytes = static_cast<uint64_t>(removals * average);
+  debt->entry_bytes = static_cast<uint64_t>(average);
+}
+
 Shape Engine::shape_of_runs(const View& view) const {
   std::vector<const SortedRunInfo*> infos;
   for (const auto& run : view.runs) infos.push_back(&run->info());
-  return shape_of(infos, catalogue_.dropped_ids(), ViewProbe(view), [this] { return purge_time(); });
+  return shape_of(infos, catalogue_.dropped_ids(), ViewProbe(view, snapshots_.list()),
+                  [this] { return purge_time(); });
 }
 
 Result<Engine::Step> Engine::merge_step(Goal goal) {
   const std::shared_ptr<const View> now = view();
+  // What is not yet visible may be hidden from a snapshot to come. Whoever ingests it schedules a merge.
+  if (now->ingested_at() >= log_.published()) return Step::none;
   const Shape shape = shape_of_runs(*now);
+  if (const std::vector<FileAt> covered = covered_in(shape, *now, snapshots_.list()); !covered.empty()) {
+    if (Status status = drop(covered, *now); !status.ok()) return status;
+    return Step::made;
+  }
   const Choice choice = choose(shape, goal, PolicyLimits::of(options_.write_buffer_size));
   LIGHTNING_INVARIANT("I8", check_choice(shape, choice).empty());
   if (choice.kind == Choice::Kind::nothing) return Step::none;
@@ -250,7 +348,10 @@ Status Engine::execute(const Choice& choice, const View& view) {
   if (log_.failed()) return log_.failure();
   const uint64_t began = env_.clock().monotonic_ns();
   if (choice.kind == Choice::Kind::move) {
-    if (Status status = install_choice(choice, view, {}, nullptr); !status.ok()) return status;
+    const auto apply = [&](std::vector<SortedRunInfo>* runs) {
+      apply_choice(choice, view.runs.size(), {}, runs);
+    };
+    if (Status status = install_runs(apply, {}, nullptr); !status.ok()) return status;
     if (choice.level != kLastLevel) return {};
     uint64_t bytes = 0;
     for (size_t i = choice.file_first; i < choice.file_end; ++i) {
@@ -266,6 +367,7 @@ Status Engine::execute(const Choice& choice, const View& view) {
     for (const RunPiece& piece : run->info().pieces) {
       lsn_min = std::min(lsn_min, piece.file.lsn_min);
       lsn_max = std::max(lsn_max, piece.file.lsn_max);
+      if (piece.ingested_at != 0) lsn_max = std::max(lsn_max, piece.ingested_at + kLogAlignment);
     }
   }
   MergeOutput output;
@@ -274,12 +376,29 @@ Status Engine::execute(const Choice& choice, const View& view) {
   Purge purge(expiry_clock_, snapshots_);
   if (Status status = merge(choice, view, purge, &bytes_read, writer, &output); !status.ok()) return status;
   INTERLEAVE("merge.before_commit");
-  if (Status status = install_choice(choice, view, output, &writer); !status.ok()) return status;
+  const auto apply = [&](std::vector<SortedRunInfo>* runs) {
+    apply_choice(choice, view.runs.size(), output, runs);
+  };
+  if (Status status = install_runs(apply, output, &writer); !status.ok()) return status;
   const uint64_t took_us = (env_.clock().monotonic_ns() - began) / 1000;
   counters_.merges.fetch_add(1, std::memory_order_relaxed);
   counters_.merge_bytes_read.fetch_add(bytes_read, std::memory_order_relaxed);
   counters_.merge_bytes_written.fetch_add(writer.bytes(), std::memory_order_relaxed);
   report(EventKind::merge, "runs were merged", writer.bytes(), took_us, {});
+  return {};
+}
+
+// What is under a range removal is nobody's any more: its files go as they are.
+Status Engine::drop(const std::vector<FileAt>& files, const View& view) {
+  if (closed_.load(std::memory_order_relaxed)) return Status(StatusCode::closed, "closing");
+  if (log_.failed()) return log_.failure();
+  const auto apply = [&](std::vector<SortedRunInfo>* runs) { apply_drop(files, view.runs.size(), runs); };
+  if (Status status = install_runs(apply, {}, nullptr); !status.ok()) return status;
+  uint64_t bytes = 0;
+  for (const FileAt& at : files) bytes += view.runs[at.run]->files()[at.file]->info().size;
+  counters_.drops.fetch_add(files.size(), std::memory_order_relaxed);
+  counters_.drop_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  report(EventKind::merge, "files under range removals were given up", bytes, 0, {});
   return {};
 }
 
@@ -305,20 +424,27 @@ Status Engine::merge(const Choice& choice, const View& view, Purge& purge, uint6
   if (into_last && choice.file_end > choice.file_first) {
     inputs.push_back(part_of(*view.runs.back(), choice.file_first, choice.file_end));
   }
+  const std::vector<uint64_t> snapshots = snapshots_.list();
   std::vector<std::unique_ptr<SourceCursor>> cursors;
   for (const auto& run : inputs) {
     cursors.push_back(run->cursor(kReadAllLsn));
     if (cursors.back() == nullptr) throw std::bad_alloc();
   }
-  VersionMerger merger(std::move(cursors));
+  VersionRanges ranges;
+  for (const auto& run : inputs) ranges.by_source.push_back(&run->removals());
+  const RangeMap removals = RangeMap::merge(ranges.by_source, snapshots);
+  if (removals.empty()) ranges.by_source.clear();
+  VersionMerger merger(std::move(cursors), std::move(ranges));
   merger.seek_first();
   const std::string first(merger.valid() ? merger.key() : std::string_view());
   // A drop that did not survive has failed the log before its id was in the list.
-  Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_below(choice, view), purge);
+  Sieve sieve(snapshots, catalogue_.dropped_ids(), keys_below(choice, view), purge);
   if (log_.failed()) return log_.failure();
+  // Nothing is older than what goes into the last level.
+  if (!into_last) writer.set_ranges(sieve.keep_ranges(removals));
   const auto ends_at = [&](std::string_view key) {
     if (!choice.to.empty() && key >= choice.to) {
-      output->next = key;
+      output->next = next_from(view, choice.first, choice.end, choice.to, key);
       return true;
     }
     if (!into_last || !writer.full() || key <= smallest || key > largest) return false;
@@ -329,6 +455,8 @@ Status Engine::merge(const Choice& choice, const View& view, Purge& purge, uint6
   const PlaceValues place = leave_wasteful_files(view, inputs);
   if (Status status = write_versions(merger, sieve, writer, false, place, ends_at); !status.ok())
     return status;
+  if (output->next.empty() && !choice.to.empty())
+    output->next = next_from(view, choice.first, choice.end, choice.to, {});
   output->files = writer.files();
   for (const auto& run : inputs) {
     for (const auto& file : run->files()) {
@@ -339,10 +467,11 @@ Status Engine::merge(const Choice& choice, const View& view, Purge& purge, uint6
   return {};
 }
 
-// One function changes the durable state and the View. Meanwhile flushes only add runs in front. `writer`
-// wrote the files of `output`, if there are any: they go again unless the durable state may name them.
-Status Engine::install_choice(const Choice& choice, const View& view, const MergeOutput& output,
-                              RunSetWriter* writer) {
+// One function, `apply`, changes the durable state and the View. Meanwhile flushes only add runs in front.
+// `writer` wrote the files of `output`, if there are any: they go again unless the durable state may name
+// them.
+Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*)>& apply,
+                            const MergeOutput& output, RunSetWriter* writer) {
   OpenFiles opened;
   for (const RunFileInfo& info : output.files) {
     Result<std::shared_ptr<const RunFile>> file =
@@ -350,14 +479,14 @@ Status Engine::install_choice(const Choice& choice, const View& view, const Merg
     if (!file) return file.status();
     opened[info.id] = *std::move(file);
   }
-  const size_t runs_then = view.runs.size();
   const std::shared_ptr<const View> now = this->view();
   const std::vector<SortedRunInfo> before = infos_of(*now);
   std::vector<SortedRunInfo> after = before;
-  apply_choice(choice, runs_then, output, &after);
-  const std::vector<uint64_t> gone = files_gone(before, after);
+  apply(&after);
+  RetiredFiles::List gone(1);
+  gone.front().runs = files_gone(before, after);
   const std::vector<std::shared_ptr<const SortedRun>> runs = runs_of(std::move(after), now->runs, opened);
-  const ValueFilesLeft values = value_files_left(now->runs, gone, runs);
+  const std::vector<uint64_t> touched = value_files_touched(now->runs, runs, &gone.front());
   const std::function<void(View&)> change = [&](View& next) {
     const size_t added = next.runs.size() - now->runs.size();
     next.runs.resize(added);
@@ -368,10 +497,8 @@ Status Engine::install_choice(const Choice& choice, const View& view, const Merg
   ViewRoom room = room_for_view(kSealedMax, kRunsRoom + kRunsRoom);
   if (writer != nullptr) writer->keep();
   const Status status = store_->commit([&](DurableState& next) {
-    apply_choice(choice, runs_then, output, &next.runs);
-    std::erase_if(next.value_files, [&](const ValueFileInfo& file) {
-      return std::ranges::binary_search(values.gone, file.number);
-    });
+    apply(&next.runs);
+    std::erase_if(next.value_files, [&](const ValueFileInfo& file) { return is_gone(gone.front(), file); });
     record_time(next);
   });
   if (!status.ok()) {
@@ -379,9 +506,9 @@ Status Engine::install_choice(const Choice& choice, const View& view, const Merg
     return status;
   }
   install_view(change, std::move(room));
-  for (const uint64_t id : gone) (void)directory_->remove(run_file_name(id));
-  for (const uint64_t number : values.gone) (void)directory_->remove(segment_file_name(number));
-  reclaim_soon(values.touched);
+  const bool gone_values = !gone.front().values.empty();
+  retired_files_.retire(*directory_, std::move(gone));
+  reclaim_soon(touched, gone_values);
   return {};
 }
 

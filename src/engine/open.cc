@@ -223,7 +223,8 @@ Status Engine::close() {
   {
     MutexLock flush_lock(flush_mutex_);
   }
-  epoch_synchronize();  // whoever did not see it has reserved, filled and completed
+  long_calls_.wait_for_all();  // they find the database closed, too
+  epoch_synchronize();         // whoever did not see it has reserved, filled and completed
   background_.stop();
   log_.publish_complete();  // its writer may not have come to it yet
   Status status;

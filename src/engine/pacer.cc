@@ -18,6 +18,7 @@ constexpr uint64_t kNanosPerSecond = 1'000'000'000;
 }  // namespace
 
 void Pacer::set(const Pace& pace) {
+  removal_bytes_.store(pace.removal_bytes, std::memory_order_relaxed);
   reason_.store(pace.reason, std::memory_order_relaxed);
   const uint64_t before = ns_per_mib_.exchange(pace.ns_per_mib, std::memory_order_relaxed);
   if (before == 0 || pace.ns_per_mib != 0) return;

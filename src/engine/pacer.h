@@ -25,6 +25,7 @@ class Pacer {
   /// Is there anything to wait for? The rest is only for then.
   bool on() const { return ns_per_mib_.load(std::memory_order_relaxed) != 0; }
   void set(const Pace& pace) EXCLUDES(mutex_);
+  uint64_t removal_bytes() const { return removal_bytes_.load(std::memory_order_relaxed); }
 
   /// Is it the turn of a commit of `bytes` to wait()?
   bool takes_turn(uint64_t bytes) {
@@ -63,6 +64,7 @@ class Pacer {
 
   Clock& clock_;
   std::atomic<uint64_t> ns_per_mib_{0};
+  std::atomic<uint64_t> removal_bytes_{0};
   std::atomic<PaceReason> reason_{PaceReason::none};
   std::atomic<uint64_t> bytes_{0};
   std::atomic<uint64_t> waited_ns_[3] = {};

@@ -107,26 +107,35 @@ Status LogRecovery::index(const Walked& walked, RecoveredLog* log) const {
       MemTable::create(segment->data(), segment->base_lsn(), segment->capacity(), segment);
   if (!made) return made.status();
   PointIndex& points = (*made)->point_index();
+  RangeRemovals& ranges = (*made)->range_removals();
   Status status;
   for_each_record(*segment, walked.end, [&](uint64_t lsn, const RecordHeader& header) {
     if (header.kind != RecordKind::commit || !status.ok()) return;
     char* const record = segment->at(lsn);
     bool changed = false;
     for_each_entry(record, header.length, [&](uint64_t offset, const LogEntry& entry) {
+      const auto name = static_cast<uint32_t>((lsn - segment->base_lsn() + offset) / kLogAlignment);
+      // The stored chain is the same again unless another build wrote it: it depends on the number of
+      // buckets.
+      const auto store_chain = [&](uint32_t head) {
+        changed |= log_entry_chain(record + offset) != head;
+        store<uint32_t>(record + offset - kEntryChainBytes, head);
+      };
+      if (entry.kind == EntryKind::remove_range) {
+        store_chain(ranges.head());
+        return ranges.install(name);
+      }
       const uint64_t hash = hash_key(entry.key);
       if (status.ok()) status = points.lock(points.bucket_number(hash), 1);
       if (!status.ok()) return;
-      // The stored chain is the same again unless another build wrote it: it depends on the number of
-      // buckets.
-      const uint32_t head = points.head(hash);
-      changed |= log_entry_chain(record + offset) != head;
-      store<uint32_t>(record + offset - kEntryChainBytes, head);
-      points.install(hash, static_cast<uint32_t>((lsn - segment->base_lsn() + offset) / kLogAlignment));
+      store_chain(points.head(hash));
+      points.install(hash, name);
       points.unlock(points.bucket_number(hash));
     });
     if (changed) seal_record_body(record, header.length, lsn, segment->salt());
   });
   if (!status.ok()) return status;
+  ranges.gather(walked.end);
   auto source = std::make_shared<MemSource>();
   source->segment = segment;
   source->table = *std::move(made);

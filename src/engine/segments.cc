@@ -264,14 +264,13 @@ void Engine::prepare_spare() {
 }
 
 // The manifest that names their runs instead is durable (I7).
-void Engine::retire_segment_files(const std::vector<std::shared_ptr<const MemSource>>& sources,
-                                  const std::vector<uint64_t>& value_files) {
+void Engine::retire_segment_files(const std::vector<std::shared_ptr<const MemSource>>& sources) {
   epoch_synchronize();  // a writer may still look at the mapping behind its mark
   MutexLock lock(switch_mutex_);
   for (const auto& source : sources) {
     Segment& segment = *source->segment;
     segment.drop_mapping();
-    if (std::ranges::binary_search(value_files, segment.number())) continue;
+    if (segment.keeps_file()) continue;
     const bool keep = recycled_ == nullptr && segment.capacity() == capacity_of(options_.write_buffer_size) &&
                       segment.kind() == SegmentFileKind::mapped && segment.file().recyclable() &&
                       refused().ok();

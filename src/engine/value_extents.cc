@@ -45,6 +45,16 @@ std::vector<uint64_t> value_files_of(std::span<const std::shared_ptr<const RunFi
   return numbers;
 }
 
+std::shared_ptr<const ValueFile> value_file_of(std::span<const std::shared_ptr<const RunFile>> files,
+                                               uint64_t number) {
+  for (const auto& file : files) {
+    const std::vector<uint64_t>& numbers = file->values().files();
+    const auto at = std::ranges::find(numbers, number);
+    if (at != numbers.end()) return file->values().file(static_cast<size_t>(at - numbers.begin()));
+  }
+  return nullptr;
+}
+
 ValueExtents::ValueExtents(const View& view, const std::vector<uint64_t>* numbers) {
   std::set<const RunFile*> seen;
   for (const auto& run : view.runs) {
@@ -66,6 +76,7 @@ void ValueExtents::add(const RunFile& run, const std::vector<uint64_t>* numbers)
     OfFile& file = files_[values.files()[i]];
     file.runs += 1;
     file.uses = values.uses(i);
+    file.file_bytes = values.file(i)->size();
     any = true;
   }
   for (uint64_t index = 0; any && index < values.size(); ++index) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "view/view.h"
@@ -17,6 +18,10 @@ namespace lightning {
 /// The value files of these runs, ascending, each once.
 std::vector<uint64_t> value_files_of(std::span<const std::shared_ptr<const RunFile>> files);
 
+/// A value file of these runs, one of which has it open.
+std::shared_ptr<const ValueFile> value_file_of(std::span<const std::shared_ptr<const RunFile>> files,
+                                               uint64_t number);
+
 class ValueExtents {
  public:
   struct Extent {
@@ -25,6 +30,7 @@ class ValueExtents {
   };
   struct OfFile {
     std::vector<Extent> extents;  // ascending, disjoint, none empty
+    uint64_t file_bytes = 0;
     uint64_t runs = 0;            // that refer to it
     uint64_t uses = 0;            // when this was made: above `runs` where somebody reads by another View
     uint64_t live_bytes = 0;
@@ -35,6 +41,7 @@ class ValueExtents {
   ValueExtents(const View& view, const std::vector<uint64_t>* numbers);
 
   const std::map<uint64_t, OfFile>& files() const { return files_; }
+  std::map<uint64_t, OfFile> take_files() && { return std::move(files_); }
 
  private:
   void add(const RunFile& run, const std::vector<uint64_t>* numbers);

@@ -1,6 +1,6 @@
 // Large values: a flush leaves them in the segments of the log, which become value files; what of these no
 // run refers to any more is given back as holes, and a file without a reference is removed by the merge that
-// took the last one (docs/adr/0009-value-files.md).
+// took the last one (docs/adr/0010-value-files.md).
 
 #include <algorithm>
 #include <new>
@@ -25,7 +25,7 @@ constexpr uint64_t kWorthOfSix = 5;
 enum class Reclaimed : uint8_t { done, later, shared, refused };
 
 // Only whole pages: their neighbours keep what is theirs.
-Status punch_around(File& file, const ValueExtents::OfFile& live, uint64_t file_bytes) {
+Status punch_around(File& file, const ValueExtents::OfFile& live) {
   uint64_t at = kSegmentHeaderBytes;
   const auto punch_to = [&](uint64_t to) {
     at = align_up(at, kPageBytes);
@@ -35,7 +35,7 @@ Status punch_around(File& file, const ValueExtents::OfFile& live, uint64_t file_
     if (Status status = punch_to(extent.offset / kPageBytes * kPageBytes); !status.ok()) return status;
     at = extent.end;
   }
-  return punch_to(align_up(file_bytes, kPageBytes));
+  return punch_to(align_up(live.file_bytes, kPageBytes));
 }
 
 // A failure leaves the garbage to the next open: it costs space alone.
@@ -44,12 +44,10 @@ Reclaimed reclaim_file(Directory& directory, uint64_t number, const ValueExtents
   Result<std::unique_ptr<File>> file = directory.open(segment_file_name(number), OpenMode::read_write);
   if (!file) return Reclaimed::done;  // a merge may have removed it
   Result<uint64_t> taken = (*file)->disk_bytes();
-  Result<uint64_t> size = (*file)->size();
-  if (!taken || !size || *taken <= kSegmentHeaderBytes + live.live_page_bytes + kSlackBytes)
-    return Reclaimed::done;
+  if (!taken || *taken <= kSegmentHeaderBytes + live.live_page_bytes + kSlackBytes) return Reclaimed::done;
   if (!(*file)->recyclable()) return Reclaimed::shared;
   INTERLEAVE("values.before_punch");
-  const Status status = punch_around(**file, live, *size);
+  const Status status = punch_around(**file, live);
   return status.is(StatusCode::not_supported) ? Reclaimed::refused : Reclaimed::done;
 }
 
@@ -119,8 +117,8 @@ Engine::PlaceValues Engine::leave_wasteful_files(const View& view,
   };
 }
 
-void Engine::reclaim_soon(const std::vector<uint64_t>& numbers) noexcept {
-  if (numbers.empty()) return;
+void Engine::reclaim_soon(const std::vector<uint64_t>& numbers, bool retired) noexcept {
+  if (numbers.empty() && !retired) return;
   try {
     MutexLock lock(reclaim_mutex_);
     reclaim_.insert(reclaim_.end(), numbers.begin(), numbers.end());
@@ -141,42 +139,49 @@ void Engine::reclaim_in_background(uint64_t delay_ns) {
   }
 }
 
-// A value file that anybody may read by another View than the present one waits; and one with a second name
-// until somebody else gives it garbage.
-void Engine::reclaim_values() try {
-  if (!punches_.load(std::memory_order_relaxed) || options_.read_only || log_.failed()) return;
-  // Until then what is to be reclaimed waits for the first flush or merge.
-  if (!store_->has_committed()) return;
+void Engine::reclaim_values() {
+  if (options_.read_only || log_.failed()) return;
+  bool again = true;
+  try {
+    (void)epoch_reclaim();  // Views that nobody reads by hold runs as well
+    again = !retired_files_.remove_waiting(*directory_);
+    again |= punch_values();
+  } catch (const std::bad_alloc&) {
+    reclaim_all_ = true;
+  }
+  if (again) reclaim_in_background(kReclaimRetryNs);
+}
+
+// A value file that anybody may read by another View than the present one waits, as all do while somebody
+// copies; and one with a second name until somebody else gives it garbage.
+bool Engine::punch_values() {
+  // Until the first commit it waits for the first flush or merge.
+  if (!punches_.load(std::memory_order_relaxed) || !store_->has_committed()) return false;
   std::vector<uint64_t> numbers;
   {
     MutexLock lock(reclaim_mutex_);
     numbers.swap(reclaim_);
   }
   const bool all = reclaim_all_.exchange(false);
-  if (numbers.empty() && !all) return;
+  if (numbers.empty() && !all) return false;
   std::ranges::sort(numbers);
-  (void)epoch_reclaim();  // Views that nobody reads by hold runs as well
   const std::shared_ptr<const View> now = view();
   const ValueExtents live(*now, all ? nullptr : &numbers);
   std::vector<uint64_t> kept;
   bool again = false;
   for (const auto& [number, of_file] : live.files()) {
-    const Reclaimed outcome = reclaim_file(*directory_, number, of_file);
+    Reclaimed outcome = Reclaimed::later;
+    (void)retired_files_.unless_kept([&] { outcome = reclaim_file(*directory_, number, of_file); });
     if (outcome == Reclaimed::refused) {
       punches_ = false;
-      return;
+      return false;
     }
     if (outcome != Reclaimed::done) kept.push_back(number);
     again |= outcome == Reclaimed::later;
   }
-  if (kept.empty()) return;
-  {
-    MutexLock lock(reclaim_mutex_);
-    reclaim_.insert(reclaim_.end(), kept.begin(), kept.end());
-  }
-  if (again) reclaim_in_background(kReclaimRetryNs);
-} catch (const std::bad_alloc&) {
-  reclaim_all_ = true;
+  MutexLock lock(reclaim_mutex_);
+  reclaim_.insert(reclaim_.end(), kept.begin(), kept.end());
+  return again;
 }
 
 }  // namespace lightning

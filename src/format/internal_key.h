@@ -56,6 +56,15 @@ inline size_t parse_keyspace_prefix(std::string_view internal_key, uint32_t* id)
   return kKeyspaceIdBytesMax;
 }
 
+/// The first bytes behind all keys of a keyspace, in the place of an internal key.
+inline std::string end_of_keyspace(uint32_t id) {
+  char bytes[kKeyspaceIdBytesMax];
+  std::string end(bytes, put_keyspace_prefix(bytes, id));
+  while (static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();  // never the first byte
+  ++end.back();
+  return end;
+}
+
 /// The hash of a key for every point index; run files store parts of it, so it is a format constant. The
 /// user's key is hashed where the user has it: reading a copy back at once would wait for the stores.
 inline uint64_t hash_key(uint32_t keyspace_id, std::string_view user_key) {

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "format/internal_key.h"
+
 namespace lightning {
 
 char* put_log_entry(char* p, EntryKind kind, std::string_view key, std::string_view value) {
@@ -28,16 +30,21 @@ char* put_expiring_log_entry(char* p, std::string_view key, uint64_t expiry, std
 
 bool parse_log_entry(const char* p, const char* end, LogEntry* entry) {
   if (p >= end) return false;
-  entry->kind = static_cast<EntryKind>(static_cast<uint8_t>(*p++));
+  const auto kind = static_cast<uint8_t>(*p++);
+  entry->kind = static_cast<EntryKind>(kind);
   uint32_t key_size = 0;
   uint32_t value_size = 0;
   p = get_varint(p, end, &key_size);
   if (p != nullptr) p = get_varint(p, end, &value_size);
   if (p == nullptr || key_size == 0) return false;
-  if (!known_entry_kind(static_cast<uint8_t>(entry->kind), value_size)) return false;
+  if (!known_entry_kind(kind, value_size) && entry->kind != EntryKind::remove_range) return false;
   if (static_cast<uint64_t>(end - p) < uint64_t{key_size} + value_size) return false;
   entry->key = {p, key_size};
   entry->value = {p + key_size, value_size};
+  if (entry->kind == EntryKind::remove_range) {
+    return key_size <= kInternalKeyBytesMax && value_size <= kInternalKeyBytesMax &&
+           entry->key < entry->value;
+  }
   return true;
 }
 

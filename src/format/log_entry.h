@@ -1,4 +1,5 @@
-// Log entry: one put or removal inside a commit record, in segment memory and in the segment's file alike.
+// Log entry: one put, removal or range removal inside a commit record, in segment memory and in the
+// segment's file alike.
 //
 // Format, at an 8-byte aligned position p of the segment's data (offset8 = p / 8, the entry's name in every
 // index):
@@ -7,8 +8,10 @@
 //   p + 1   varint  size of the internal key, 32 bits
 //           varint  size of the value, 32 bits (0 for a removal)
 //           bytes   internal key, value
-// A chain joins the entries of one bucket and tag of the point index, newest first, so mostly the versions of
-// one key; readers compare keys on the way. The entry's LSN is the segment's base LSN + p.
+// A range removal has the first key in place of the key and the first key behind the range in place of the
+// value: internal keys, or the end of a keyspace. Its chain word names the range removal before it in the
+// segment. A chain joins the entries of one bucket and tag of the point index, newest first, so mostly the
+// versions of one key; readers compare keys on the way. The entry's LSN is the segment's base LSN + p.
 // Thread safety: an entry is immutable once an index names it.
 #pragma once
 

@@ -23,6 +23,17 @@ void Log::start_at(uint64_t lsn, uint64_t durable) {
   written_.store(lsn, std::memory_order_release);
 }
 
+void Log::skip_to(uint64_t lsn) {
+  {
+    MutexLock lock(write_mutex_);
+    written_.store(lsn, std::memory_order_release);
+  }
+  MutexLock lock(flush_mutex_);
+  while (flushing_) flush_done_.wait(flush_mutex_);  // it would move `durable` back
+  published_.store(lsn, std::memory_order_seq_cst);
+  durable_.store(lsn, std::memory_order_release);
+}
+
 void Log::append_segment(std::shared_ptr<Segment> segment) {
   if (segment->kind() == SegmentFileKind::written)
     has_written_segments_.store(true, std::memory_order_release);

@@ -152,5 +152,21 @@ TEST(LogEntry, AnExpiryStandsInFrontOfTheValue) {
   EXPECT_FALSE(parse_log_entry(bytes, end_of, &entry));
 }
 
+TEST(LogEntry, EachKindHasAValueOfItsOwn) {
+  char bytes[64] = {};
+  const char* const end = put_log_entry(bytes, EntryKind::remove_range, "a", "b");
+  LogEntry entry;
+  ASSERT_TRUE(parse_log_entry(bytes, end, &entry));
+  EXPECT_EQ(entry.kind, EntryKind::remove_range);
+  bytes[0] = static_cast<char>(EntryKind::put_expiring);  // of one byte of value
+  EXPECT_FALSE(parse_log_entry(bytes, end, &entry));
+  for (const int kind : {0, 5, 6, 255}) {
+    bytes[0] = static_cast<char>(kind);
+    EXPECT_FALSE(parse_log_entry(bytes, end, &entry));
+  }
+  (void)put_log_entry(bytes, EntryKind::remove_range, "b", "a");
+  EXPECT_FALSE(parse_log_entry(bytes, end, &entry));
+}
+
 }  // namespace
 }  // namespace lightning

@@ -69,24 +69,25 @@ Result<std::shared_ptr<Segment>> Segment::create(Directory& directory, const Seg
     segment->mapping_ = *std::move(mapping);
     segment->kind_ = SegmentFileKind::mapped;
   }
-  if (Status status = segment->write_header(); !status.ok()) return status;
+  if (Status status = segment->file_->write(0, header_page(identity)); !status.ok()) return status;
   if (Status status = segment->file_->sync(); !status.ok()) return status;
   return segment;
 }
 
-Status Segment::write_header() {
-  char page[kSegmentHeaderBytes] = {};
+std::string Segment::header_page(const SegmentIdentity& identity) {
+  std::string bytes(kSegmentHeaderBytes, '\0');
+  char* const page = bytes.data();
   store<uint64_t>(page, kSegmentMagic);
   store<uint32_t>(page + 8, kSegmentFormatVersion);
-  store<uint64_t>(page + 16, identity_.number);
-  store<uint64_t>(page + 24, identity_.base_lsn);
-  store<uint64_t>(page + 32, identity_.capacity);
-  store<uint64_t>(page + 40, identity_.salt);
-  store<uint64_t>(page + 48, identity_.database_id);
-  store<uint64_t>(page + 56, identity_.incarnation);
-  store<uint64_t>(page + 64, identity_.page_cache_id);
+  store<uint64_t>(page + 16, identity.number);
+  store<uint64_t>(page + 24, identity.base_lsn);
+  store<uint64_t>(page + 32, identity.capacity);
+  store<uint64_t>(page + 40, identity.salt);
+  store<uint64_t>(page + 48, identity.database_id);
+  store<uint64_t>(page + 56, identity.incarnation);
+  store<uint64_t>(page + 64, identity.page_cache_id);
   store<uint64_t>(page + kSegmentHeaderChecked, checksum(page, kSegmentHeaderChecked, kSegmentHeaderSeed));
-  return file_->write(0, {page, sizeof(page)});
+  return bytes;
 }
 
 bool Segment::parse_header(const char* page, SegmentIdentity* identity) {
@@ -174,7 +175,7 @@ uint64_t Segment::first_stray_byte(const char* header_page) {
 }
 
 Segment::Reserved Segment::reserve(uint64_t length, uint64_t* lsn) {
-  const uint64_t position = tail_.fetch_add(length, std::memory_order_relaxed);
+  const uint64_t position = tail_.fetch_add(length, std::memory_order_seq_cst);
   *lsn = identity_.base_lsn + position;
   if (position > record_bytes_max()) return Reserved::beyond;
   if (position + length > record_bytes_max()) return Reserved::crossed;

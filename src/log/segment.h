@@ -28,6 +28,7 @@
 
 #include <lightning/status.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -80,6 +81,8 @@ class Segment {
                                                         const SegmentIdentity& expected);
   /// Reads the header of the file of segment `number` alone, as open() does.
   static Status read_header(File& file, uint64_t number, SegmentIdentity* identity, uint64_t* mirror);
+  /// The header page that `identity` gets.
+  static std::string header_page(const SegmentIdentity& identity);
   /// The first byte of a header page that has to be zero and is not; kSegmentHeaderBytes if none.
   static uint64_t first_stray_byte(const char* header_page);
 
@@ -116,6 +119,11 @@ class Segment {
   uint64_t used() const {
     const uint64_t tail = tail_.load(std::memory_order_relaxed);
     return tail < capacity() ? tail : capacity();
+  }
+  /// Every reservation here is below it, or comes after this call in the order of all sequentially consistent
+  /// operations.
+  uint64_t tail_lsn() const {
+    return identity_.base_lsn + std::min(tail_.load(std::memory_order_seq_cst), capacity());
   }
   /// Completes the record at `lsn`, whose first `bytes` but the mark stand in memory: copies it to the
   /// mapping and sets both marks.
@@ -154,10 +162,13 @@ class Segment {
   File& file() { return *file_; }
   /// Nothing is written any more: the file, to be used for another segment.
   std::unique_ptr<File> take_file() { return std::move(file_); }
+  /// Its memtable is in runs, and these refer to values in the file: it stays. Set and asked by whoever
+  /// flushes.
+  void keep_file() { keeps_file_ = true; }
+  bool keeps_file() const { return keeps_file_; }
 
  private:
   Segment() = default;
-  Status write_header();
   static bool parse_header(const char* page, SegmentIdentity* identity);
   /// Reads the data behind the header into memory.
   Status load_data();
@@ -167,10 +178,12 @@ class Segment {
   PageMemory memory_;
   std::unique_ptr<File> file_;
   std::unique_ptr<MappedRegion> mapping_;
+  bool keeps_file_ = false;
   uint64_t loaded_mirror_ = 0;
   Mutex populate_mutex_;  // the mapping is not dropped while it is populated
   std::atomic<uint64_t> ahead_trigger_{0};
-  alignas(64) std::atomic<uint64_t> tail_{0};  // bytes reserved; a line that only writers touch
+  // Bytes reserved; a line that only writers touch. Partner of a reservation: tail_lsn().
+  alignas(64) std::atomic<uint64_t> tail_{0};
 };
 
 }  // namespace lightning

@@ -25,6 +25,7 @@ Result<std::shared_ptr<MemTable>> MemTable::create(const char* data, uint64_t ba
   table->memory_ = std::move(memory);
   table->point_index_ = *std::move(points);
   table->order_index_ = *std::move(order);
+  table->range_removals_ = std::make_unique<RangeRemovals>(data, base_lsn);
   return table;
 } catch (const std::bad_alloc&) {
   return Status(StatusCode::out_of_memory, "a memtable");

@@ -1,5 +1,5 @@
 // MemTable: the index side of one log segment: its bytes are the segment's memory, its entries are found by
-// key through the point index and in order through the order index.
+// key through the point index and in order through the order index; its range removals stand beside them.
 //
 // Invariants: an entry named by an index is complete and immutable; the order index holds every entry below
 // ordered_lsn(). A sealed memtable takes no more entries.
@@ -17,6 +17,7 @@
 #include "format/source_cursor.h"
 #include "memtable/order_index.h"
 #include "memtable/point_index.h"
+#include "memtable/range_removals.h"
 
 namespace lightning {
 
@@ -31,6 +32,8 @@ class MemTable {
   PointIndex& point_index() { return *point_index_; }
   const PointIndex& point_index() const { return *point_index_; }
   OrderIndex& order_index() { return *order_index_; }
+  RangeRemovals& range_removals() { return *range_removals_; }
+  const RangeRemovals& range_removals() const { return *range_removals_; }
   const std::shared_ptr<const void>& memory() const { return memory_; }
   uint64_t lsn_of(uint32_t entry) const { return base_lsn_ + entry * kLogAlignment; }
   LogEntry entry(uint32_t entry) const { return decode_log_entry(data_ + entry * kLogAlignment); }
@@ -45,10 +48,14 @@ class MemTable {
     return kNoEntry;
   }
 
-  /// An ordered walk over what order_index() holds now, as of `read_lsn`. The memtable must outlive it.
+  /// An ordered walk over what order_index() holds now, as of `read_lsn`; what a range removal of the
+  /// memtable hides is shown as removed, but for a walk over all versions (kReadAllLsn). The memtable must
+  /// outlive it.
   std::unique_ptr<SourceCursor> cursor(uint64_t read_lsn) const;
 
-  uint64_t index_bytes() const { return point_index_->memory_bytes() + order_index_->memory_bytes(); }
+  uint64_t index_bytes() const {
+    return point_index_->memory_bytes() + order_index_->memory_bytes() + range_removals_->memory_bytes();
+  }
 
  private:
   MemTable() = default;
@@ -58,6 +65,7 @@ class MemTable {
   std::shared_ptr<const void> memory_;
   std::unique_ptr<PointIndex> point_index_;
   std::unique_ptr<OrderIndex> order_index_;
+  std::unique_ptr<RangeRemovals> range_removals_;
 };
 
 }  // namespace lightning

@@ -17,7 +17,11 @@ std::unique_ptr<SourceCursor> MemTable::cursor(uint64_t read_lsn) const {
 
 MemTableCursor::MemTableCursor(const MemTable& memtable, std::shared_ptr<const ArraySet> set,
                                uint64_t read_lsn)
-    : memtable_(memtable), read_lsn_(read_lsn), set_(std::move(set)) {
+    : memtable_(memtable),
+      read_lsn_(read_lsn),
+      has_ranges_(read_lsn != kReadAllLsn && !memtable.range_removals().empty()),
+      set_(std::move(set)) {
+  cover_.from = cover_.to = std::string_view("", 1);  // of no key
   for (uint32_t i = 0; i < set_->count; ++i) sources_[i].array = set_->arrays[i].get();
 }
 
@@ -112,15 +116,27 @@ void MemTableCursor::skip_invisible() {
 bool MemTableCursor::show_front() {
   const Source& source = front();
   LogEntry entry = source.entry;
-  if (memtable_.lsn_of(source.name) >= read_lsn_) [[unlikely]] {
-    const uint32_t name = memtable_.visible(memtable_.chain(source.name), entry.key, read_lsn_);
+  uint32_t name = source.name;
+  if (memtable_.lsn_of(name) >= read_lsn_) [[unlikely]] {
+    name = memtable_.visible(memtable_.chain(name), entry.key, read_lsn_);
     if (name == kNoEntry) return false;
     entry = memtable_.entry(name);
   }
   key_ = entry.key;
   value_ = entry.value;
   kind_ = entry.kind;
+  if (has_ranges_ && range_removed(name)) [[unlikely]] {
+    kind_ = EntryKind::remove;
+    value_ = {};
+  }
   return true;
+}
+
+/// Is there a range removal over key_ that is newer than its version?
+bool MemTableCursor::range_removed(uint32_t name) {
+  const RangeRemovals& ranges = memtable_.range_removals();
+  if (!cover_.reaches(key_)) cover_ = ranges.cover(key_, read_lsn_);
+  return cover_.covered && ranges.newest(key_, read_lsn_) > memtable_.lsn_of(name);
 }
 
 void MemTableCursor::collect_versions(std::vector<Version>* versions) {

@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "format/range_map.h"
 #include "format/source_cursor.h"
 #include "memtable/memtable.h"
 #include "memtable/order_index.h"
@@ -67,8 +68,12 @@ class MemTableCursor final : public SourceCursor {
   bool precedes(uint8_t a, uint8_t b) const;
   void sink_front();
 
+  bool range_removed(uint32_t name);
+
   const MemTable& memtable_;
   const uint64_t read_lsn_;
+  const bool has_ranges_;  // range removals that the walk is to see
+  Cover cover_;            // of a key before
   const std::shared_ptr<const ArraySet> set_;
   int direction_ = kForward;
   uint32_t live_ = 0;

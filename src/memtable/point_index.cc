@@ -81,8 +81,9 @@ Status PointIndex::lock(uint64_t bucket_number, uint32_t inserts) {
   return {};
 }
 
-void PointIndex::unlock(uint64_t bucket_number) {
-  std::atomic<uint32_t>& control = buckets_[bucket_number].control;
+void PointIndex::unlock(uint64_t bucket_number) { unlock_word(buckets_[bucket_number].control); }
+
+void PointIndex::unlock_word(std::atomic<uint32_t>& control) {
   const uint32_t before = control.fetch_and(~(kBucketLocked | kBucketAwaited), std::memory_order_release);
   LIGHTNING_INVARIANT("M3", before & kBucketLocked);
   if ((before & kBucketAwaited) != 0) [[unlikely]]

@@ -79,6 +79,10 @@ class PointIndex {
   /// Under the lock: makes `entry` the head; its chain word already names the former head.
   void install(uint64_t hash, uint32_t entry);
 
+  /// The lock bits of a word that is laid out as a bucket's control word, for other locks of the same kind.
+  static void lock_word(std::atomic<uint32_t>& control);
+  static void unlock_word(std::atomic<uint32_t>& control);
+
   /// Own memory in bytes.
   uint64_t memory_bytes() const;
 
@@ -97,7 +101,6 @@ class PointIndex {
     // The upper 32 bits choose the bucket, the lowest 16 are the tag.
     return ((hash >> 32) * bucket_count_) >> 32;
   }
-  void lock_word(std::atomic<uint32_t>& control);
   Bucket& bucket(uint64_t hash) const { return buckets_[bucket_of(hash)]; }
   static uint32_t chunk_of(uint32_t number) { return std::bit_width(number / kFirstChunkBuckets + 1) - 1; }
   Bucket& overflow_bucket(uint32_t number) const {

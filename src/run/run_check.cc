@@ -68,36 +68,35 @@ class RunCheck : public LeafKeys {
       damaged("LSN range", footer_offset());
     }
     check_zeros({footer_.leaves_end, footer_.index_offset - footer_.leaves_end});
-    const uint64_t fences_end = footer_.fences_offset + footer_.fences_bytes;
-    const bool has_values = footer_.values_bytes != 0;
-    check_zeros({fences_end, (has_values ? footer_.values_offset : footer_offset()) - fences_end});
-    if (!has_values) return;
-    const uint64_t values_end = footer_.values_offset + footer_.values_bytes;
-    check_zeros({values_end, footer_offset() - values_end});
-    check_value_list();
+    // Behind the fences: range removals and the value list, in this order, where there are any.
+    uint64_t end = footer_.fences_offset + footer_.fences_bytes;
+    if (footer_.range_removals != 0) {
+      check_zeros({end, footer_.ranges_offset - end});
+      end = footer_.ranges_offset + footer_.ranges_bytes;
+      check_section("range removals checksum", footer_.ranges_offset, footer_.ranges_bytes,
+                    footer_.ranges_checksum);
+    }
+    if (footer_.values_bytes != 0) {
+      check_zeros({end, footer_.values_offset - end});
+      end = footer_.values_offset + footer_.values_bytes;
+      check_section("value list checksum", footer_.values_offset, footer_.values_bytes,
+                    footer_.values_checksum);
+    }
+    check_zeros({end, footer_offset() - end});
+  }
+
+  void check_section(std::string_view what, uint64_t offset, uint64_t size, uint64_t sum) {
+    RunPages::Page page;
+    RunPages::Owner owner;
+    Status status;
+    if (!pages_.fetch(offset, size, &page, &owner, &status)) return note(status);
+    if (checksum(page.data, page.size, page_seed(footer_.file_id, offset / kUnitBytes)) != sum)
+      damaged(what, offset);
   }
 
   void check_fences() {
-    RunPages::Page page;
-    RunPages::Owner owner;
-    Status status;
-    if (!pages_.fetch(footer_.fences_offset, footer_.fences_bytes, &page, &owner, &status))
-      return note(status);
-    const uint64_t seed = page_seed(footer_.file_id, footer_.fences_offset / kUnitBytes);
-    if (checksum(page.data, page.size, seed) != footer_.fences_checksum)
-      damaged("fences checksum", footer_.fences_offset);
+    check_section("fences checksum", footer_.fences_offset, footer_.fences_bytes, footer_.fences_checksum);
     if (!fences_.heads_agree()) damaged("heads of the fences", footer_.fences_offset);
-  }
-
-  void check_value_list() {
-    RunPages::Page page;
-    RunPages::Owner owner;
-    Status status;
-    if (!pages_.fetch(footer_.values_offset, footer_.values_bytes, &page, &owner, &status))
-      return note(status);
-    const uint64_t seed = page_seed(footer_.file_id, footer_.values_offset / kUnitBytes);
-    if (checksum(page.data, page.size, seed) != footer_.values_checksum)
-      damaged("value list checksum", footer_.values_offset);
   }
 
   // Each page once, so that its damage is not told for every key that it would lead to.

@@ -1,5 +1,6 @@
 #include "run/run_file.h"
 
+#include <algorithm>
 #include <new>
 
 #include "run/fences.h"
@@ -7,6 +8,7 @@
 #include "run/run_cursor.h"
 #include "run/run_index.h"
 #include "run/run_pages.h"
+#include "run/run_ranges.h"
 
 namespace lightning {
 
@@ -29,14 +31,6 @@ Status read_exactly(File& file, const std::string& name, uint64_t offset, char* 
 bool footer_is_sound(const Footer& footer, uint64_t size) {
   const uint64_t sections_end = size - kUnitBytes;
   const bool has_index = (footer.features & kFeaturePointIndex) != 0;
-  const bool has_values = (footer.features & kFeatureValueList) != 0;
-  if (!has_values && (footer.values_offset | footer.values_bytes | footer.value_bytes) != 0) return false;
-  if (has_values && (footer.values_offset % kUnitBytes != 0 || footer.values_offset > sections_end ||
-                     footer.values_offset < footer.fences_offset ||
-                     footer.values_offset - footer.fences_offset < footer.fences_bytes ||
-                     footer.values_bytes > sections_end - footer.values_offset)) {
-    return false;
-  }
   const uint64_t pages = has_index ? index_pages(footer.index_buckets) : 0;
   return footer.file_bytes == size && size % kUnitBytes == 0 &&
          (footer.leaf_bytes == kSmallLeafBytes || footer.leaf_bytes == kLargeLeafBytes) &&
@@ -45,7 +39,8 @@ bool footer_is_sound(const Footer& footer, uint64_t size) {
          footer.index_offset <= footer.fences_offset && footer.fences_offset % kUnitBytes == 0 &&
          footer.index_buckets <= UINT32_MAX && has_index == (footer.index_buckets != 0) &&
          pages == (footer.fences_offset - footer.index_offset) / kUnitBytes &&
-         footer.fences_offset <= sections_end && footer.fences_bytes <= sections_end - footer.fences_offset;
+         footer.fences_offset <= sections_end && footer.fences_bytes <= sections_end - footer.fences_offset &&
+         ranges_are_sound(footer, sections_end) && values_are_sound(footer, sections_end);
 }
 
 Status read_footer(File& file, const std::string& name, const RunFileInfo& info, Footer* footer) {
@@ -80,6 +75,34 @@ Status read_fences(File& file, const std::string& name, const Footer& footer, Fe
   return Status();
 }
 
+Status read_ranges(File& file, const std::string& name, const Footer& footer, RunRanges* ranges) {
+  if (footer.range_removals == 0) return Status();
+  std::unique_ptr<char[]> section(new char[footer.ranges_bytes]);
+  if (Status s = read_exactly(file, name, footer.ranges_offset, section.get(), footer.ranges_bytes); !s.ok())
+    return s;
+  const uint64_t seed = page_seed(footer.file_id, footer.ranges_offset / kUnitBytes);
+  if (checksum(section.get(), footer.ranges_bytes, seed) != footer.ranges_checksum) {
+    return damaged(name, "range removals checksum", footer.ranges_offset);
+  }
+  return ranges->load(std::move(section), footer) ? Status()
+                                                  : damaged(name, "range removals", footer.ranges_offset);
+}
+
+/// Do the keys of the file and its range removals begin and end where the manifest says?
+bool spans(const RunFileInfo& info, const Fences& fences, const RangeMap& removals) {
+  if (removals.size() != info.range_removals) return false;
+  std::string_view smallest = fences.smallest();
+  std::string_view largest = fences.largest();
+  bool excluded = false;
+  if (!removals.empty()) {
+    smallest = std::min(smallest, removals.from(0));
+    const std::string_view end = removals.to(removals.size() - 1);
+    excluded = end > largest;
+    largest = std::max(largest, end);
+  }
+  return smallest == info.smallest && largest == info.largest && excluded == info.largest_excluded;
+}
+
 Status read_values(File& file, const std::string& name, const Footer& footer, ValueFiles* files,
                    ValueList* values) {
   if (footer.values_bytes == 0) return Status();
@@ -102,6 +125,8 @@ Status read_values(File& file, const std::string& name, const Footer& footer, Va
 RunFile::RunFile() = default;
 RunFile::~RunFile() = default;
 
+const RangeMap& RunFile::removals() const { return ranges_->map(); }
+
 Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const RunFileInfo& info,
                                                      bool mapped, ValueFiles* values) try {
   const std::string name = run_file_name(info.id);
@@ -117,7 +142,9 @@ Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const
   run->locator_offset_bits_ = locator_offset_bits(run->footer_->leaf_bytes);
   run->fences_ = std::make_unique<Fences>();
   if (Status s = read_fences(**file, name, *run->footer_, run->fences_.get()); !s.ok()) return s;
-  if (run->fences_->smallest() != info.smallest || run->fences_->largest() != info.largest) {
+  run->ranges_ = std::make_unique<RunRanges>();
+  if (Status s = read_ranges(**file, name, *run->footer_, run->ranges_.get()); !s.ok()) return s;
+  if (!spans(info, *run->fences_, run->removals())) {
     return damaged(name, "key range", run->footer_->fences_offset);
   }
   if (Status s = read_values(**file, name, *run->footer_, values, &run->values_); !s.ok()) return s;
@@ -135,7 +162,7 @@ Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const
 
 uint64_t RunFile::memory_bytes() const {
   return sizeof(*this) + info_.smallest.capacity() + info_.largest.capacity() + sizeof(Footer) +
-         pages_->memory_bytes() + fences_->memory_bytes() + values_.memory_bytes();
+         pages_->memory_bytes() + fences_->memory_bytes() + ranges_->memory_bytes() + values_.memory_bytes();
 }
 
 uint64_t RunFile::mapped_bytes() const { return pages_->mapped_bytes(); }

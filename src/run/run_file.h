@@ -17,6 +17,7 @@
 #include <memory>
 #include <string_view>
 
+#include "format/range_map.h"
 #include "format/source_cursor.h"
 #include "format/version.h"
 #include "io/env.h"
@@ -27,6 +28,7 @@
 namespace lightning {
 
 class Fences;
+class RunRanges;
 struct LeafEntry;
 
 /// What RunFile::verify() tells while it works.
@@ -59,6 +61,8 @@ class RunFile {
   RunFile& operator=(const RunFile&) = delete;
 
   const RunFileInfo& info() const { return info_; }
+  /// They hide keys of older sources, none of the file's own.
+  const RangeMap& removals() const;
 
   /// Fetches the cache line that find() needs first.
   void prefetch(uint64_t hash) const;
@@ -122,6 +126,7 @@ class RunFile {
   ValueList values_;
   std::unique_ptr<RunPages> pages_;
   std::unique_ptr<Fences> fences_;
+  std::unique_ptr<RunRanges> ranges_;
 };
 
 }  // namespace lightning

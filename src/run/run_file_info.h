@@ -27,8 +27,10 @@ struct RunFileInfo {
   uint64_t lsn_min = 0;      // the log range [lsn_min, lsn_max) that the versions came from
   uint64_t lsn_max = 0;
   RunExpiry expiry;
-  bool plain = false;    // every entry is one settled version; false also where that is not known
-  std::string smallest;  // internal keys, inclusive
+  uint64_t range_removals = 0;    // fragments of them
+  bool plain = false;             // every entry is one settled version; false also where that is not known
+  bool largest_excluded = false;  // `largest` is where the last range removal ends, behind the last key
+  std::string smallest;           // internal keys, those of range removals included
   std::string largest;
 };
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "io/scratch_directory.h"
+#include "run/run_ranges.h"
 #include "run/run_test_support.h"
 #include "testing/random.h"
 
@@ -311,6 +312,122 @@ TEST(RunFile, ApproximateBytes) {
             run->approximate_bytes("11", "12"));
   EXPECT_EQ(run->approximate_bytes("2", "3"), 0u);
   EXPECT_EQ(run->approximate_bytes("11", "10"), 0u);
+}
+
+RangeMap some_ranges() {
+  RangeMap ranges;
+  ranges.append("b", "d", std::vector<uint64_t>{500, 400});
+  ranges.append("d", "f", std::vector<uint64_t>{kSettledRangeLsn});
+  ranges.append("x", "z", std::vector<uint64_t>{300});
+  return ranges;
+}
+
+Result<RunFileInfo> write_ranges(Directory& directory, const std::vector<std::string>& keys,
+                                 const RangeMap& ranges) {
+  Result<std::unique_ptr<RunWriter>> writer = RunWriter::create(directory, kTestRunId, {});
+  if (!writer) return writer.status();
+  const Version version{.lsn = kSettledLsn, .kind = EntryKind::put, .value = "v"};
+  for (const std::string& key : keys) {
+    if (Status s = (*writer)->add(key, {&version, 1}); !s.ok()) return s;
+  }
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    if (Status s = (*writer)->add_range(ranges.from(i), ranges.to(i), ranges.lsns(i)); !s.ok()) return s;
+  }
+  return (*writer)->finish(100, 1000);
+}
+
+TEST(RunFile, KeepsRangeRemovalsBesideItsKeys) {
+  for (const bool mapped : {true, false}) {
+    MemoryDirectory directory;
+    Result<RunFileInfo> info = write_ranges(directory, {"c", "m"}, some_ranges());
+    ASSERT_TRUE(info.ok()) << info.status().to_string();
+    EXPECT_EQ(info->range_removals, 3u);
+    EXPECT_EQ(info->smallest, "b");
+    EXPECT_EQ(info->largest, "z");
+    EXPECT_TRUE(info->largest_excluded);
+    EXPECT_FALSE(info->plain);
+    Result<std::shared_ptr<const RunFile>> run = RunFile::open(directory, *info, mapped);
+    ASSERT_TRUE(run.ok()) << run.status().to_string();
+    EXPECT_TRUE((*run)->verify().ok()) << (*run)->verify().to_string();
+    EXPECT_EQ((*run)->removals().newest("c", 450), 400u);
+    EXPECT_EQ((*run)->removals().newest("c", 1000), 500u);
+    EXPECT_EQ((*run)->removals().newest("e", 50), kSettledRangeLsn);
+    EXPECT_EQ((*run)->removals().newest("z", 1000), 0u);
+    // Its own keys are not hidden.
+    EXPECT_EQ(found_text(**run, "c", 1000), "=v@0");
+    RunFileInfo other = *info;
+    other.largest_excluded = false;
+    EXPECT_TRUE(RunFile::open(directory, other, mapped).status().is(StatusCode::corruption));
+    other = *info;
+    other.range_removals = 0;
+    EXPECT_TRUE(RunFile::open(directory, other, mapped).status().is(StatusCode::corruption));
+  }
+}
+
+TEST(RunFile, OfNothingButRangeRemovalsSaysTheFirstOneTwice) {
+  MemoryDirectory directory;
+  Result<RunFileInfo> info = write_ranges(directory, {}, some_ranges());
+  ASSERT_TRUE(info.ok()) << info.status().to_string();
+  const std::shared_ptr<const RunFile> run = *RunFile::open(directory, *info, true);
+  EXPECT_TRUE(run->verify().ok());
+  EXPECT_EQ(found_text(*run, "b", 450), "removed@400");
+  EXPECT_EQ(found_text(*run, "b", 400), "absent");
+}
+
+TEST(RunFile, DamagedRangeRemovalsAreCorruption) {
+  MemoryDirectory directory;
+  Result<RunFileInfo> info = write_ranges(directory, {"c", "m"}, some_ranges());
+  ASSERT_TRUE(info.ok());
+  std::vector<char>& bytes = directory.bytes(run_file_name(kTestRunId));
+  const Footer footer = load<Footer>(bytes.data() + bytes.size() - kUnitBytes);
+  for (uint64_t i = 0; i < footer.ranges_bytes; ++i) {
+    char& byte = bytes[footer.ranges_offset + i];
+    byte ^= 1;
+    const Status status = RunFile::open(directory, *info, true).status();
+    EXPECT_TRUE(status.is(StatusCode::corruption));
+    EXPECT_EQ(status.offset(), footer.ranges_offset);
+    byte ^= 1;
+  }
+  // What was opened before is found by verify().
+  const std::shared_ptr<const RunFile> run = *RunFile::open(directory, *info, true);
+  bytes[footer.ranges_offset + 3] ^= 1;
+  EXPECT_TRUE(run->verify().is(StatusCode::corruption));
+  bytes[footer.ranges_offset + 3] ^= 1;
+  bytes[footer.ranges_offset + footer.ranges_bytes] = 1;
+  EXPECT_TRUE(run->verify().is(StatusCode::corruption));
+}
+
+// Right checksums do not make a section right.
+TEST(RunFile, MalformedRangeRemovalsAreRefused) {
+  const auto loads = [](const std::string& section, uint64_t fragments) {
+    Footer footer = {};
+    footer.lsn_min = 100;
+    footer.lsn_max = 1000;
+    footer.ranges_bytes = section.size();
+    footer.range_removals = fragments;
+    auto bytes = std::make_unique<char[]>(section.size());
+    std::copy(section.begin(), section.end(), bytes.get());
+    RunRanges ranges;
+    return ranges.load(std::move(bytes), footer);
+  };
+  const auto section = [](std::vector<std::pair<std::string, std::string>> bounds,
+                          std::vector<uint64_t> lsns) {
+    std::string text;
+    for (const auto& [from, to] : bounds) put_range(from, to, lsns, &text);
+    return text;
+  };
+  EXPECT_TRUE(loads(section({{"b", "c"}, {"d", "e"}}, {500}), 2));
+  EXPECT_FALSE(loads(section({{"b", "c"}, {"d", "e"}}, {500}), 3));
+  EXPECT_FALSE(loads(section({{"b", "d"}, {"c", "e"}}, {500}), 2));
+  EXPECT_FALSE(loads(section({{"b", "b"}}, {500}), 1));
+  EXPECT_FALSE(loads(section({{"", "b"}}, {500}), 1));
+  EXPECT_FALSE(loads(section({{"b", "c"}}, {}), 1));
+  EXPECT_FALSE(loads(section({{"b", "c"}}, {500, 500}), 1));
+  EXPECT_FALSE(loads(section({{"b", "c"}}, {1000}), 1));
+  EXPECT_FALSE(loads(section({{"b", "c"}}, {500, 2}), 1));
+  EXPECT_TRUE(loads(section({{"b", "c"}}, {500, 1}), 1));
+  const std::string whole = section({{"bbbb", "cccc"}}, {500, 400});
+  for (size_t size = 1; size < whole.size(); ++size) EXPECT_FALSE(loads(whole.substr(0, size), 1)) << size;
 }
 
 }  // namespace

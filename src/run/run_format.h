@@ -4,6 +4,7 @@
 //                       stand outside; gaps hold zeros that nobody reads
 //   point index         pages of 63 buckets, absent in a file without the feature
 //   fences              one section, read at open
+//   range removals      one section, read at open; absent in a file without the feature
 //   value list          one section, read at open; absent in a file without the feature
 //   footer              the last 4 KiB
 //
@@ -39,6 +40,11 @@
 //   u16 pages[leaves], u8 block_prefixes[blocks], key bytes, smallest key, largest key
 // A fence lies above the last key of the leaf before and not above the first key of its own. A prefix is at
 // most 56 bytes, so that a head never reaches into what was cut.
+//
+// Range removals: for each fragment, in key order: varint size of `from`, of `to`, number n >= 1 of LSNs;
+// from, to (the first key behind it); n times varint LSN, falling; 1 is settled. They hide versions of
+// older sources alone: of the file's own keys nothing was written that they hide. So that there is a leaf,
+// a file of nothing but range removals has a removal of the first key of the first of them.
 //
 // Value list: ValueListHeader, u64 numbers[files] of the value files, ValueListItem[values] in the order of
 // keys and versions: each is named by one entry. A value file's number is that of the segment that it was.
@@ -174,8 +180,9 @@ inline constexpr uint64_t fence_blocks(uint64_t leaves) { return (leaves + kFenc
 inline constexpr uint64_t kRunMagic = 0x0a1a6e75722d446cull;  // "lD-run\x1a\n"
 inline constexpr uint32_t kRunFormatVersion = 1;
 inline constexpr uint64_t kFeaturePointIndex = 1;
-inline constexpr uint64_t kFeatureValueList = 2;
-inline constexpr uint64_t kKnownFeatures = kFeaturePointIndex | kFeatureValueList;
+inline constexpr uint64_t kFeatureRangeRemovals = 2;
+inline constexpr uint64_t kFeatureValueList = 4;
+inline constexpr uint64_t kKnownFeatures = kFeaturePointIndex | kFeatureRangeRemovals | kFeatureValueList;
 inline constexpr uint64_t kFooterSeed = UINT64_MAX;  // stands for a page number
 
 /// Of every format version: magic, version and checksum stand where they do here.
@@ -200,11 +207,15 @@ struct Footer {
   uint64_t lsn_min;
   uint64_t lsn_max;
   RunExpiry expiry;
-  uint64_t values_offset;  // of the list; 0, as the next three, without the feature
+  uint64_t ranges_offset;  // this and the next three are 0 without the feature
+  uint64_t ranges_bytes;
+  uint64_t ranges_checksum;  // seeded page_seed() of ranges_offset / 4096
+  uint64_t range_removals;   // fragments
+  uint64_t values_offset;    // of the list; 0, as the next three, without the feature
   uint64_t values_bytes;
   uint64_t values_checksum;  // seeded page_seed() of values_offset / 4096
   uint64_t value_bytes;      // of the values in value files; counted in raw_bytes, too
-  uint8_t reserved[kUnitBytes - 8 * 27];
+  uint8_t reserved[kUnitBytes - 8 * 31];
   uint64_t checksum;  // of all before it, seeded page_seed() of kFooterSeed
 };
 static_assert(sizeof(Footer) == kUnitBytes && offsetof(Footer, checksum) == kUnitBytes - 8);

@@ -153,7 +153,7 @@ inline ValuePlace place_value(Directory& directory, std::string_view value) {
 /// Values of `large_bytes` or more go into a value file.
 inline Result<RunFileInfo> write_run(Directory& directory, const RunModel& model,
                                      const RunWriterOptions& options, uint64_t id = kTestRunId,
-                                     uint64_t large_bytes = UINT64_MAX) {
+                                     const RangeMap& ranges = {}, uint64_t large_bytes = UINT64_MAX) {
   Result<std::unique_ptr<RunWriter>> writer = RunWriter::create(directory, id, options);
   if (!writer) return writer.status();
   uint64_t lsn_max = 1000;
@@ -168,6 +168,10 @@ inline Result<RunFileInfo> write_run(Directory& directory, const RunModel& model
       lsn_max = std::max(lsn_max, version.lsn + 1);
     }
     if (Status s = (*writer)->add(key, shown); !s.ok()) return s;
+  }
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    lsn_max = std::max(lsn_max, ranges.lsns(i)[0] + 1);
+    if (Status s = (*writer)->add_range(ranges.from(i), ranges.to(i), ranges.lsns(i)); !s.ok()) return s;
   }
   return (*writer)->finish(1, lsn_max);
 }

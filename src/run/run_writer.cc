@@ -6,6 +6,7 @@
 
 #include "format/expiry.h"
 #include "format/internal_key.h"
+#include "run/run_ranges.h"
 
 namespace lightning {
 
@@ -50,7 +51,7 @@ bool RunWriter::full() const {
 
 uint64_t RunWriter::file_bytes() const {
   return output_.end() + leaf_.size() + (wants_index_ ? index_.file_bytes() : 0) + fences_.file_bytes() +
-         values_.file_bytes() + kUnitBytes;
+         ranges_.size() + values_.file_bytes() + kUnitBytes;
 }
 
 Status RunWriter::check(std::string_view key, std::span<const Version> versions) const {
@@ -240,9 +241,70 @@ Status RunWriter::write_leaf() {
   return Status();
 }
 
+Status RunWriter::add_range(std::string_view from, std::string_view to, std::span<const uint64_t> lsns) {
+  if (!failed_.ok()) return failed_;
+  if (from >= to || lsns.empty() || (info_.range_removals != 0 && from < last_to_)) {
+    return Status(StatusCode::invalid_argument, "range removals of a run file must ascend");
+  }
+  try {
+    put_range(from, to, lsns, &ranges_);
+    if (info_.range_removals == 0) {
+      first_from_ = from;
+      first_lsn_ = lsns.back();
+    }
+    last_to_ = to;
+    info_.range_removals += 1;
+    info_.plain = false;
+  } catch (const std::bad_alloc&) {
+    failed_ = out_of_memory();
+  }
+  return failed_;
+}
+
+// What a range removal says of its first key, said once more, so that there is a leaf.
+Status RunWriter::add_first_removal() {
+  const uint64_t lsn = first_lsn_ == kSettledRangeLsn ? kSettledLsn : first_lsn_;
+  const Version removal{.lsn = lsn, .kind = EntryKind::remove, .value = {}};
+  return add(first_from_, {&removal, 1});
+}
+
+Status RunWriter::write_ranges(Footer* footer) {
+  if (info_.range_removals == 0) return {};
+  footer->features |= kFeatureRangeRemovals;
+  footer->ranges_offset = output_.end();
+  footer->ranges_bytes = ranges_.size();
+  footer->ranges_checksum =
+      checksum(ranges_.data(), ranges_.size(), page_seed(info_.id, output_.end() / kUnitBytes));
+  footer->range_removals = info_.range_removals;
+  info_.smallest = std::min(info_.smallest, first_from_);
+  if (last_to_ > info_.largest) {
+    info_.largest = last_to_;
+    info_.largest_excluded = true;
+  }
+  if (Status s = output_.append(ranges_); !s.ok()) return s;
+  return output_.align(kUnitBytes);
+}
+
+Status RunWriter::write_value_list(Footer* footer) {
+  if (values_.values() == 0) return {};
+  const std::string list = values_.encode();
+  footer->features |= kFeatureValueList;
+  footer->values_offset = output_.end();
+  footer->values_bytes = list.size();
+  footer->values_checksum =
+      checksum(list.data(), list.size(), page_seed(info_.id, output_.end() / kUnitBytes));
+  footer->value_bytes = info_.value_bytes = values_.value_bytes();
+  if (Status s = output_.append(list); !s.ok()) return s;
+  return output_.align(kUnitBytes);
+}
+
 Result<RunFileInfo> RunWriter::finish(uint64_t lsn_min, uint64_t lsn_max) {
   if (!failed_.ok()) return failed_;
-  if (info_.entries == 0) return Status(StatusCode::invalid_argument, "a run file without keys");
+  if (info_.entries == 0 && info_.range_removals == 0)
+    return Status(StatusCode::invalid_argument, "a run file without keys");
+  if (info_.entries == 0) {
+    if (Status s = add_first_removal(); !s.ok()) return s;
+  }
   try {
     Result<RunFileInfo> info = write_sections(lsn_min, lsn_max);
     failed_ = info ? Status(StatusCode::invalid_argument, "the run file is finished") : info.status();
@@ -273,20 +335,11 @@ Result<RunFileInfo> RunWriter::write_sections(uint64_t lsn_min, uint64_t lsn_max
       checksum(fences.data(), fences.size(), page_seed(info_.id, output_.end() / kUnitBytes));
   if (Status s = output_.append(fences); !s.ok()) return s;
   if (Status s = output_.align(kUnitBytes); !s.ok()) return s;
-  if (values_.values() != 0) {
-    const std::string list = values_.encode();
-    footer.features |= kFeatureValueList;
-    footer.values_offset = output_.end();
-    footer.values_bytes = list.size();
-    footer.values_checksum =
-        checksum(list.data(), list.size(), page_seed(info_.id, output_.end() / kUnitBytes));
-    footer.value_bytes = info_.value_bytes = values_.value_bytes();
-    if (Status s = output_.append(list); !s.ok()) return s;
-    if (Status s = output_.align(kUnitBytes); !s.ok()) return s;
-  }
+  info_.largest = last_key_;
+  if (Status s = write_ranges(&footer); !s.ok()) return s;
+  if (Status s = write_value_list(&footer); !s.ok()) return s;
 
   info_.size = output_.end() + kUnitBytes;
-  info_.largest = last_key_;
   info_.lsn_min = lsn_min;
   info_.lsn_max = lsn_max;
   info_.expiry = expiries_.sums(info_.entries);

@@ -50,14 +50,16 @@ class RunWriter {
   /// `versions`: newest first, at least one, LSNs falling; one of kSettledLsn, which may only be the last, is
   /// seen by every reader. `invalid_argument` when keys do not ascend or the file is full.
   Status add(std::string_view internal_key, std::span<const Version> versions);
+  /// Fragments of range removals, as in RangeMap: ascending, LSNs falling. At any time before finish().
+  Status add_range(std::string_view from, std::string_view to, std::span<const uint64_t> lsns);
   /// No further key fits: finish this file and begin another. Never true of a file without keys.
   bool full() const;
   /// Keys so far.
   uint64_t entries() const { return info_.entries; }
   /// About the size that the file would have if it were finished now.
   uint64_t file_bytes() const;
-  /// Writes point index, fences and footer and syncs the file (not its directory). At least one key must have
-  /// been added.
+  /// Writes point index, fences, range removals, value list and footer and syncs the file (not its directory). At least
+  /// one key or range removal must have been added.
   Result<RunFileInfo> finish(uint64_t lsn_min, uint64_t lsn_max);
 
  private:
@@ -86,6 +88,9 @@ class RunWriter {
   uint64_t leaf_room() const { return leaf_bytes_ == 0 ? kLargeLeafBytes : leaf_bytes_; }
   uint64_t leaf_units() const;
   uint64_t next_leaf_start() const;
+  Status add_first_removal();
+  Status write_ranges(Footer* footer);
+  Status write_value_list(Footer* footer);
   Result<RunFileInfo> write_sections(uint64_t lsn_min, uint64_t lsn_max);
 
   const uint64_t value_separation_;
@@ -101,6 +106,10 @@ class RunWriter {
   std::string body_bytes_;  // of entries that are not a plain value
   std::string last_key_;    // of the last leaf that was written
   ExpiryTally expiries_;
+  std::string ranges_;      // the section of range removals
+  std::string first_from_;  // of the first of them
+  uint64_t first_lsn_ = 0;  // its oldest one
+  std::string last_to_;     // of the last of them
   RunFileInfo info_;
   Status failed_;
 };

@@ -6,6 +6,19 @@
 
 namespace lightning {
 
+bool values_are_sound(const Footer& footer, uint64_t sections_end) {
+  if ((footer.features & kFeatureValueList) == 0) {
+    return footer.values_offset == 0 && footer.values_bytes == 0 && footer.values_checksum == 0 &&
+           footer.value_bytes == 0;
+  }
+  const bool ranges = footer.range_removals != 0;
+  const uint64_t before = ranges ? footer.ranges_offset : footer.fences_offset;
+  return footer.values_offset % kUnitBytes == 0 && footer.values_offset <= sections_end &&
+         footer.values_offset >= before &&
+         footer.values_offset - before >= (ranges ? footer.ranges_bytes : footer.fences_bytes) &&
+         footer.values_bytes <= sections_end - footer.values_offset && footer.values_bytes != 0;
+}
+
 uint64_t ValueListBuilder::add(const ValuePlace& place) {
   const auto [at, added] = indexes_.try_emplace(place.file, static_cast<uint32_t>(files_.size()));
   if (added) files_.push_back(place.file);

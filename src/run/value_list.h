@@ -20,6 +20,10 @@
 
 namespace lightning {
 
+/// Where the value list of a file that `footer` describes lies; false where that contradicts itself or the
+/// rest of the file.
+bool values_are_sound(const Footer& footer, uint64_t sections_end);
+
 class ValueListBuilder {
  public:
   /// The index of the value in the list.
@@ -59,6 +63,7 @@ class ValueList {
   }
   /// How many open runs, this one included, refer to the file at an index of files().
   uint64_t uses(size_t file) const { return uses_[file]->uses(); }
+  std::shared_ptr<const ValueFile> file(size_t file) const { return uses_[file].file(); }
   uint64_t value_bytes() const { return value_bytes_; }
   uint64_t memory_bytes() const {
     return items_.capacity() * sizeof(ValueListItem) +

@@ -1,5 +1,6 @@
 #include "value/value_file.h"
 
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -33,32 +34,30 @@ bool ValueFile::read(uint64_t offset, uint64_t size, uint64_t sum, std::string_v
     return false;
   };
   if (offset > size_ || size > size_ - offset) return damaged("the value file is cut", size_);
-  const char* bytes = nullptr;
   std::shared_ptr<char[]> copy;
+  try {
+    copy.reset(new char[size]);
+  } catch (const std::bad_alloc&) {
+    *status = Status(StatusCode::out_of_memory, "a buffer to read a value");
+    return false;
+  }
   if (region_ != nullptr) {
-    bytes = region_->data() + offset;
+    std::memcpy(copy.get(), region_->data() + offset, size);
   } else {
-    try {
-      copy.reset(new char[size]);
-    } catch (const std::bad_alloc&) {
-      *status = Status(StatusCode::out_of_memory, "a buffer to read a value");
-      return false;
-    }
     Result<uint64_t> got = file_->read(offset, copy.get(), size);
     if (!got) {
       *status = got.status();
       return false;
     }
     if (*got != size) return damaged("the value file is cut", offset + *got);
-    bytes = copy.get();
   }
-  if (checksum(bytes, size, value_file_seed(number_, offset)) != sum) {
+  if (checksum(copy.get(), size, value_file_seed(number_, offset)) != sum) {
     if (!faulted()) return damaged("value checksum", offset);
     *status = Status(StatusCode::io_error, "a mapped page could not be read", name_, Status::kWholeFile);
     return false;
   }
-  if (copy != nullptr) *owner = std::move(copy);
-  *value = {bytes, size};
+  *value = {copy.get(), size};
+  *owner = std::move(copy);
   return true;
 }
 

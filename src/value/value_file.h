@@ -1,16 +1,21 @@
 // ValueFile: a file in which large values stand that entries of runs refer to.
 //
 // It is the file of a log segment whose records went into runs: the values stay where their commits put them,
-// and are never copied (docs/adr/0009-value-files.md). What of the file no run refers to means nothing, and
+// and are never copied (docs/adr/0010-value-files.md). What of the file no run refers to means nothing, and
 // may be a hole.
 //
 // Invariants
-//  V1  What read() hands out lies inside the file and had the checksum that its reference states.
+//  V1  What read() hands out is a copy that had the checksum which its reference states: no hole that is
+//      punched later, by whomever, changes what somebody holds.
 //  V2  Whoever may read a value holds a Use: while other uses than those of the present runs exist, no hole
 //      is punched.
+//  V3  A file that no state names any more keeps its name until nobody uses it: so a file with one name is
+//      read by nobody but the database that has this name (admin/copy.h makes second ones).
 // Thread safety: immutable but for the count of uses; any threads.
-// Ownership: by shared_ptr. Bytes of the mapping live as long as this object; others as long as their owner.
-// Costs: an address range of the file's size; a read verifies the whole value.
+// Ownership: by shared_ptr.
+// Costs: an address range of the file's size; a read allocates, copies and verifies the whole value. To hand
+// out bytes of the mapping would be about twice as fast, but what somebody holds would keep the space of all
+// that became garbage beside it, even behind the end of the database.
 #pragma once
 
 #include <lightning/status.h>
@@ -43,7 +48,7 @@ class ValueFile {
   const std::string& name() const { return name_; }
   uint64_t size() const { return size_; }
 
-  /// `owner` is left alone where bytes of the mapping are handed out.
+  /// `owner` keeps the bytes of `value`.
   bool read(uint64_t offset, uint64_t size, uint64_t checksum, std::string_view* value,
             std::shared_ptr<const void>* owner, Status* status) const;
   bool faulted() const { return region_ != nullptr && region_->faulted(); }
@@ -62,6 +67,7 @@ class ValueFile {
     }
     const ValueFile& operator*() const { return *file_; }
     const ValueFile* operator->() const { return file_.get(); }
+    const std::shared_ptr<const ValueFile>& file() const { return file_; }
 
    private:
     std::shared_ptr<const ValueFile> file_;

@@ -33,6 +33,7 @@ std::string_view check_piece(const DurableState& state, const RunPiece& piece) {
   if (file.id == 0 || file.id >= state.next_file_id) return "a run's id";
   if (file.lsn_min > file.lsn_max) return "a run's LSNs";
   if (!is_key(file.smallest) || !is_key(file.largest) || file.smallest > file.largest) return "a run's keys";
+  if (file.largest_excluded && file.smallest == file.largest) return "a run's keys";
   if (!piece.from.empty() && (!is_key(piece.from) || piece.from > file.largest)) return "a run's interval";
   if (!piece.to.empty() && (!is_key(piece.to) || piece.to <= file.smallest)) return "a run's interval";
   if (!piece.from.empty() && !piece.to.empty() && piece.from >= piece.to) return "a run's interval";
@@ -42,7 +43,8 @@ std::string_view check_piece(const DurableState& state, const RunPiece& piece) {
 /// Does `before` answer for smaller keys than `after` alone?
 bool in_order(const RunPiece& before, const RunPiece& after) {
   const std::string& first = after.from > after.file.smallest ? after.from : after.file.smallest;
-  return before.file.largest < first || (!before.to.empty() && before.to <= first);
+  return before.file.largest < first || (before.file.largest_excluded && before.file.largest == first) ||
+         (!before.to.empty() && before.to <= first);
 }
 
 std::string_view check_runs(const DurableState& state) {

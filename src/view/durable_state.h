@@ -50,6 +50,10 @@ struct RunPiece {
   RunFileInfo file;
   std::string from;
   std::string to;
+  /// Of a file that was ingested, in a View, never stored: reads at or below this LSN see nothing of it, and
+  /// its entries, which have no LSN, are of just this one. 0: as the entries say. After an open no reader is
+  /// left to which it would matter.
+  uint64_t ingested_at = 0;
 };
 
 /// Disjoint files in key order. compaction/policy.h says what the levels are.

@@ -31,7 +31,44 @@ Found take_run_hit(RunFile::Found outcome, const std::shared_ptr<const RunFile>&
 
 }  // namespace
 
+namespace {
+
+// A View with range removals. A source's own entry counts if it is newer than the range removals over its
+// key: in a run it always is.
+Found lookup_below_ranges(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit) {
+  const uint64_t read_lsn = point.lsn();
+  Found found = Found::absent;
+  const auto answers = [&](const MemSource& source) {
+    const MemTable& table = *source.table;
+    const uint64_t removed = table.range_removals().newest(key, read_lsn);
+    const uint32_t head = table.point_index().find(hash);
+    const uint32_t entry = head == kNoEntry ? kNoEntry : table.visible(head, key, read_lsn);
+    if (entry == kNoEntry || table.lsn_of(entry) < removed) return removed != 0;
+    (void)find_in_memory(source, key, entry, read_lsn, hit);
+    found = answer_of(*hit);
+    return true;
+  };
+  if (view.active != nullptr && answers(*view.active)) return found;
+  for (const auto& source : view.sealed) {
+    if (answers(*source)) return found;
+  }
+  for (const auto& run : view.runs) {
+    if (const std::shared_ptr<const RunFile>* file = run->file_of(key)) {
+      const RunFile::Found outcome = (*file)->find(key, hash, point.run_lsn(), hit);
+      const bool shown = run->ingested_at() == 0 || run->shows(file, read_lsn);
+      if (outcome != RunFile::Found::absent && shown) return take_run_hit(outcome, *file, hit);
+      *hit = {};
+    }
+    if (run->removals().newest(key, point.run_lsn()) != 0) return Found::absent;
+  }
+  return Found::absent;
+}
+
+}  // namespace
+
 Found lookup(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit) {
+  if (view.range_removals.load(std::memory_order_relaxed)) [[unlikely]]
+    return lookup_below_ranges(view, key, hash, point, hit);
   const auto ask_memory = [&](const MemSource& source) {
     const uint32_t head = source.table->point_index().find(hash);
     return head != kNoEntry && find_in_memory(source, key, head, point.lsn(), hit);
@@ -49,7 +86,12 @@ Found lookup(const View& view, std::string_view key, uint64_t hash, ReadPoint po
     const std::shared_ptr<const RunFile>* file = run->file_of(key);
     if (file == nullptr) continue;
     const RunFile::Found outcome = (*file)->find(key, hash, point.run_lsn(), hit);
-    if (outcome != RunFile::Found::absent) return take_run_hit(outcome, *file, hit);
+    if (outcome == RunFile::Found::absent) continue;
+    if (run->ingested_at() != 0 && !run->shows(file, point.lsn())) [[unlikely]] {
+      *hit = {};
+      continue;
+    }
+    return take_run_hit(outcome, *file, hit);
   }
   return Found::absent;
 }
@@ -75,6 +117,7 @@ void ask_memory(const MemSource& source, std::span<ManyKey> keys, uint64_t read_
 }
 
 void ask_run(const SortedRun& run, std::span<ManyKey> keys, uint64_t read_lsn) {
+  const bool shows_all = run.ingested_at() < read_lsn;
   for (const ManyKey& one : keys) {
     if (one.done) continue;
     if (const auto* file = run.file_of(one.key)) (*file)->prefetch(one.hash);
@@ -82,7 +125,8 @@ void ask_run(const SortedRun& run, std::span<ManyKey> keys, uint64_t read_lsn) {
   for (ManyKey& one : keys) {
     one.locator = RunFile::kNotHere;
     if (one.done) continue;
-    if (const auto* file = run.file_of(one.key)) one.locator = (*file)->locate(one.hash);
+    const auto* file = run.file_of(one.key);
+    if (file != nullptr && (shows_all || run.shows(file, read_lsn))) one.locator = (*file)->locate(one.hash);
   }
   for (ManyKey& one : keys) {
     if (one.done || one.locator == RunFile::kNotHere) continue;
@@ -96,6 +140,13 @@ void ask_run(const SortedRun& run, std::span<ManyKey> keys, uint64_t read_lsn) {
 }  // namespace
 
 bool lookup_many(const View& view, std::span<ManyKey> keys, uint64_t read_lsn) {
+  if (view.range_removals.load(std::memory_order_relaxed)) [[unlikely]] {
+    for (ManyKey& one : keys) {
+      one.found = lookup_below_ranges(view, one.key, one.hash, ReadPoint::at(read_lsn), &one.hit);
+      if (one.found == Found::error) return false;
+    }
+    return true;
+  }
   if (view.active != nullptr) ask_memory(*view.active, keys, read_lsn);
   for (const auto& source : view.sealed) ask_memory(*source, keys, read_lsn);
   for (const auto& run : view.runs) ask_run(*run, keys, read_lsn);

@@ -2,7 +2,8 @@
 // answers.
 //
 // Costs: one probe per source, no ordered structure. A read of the latest state loads `published` only when a
-// memtable has an entry of the key: that line is the one that every put writes.
+// memtable has an entry of the key: that line is the one that every put writes. While the View has range
+// removals each source's are asked, too.
 // Thread safety: any threads. The View is protected by the caller, through an epoch or a count.
 #pragma once
 
@@ -26,7 +27,8 @@ class ReadPoint {
   static ReadPoint at(uint64_t lsn) { return ReadPoint(nullptr, lsn); }
 
   uint64_t lsn() const { return log_ != nullptr ? log_->published() : lsn_; }
-  /// What a run is asked with: all it holds is older than any `latest` read.
+  /// What a run is asked with: all it holds is older than any `latest` read, but for one that was ingested
+  /// just now (SortedRun::shows()).
   uint64_t run_lsn() const { return log_ != nullptr ? kReadAllLsn : lsn_; }
 
  private:

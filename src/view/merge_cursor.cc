@@ -1,6 +1,7 @@
 #include "view/merge_cursor.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "base/check.h"
@@ -10,6 +11,7 @@ namespace lightning {
 
 namespace {
 
+constexpr std::string_view kNoKey("", 1);   // [kNoKey, kNoKey) is an interval without keys
 constexpr uint64_t kLastRank = UINT64_MAX;  // of lanes without a key; a key may have it too
 
 /// The least string above all that begin with `prefix`; empty if there is none.
@@ -28,6 +30,23 @@ MergeCursor::MergeCursor(std::vector<std::unique_ptr<SourceCursor>> sources, std
       prefix_end_(end_of_prefix(prefix_)),
       show_removals_(show_removals),
       judge_(judge),
+      memory_(nullptr),
+      alone_(sources_.size() == 1),
+      ranks_(sources_.size(), kLastRank),
+      live_(sources_.size(), 0) {}
+
+MergeCursor::MergeCursor(ViewCursors view, std::string_view prefix, uint64_t read_lsn, ExpiryJudge* judge,
+                         HiddenMemory* memory)
+    : sources_(std::move(view.sources)),
+      prefix_(prefix),
+      prefix_end_(end_of_prefix(prefix_)),
+      show_removals_(false),
+      judge_(judge),
+      memory_(memory),
+      covers_(std::move(view.covers)),
+      read_lsn_(read_lsn),
+      alone_(sources_.size() == 1 && covers_.empty()),
+      known_covers_(covers_.size(), {.covered = false, .from = kNoKey, .to = kNoKey}),
       ranks_(sources_.size(), kLastRank),
       live_(sources_.size(), 0) {}
 
@@ -66,7 +85,7 @@ void MergeCursor::start(bool backward, Seek seek) {
 void MergeCursor::next() {
   LIGHTNING_INVARIANT("valid", valid());
   if (!backward_) [[likely]] {
-    if (sources_.size() == 1) {
+    if (alone_) {
       // The settled case: one source, and mostly no removal.
       current_->next();
       if (current_->valid() && inside(current_->key()) && current_->kind() == EntryKind::put) [[likely]]
@@ -92,12 +111,126 @@ void MergeCursor::prev() {
 }
 
 void MergeCursor::skip_hidden() {
-  while (valid() && !show_removals_ && kind() != EntryKind::put && hidden()) step();
+  if (show_removals_) return;
+  if (covers_.empty()) [[likely]] {
+    if (!valid() || kind() == EntryKind::put) [[likely]]
+      return;
+    HiddenStretch stretch;
+    while (valid() && kind() != EntryKind::put && hidden(stretch)) {
+      if (!pass_hidden(stretch)) return;
+    }
+    return note_stretch(stretch);
+  }
+  const Cover* before = nullptr;  // the cover that hid the last key
+  std::string_view from;
+  HiddenStretch stretch;
+  while (valid()) {
+    // What is covered is not judged: whether it has expired is nobody's business any more.
+    const Cover* const cover = cover_over_current();
+    if (cover == nullptr) {
+      if (kind() == EntryKind::put || !hidden(stretch)) break;
+      if (!pass_hidden(stretch)) return;
+    } else if (cover == before && cover->from == from) {
+      if (!pass_cover(*cover)) return;
+    } else {
+      if (!pass_hidden(stretch)) return;
+    }
+    before = cover;
+    if (cover != nullptr) from = cover->from;
+  }
+  note_stretch(stretch);
 }
 
-bool MergeCursor::hidden() const {
+/// Goes past the present entry, which is hidden, or past all hidden ones that the memory knows. False when a
+/// source failed, which ends the walk.
+bool MergeCursor::pass_hidden(HiddenStretch& stretch) {
+  ++stretch.met;
+  if (memory_ != nullptr && stretch.met >= kHiddenPatience) [[unlikely]] {
+    if (!stretch.asked) {
+      stretch.asked = true;
+      std::string from;
+      std::string to;
+      if (memory_->find_hidden(key(), &from, &to)) {
+        stretch.edge = backward_ ? to : from;
+        stretch.met = kHiddenPatience;  // counts on from here
+        return jump(from, to);
+      }
+      stretch.edge = key();
+      if (backward_) stretch.edge += '\0';
+    }
+    stretch.last = key();
+  }
+  step();
+  return valid() || status_.ok();
+}
+
+/// Takes all sources out of [from, to).
+bool MergeCursor::jump(const std::string& from, const std::string& to) {
+  for (size_t lane = 0; lane < sources_.size(); ++lane) {
+    SourceCursor& source = *sources_[lane];
+    if (!live_[lane]) continue;
+    if (!backward_ && source.key() < to) source.seek(to);
+    if (backward_ && source.key() >= from) {
+      source.seek_for_prev(from);
+      if (source.valid() && source.key() == from) source.prev();
+    }
+    if (!note(lane)) return false;
+  }
+  lead_ = 0;
+  choose();
+  return valid() || status_.ok();
+}
+
+// All keys between the two were met, or covered, or known to be hidden.
+void MergeCursor::note_stretch(const HiddenStretch& stretch) {
+  if (stretch.last.empty() || stretch.judged || !status_.ok()) return;
+  backward_ ? memory_->note_hidden(stretch.last, stretch.edge, stretch.met)
+            : memory_->note_hidden(stretch.edge, stretch.last + '\0', stretch.met);
+}
+
+/// Is the present entry, which is no plain put, a removal or one that has expired?
+bool MergeCursor::hidden(HiddenStretch& stretch) const {
   if (kind() == EntryKind::remove) return true;
-  return judge_ != nullptr && judge_->has_expired(expiry());
+  if (judge_ == nullptr || !judge_->has_expired(expiry())) return false;
+  return stretch.judged = true;
+}
+
+/// The cover of a newer source over the present key, null if there is none.
+const Cover* MergeCursor::cover_over_current() {
+  for (size_t i = 0; i < covers_.size() && covers_[i].first_hidden <= current_lane_; ++i) {
+    Cover& known = known_covers_[i];
+    if (!known.reaches(key())) {
+      known = covers_[i].run != nullptr ? covers_[i].run->cover(key(), read_lsn_)
+                                        : covers_[i].memory->cover(key(), read_lsn_);
+    }
+    if (!known.covered) continue;
+    first_hidden_ = covers_[i].first_hidden;
+    return &known;
+  }
+  return nullptr;
+}
+
+/// Takes all sources that `cover` hides out of it; false when one failed, which ends the walk.
+bool MergeCursor::pass_cover(const Cover& cover) {
+  // Not further than to the next key outside of the prefix: from there one step leads back in (turn()).
+  const std::string_view from = std::max<std::string_view>(cover.from, prefix_);
+  const std::string_view to =
+      prefix_end_.empty() ? cover.to : std::min<std::string_view>(cover.to, prefix_end_);
+  LIGHTNING_INVARIANT("a cover has an end", !cover.to.empty());
+  for (size_t lane = first_hidden_; lane < sources_.size(); ++lane) {
+    SourceCursor& source = *sources_[lane];
+    if (!live_[lane] || !cover.reaches(source.key())) continue;
+    if (!backward_) {
+      source.seek(to);
+    } else {
+      source.seek_for_prev(from);
+      if (source.valid() && source.key() == from) source.prev();
+    }
+    if (!note(lane)) return false;
+  }
+  lead_ = 0;
+  choose();
+  return true;
 }
 
 void MergeCursor::turn(bool backward) {
@@ -187,15 +320,35 @@ bool MergeCursor::precedes(size_t a, size_t b) const {
   return backward_ ? order > 0 : order < 0;
 }
 
-void MergeCursor::collect_versions(std::vector<Version>* versions) {
+namespace {
+
+void append_range(uint64_t lsn, std::vector<Version>* versions) {
+  versions->push_back({.lsn = lsn, .kind = EntryKind::remove, .value = {}, .of_range = true});
+}
+
+}  // namespace
+
+void MergeCursor::collect_versions(const VersionRanges& ranges, std::vector<Version>* versions) {
   LIGHTNING_INVARIANT("valid", valid());
   const std::string_view present = key();
-  for (size_t lane = current_lane_; lane < sources_.size(); ++lane) {
+  for (size_t lane = 0; lane < sources_.size(); ++lane) {
     SourceCursor& source = *sources_[lane];
-    if (!live_[lane] || source.key() != present) continue;
-    source.collect_versions(versions);
-    if (!source.status().ok()) return end();
+    if (lane >= current_lane_ && live_[lane] && source.key() == present) {
+      source.collect_versions(versions);
+      if (!source.status().ok()) return end();
+    }
+    if (lane >= ranges.by_source.size()) continue;
+    // What is settled hides everything older.
+    for (const uint64_t lsn : ranges.by_source[lane]->all(present)) {
+      if (versions->empty() || lsn < versions->back().lsn) append_range(lsn, versions);
+    }
   }
+  if (ranges.by_lsn == nullptr) return;
+  const std::span<const uint64_t> over = ranges.by_lsn->all(present);
+  if (over.empty()) return;
+  for (const uint64_t lsn : over) append_range(lsn, versions);
+  std::sort(versions->begin(), versions->end(),
+            [](const Version& a, const Version& b) { return a.lsn > b.lsn; });
 }
 
 void MergeCursor::end() {
@@ -225,7 +378,7 @@ void VersionMerger::next() {
 
 void VersionMerger::collect() {
   versions_.clear();
-  if (merge_.valid()) merge_.collect_versions(&versions_);
+  if (merge_.valid()) merge_.collect_versions(ranges_, &versions_);
   LIGHTNING_INVARIANT("a shown key has a version", !merge_.valid() || !versions_.empty());
 }
 

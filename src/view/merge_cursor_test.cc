@@ -122,6 +122,56 @@ TEST_P(Merges, GiveFlushAllVersions) {
 }
 
 /// A source whose move number `moves` and all later ones fail.
+// By when an entry expires; keeps what it was asked.
+class AskedJudge final : public ExpiryJudge {
+ public:
+  bool has_expired(uint64_t expiry_us) override {
+    asked_.push_back(expiry_us);
+    return expiry_us <= 10;
+  }
+  std::vector<uint64_t> take_asked() { return std::exchange(asked_, {}); }
+
+ private:
+  std::vector<uint64_t> asked_;
+};
+
+TEST(MergeCursor, JudgesOnlyWhatNoRangeRemovalCovers) {
+  const auto expiring = [](uint64_t expiry) {
+    std::string stored(kExpiryBytes, '\0');
+    store<uint64_t>(stored.data(), expiry);
+    return stored + "v";
+  };
+  auto older = LogBuffer::create(1 << 20, 1 << 24);
+  auto newer = LogBuffer::create(1 << 20, 2 << 24);
+  ASSERT_TRUE(older != nullptr && newer != nullptr);
+  const std::string soon = expiring(5), later = expiring(20);
+  for (const char* key : {"a", "b", "c"}) older->append(EntryKind::put, key, "v");
+  older->append(EntryKind::put_expiring, "d", soon);
+  older->append(EntryKind::put_expiring, "e", later);
+  older->append(EntryKind::put_expiring, "f", soon);
+  older->append(EntryKind::put, "g", "v");
+  newer->append(EntryKind::put_expiring, "b", soon);
+  newer->append(EntryKind::put_expiring, "c", later);
+  RangeMap removed;
+  removed.append("b", "f", std::vector<uint64_t>{70});
+  ViewCursors view;
+  for (const auto* log : {&newer, &older}) {
+    ASSERT_TRUE((*log)->catch_up((*log)->published()).ok());
+    view.sources.push_back((*log)->table().cursor(kReadAllLsn));
+  }
+  view.covers.push_back({.memory = nullptr, .run = &removed, .first_hidden = 1});
+  AskedJudge judge;
+  MergeCursor cursor(std::move(view), {}, kReadAllLsn, &judge);
+  std::string keys;
+  for (cursor.seek_first(); cursor.valid(); cursor.next()) keys += cursor.key();
+  EXPECT_EQ(keys, "acg");
+  EXPECT_EQ(judge.take_asked(), (std::vector<uint64_t>{5, 20, 5}));  // b, c and f
+  keys.clear();
+  for (cursor.seek_last(); cursor.valid(); cursor.prev()) keys += cursor.key();
+  EXPECT_EQ(keys, "gca");
+  EXPECT_EQ(judge.take_asked(), (std::vector<uint64_t>{5, 20, 5}));
+}
+
 class FailingCursor final : public SourceCursor {
  public:
   FailingCursor(std::unique_ptr<SourceCursor> source, int moves)

@@ -40,8 +40,10 @@ enum PieceFlag : uint32_t {
   kHasTo = 4,
   kPlain = 8,
   kExpires = 16,
-  kHasValueBytes = 32,
-  kAllPieceFlags = 63,
+  kHasRangeRemovals = 32,
+  kLargestExcluded = 64,
+  kHasValueBytes = 128,
+  kAllPieceFlags = 255,
 };
 
 constexpr uint64_t RunExpiry::* kExpiryNumbers[] = {&RunExpiry::expiring, &RunExpiry::first_us,
@@ -118,6 +120,8 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   if (!piece.to.empty()) flags |= kHasTo;
   if (file.plain) flags |= kPlain;
   if (file.expiry.expiring != 0) flags |= kExpires;
+  if (file.range_removals != 0) flags |= kHasRangeRemovals;
+  if (file.largest_excluded) flags |= kLargestExcluded;
   if (file.value_bytes != 0) flags |= kHasValueBytes;
   std::string item;
   put_number(&item, flags);
@@ -131,6 +135,7 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   if (file.expiry.expiring != 0) {
     for (uint64_t RunExpiry::* number : kExpiryNumbers) put_number(&item, file.expiry.*number);
   }
+  if (file.range_removals != 0) put_number(&item, file.range_removals);
   if (file.value_bytes != 0) put_number(&item, file.value_bytes);
   put_bytes(&item, file.smallest);
   put_bytes(&item, file.largest);
@@ -152,6 +157,7 @@ Status read_item(std::string_view item, std::vector<SortedRunInfo>* runs) {
   RunPiece piece;
   RunFileInfo& file = piece.file;
   file.plain = (flags & kPlain) != 0;
+  file.largest_excluded = (flags & kLargestExcluded) != 0;
   reader.number(&file.id);
   reader.number(&file.size);
   reader.fixed64(&file.footer_hash);
@@ -162,6 +168,7 @@ Status read_item(std::string_view item, std::vector<SortedRunInfo>* runs) {
     for (uint64_t RunExpiry::* number : kExpiryNumbers) reader.number(&(file.expiry.*number));
     if (file.expiry.expiring == 0) return malformed("the expiry of a run in the manifest");
   }
+  if ((flags & kHasRangeRemovals) != 0) reader.number(&file.range_removals);
   if ((flags & kHasValueBytes) != 0) reader.number(&file.value_bytes);
   reader.bytes(&file.smallest);
   reader.bytes(&file.largest);

@@ -24,23 +24,46 @@ struct Leftovers {
   std::vector<std::string> manifests;
 };
 
-/// What stands in a directory without SUPER: what a cut creation left; `corruption` if it was a database;
-/// `already_exists` if there is a SUPER.
-Result<Leftovers> look_for_leftovers(Directory& directory) {
+bool names(const DurableState* state, const NumberedName& file) {
+  if (state == nullptr) return false;
+  if (file.kind == ".log") {
+    return std::any_of(state->log_segments.begin(), state->log_segments.end(),
+                       [&](const LogSegmentInfo& segment) { return segment.number == file.number; });
+  }
+  for (const SortedRunInfo& run : state->runs) {
+    for (const RunPiece& piece : run.pieces) {
+      if (file.kind == kRunKind && piece.file.id == file.number) return true;
+    }
+  }
+  return false;
+}
+
+/// What stands in a directory without SUPER: what a cut creation left; `corruption` if it was a database, or
+/// was to become one by a copy that was cut; `already_exists` if there is a SUPER. What `to_be` names, if it
+/// is not null, was written for it.
+Result<Leftovers> look_for_leftovers(Directory& directory, const DurableState* to_be) {
   Result<std::vector<FileInfo>> files = directory.list();
   if (!files) return files.status();
   Leftovers leftovers;
   std::string other;
+  std::string written;  // for what is to be
   for (const FileInfo& file : *files) {
-    const std::string_view kind = parse_numbered_name(file.name).kind;
+    const NumberedName name = parse_numbered_name(file.name);
     if (file.name == kSuperFileName) {
       return Status(StatusCode::already_exists, "there is a database", file.name, Status::kWholeFile);
     }
     if (file.name == kUnfinishedSuperName) leftovers.unfinished_super = true;
-    if (kind == kManifestKind) leftovers.manifests.push_back(file.name);
-    if (!kind.empty() && kind != kManifestKind) other = file.name;
+    if (name.kind == kManifestKind) leftovers.manifests.push_back(file.name);
+    if (!name.kind.empty() && name.kind != kManifestKind) (names(to_be, name) ? written : other) = file.name;
   }
-  if (!leftovers.unfinished_super && !leftovers.manifests.empty()) other = leftovers.manifests.front();
+  if (leftovers.unfinished_super && !other.empty()) {
+    return Status(StatusCode::corruption, "a copy of a database was not finished here, there is " + other,
+                  kUnfinishedSuperName, Status::kWholeFile);
+  }
+  if (!leftovers.unfinished_super) {
+    if (!leftovers.manifests.empty()) other = leftovers.manifests.front();
+    if (!written.empty()) other = written;  // by nobody who announced it
+  }
   if (other.empty()) return leftovers;
   return Status(StatusCode::corruption, "SUPER is missing, but there is " + other, kSuperFileName,
                 Status::kWholeFile);
@@ -140,8 +163,14 @@ NumberedName parse_numbered_name(std::string_view name) {
   return parsed;
 }
 
+Status StateStore::announce(Directory& directory) {
+  Status status = write_file(directory, kUnfinishedSuperName, OpenMode::create, {});
+  if (!status.ok() && !status.is(StatusCode::already_exists)) return status;
+  return directory.sync();
+}
+
 Result<std::unique_ptr<StateStore>> StateStore::create(Directory& directory, const DurableState& initial) {
-  Result<Leftovers> leftovers = look_for_leftovers(directory);
+  Result<Leftovers> leftovers = look_for_leftovers(directory, &initial);
   if (!leftovers) return leftovers.status();
   DurableState state = initial;
   const uint64_t manifest_id = state.next_file_id++;
@@ -173,7 +202,7 @@ Result<std::unique_ptr<StateStore>> StateStore::open(Directory& directory, Store
   const OpenMode mode = access == StoreAccess::read ? OpenMode::read : OpenMode::read_write;
   Result<std::unique_ptr<File>> file = directory.open(kSuperFileName, mode);
   if (file.status().is(StatusCode::not_found)) {
-    Result<Leftovers> leftovers = look_for_leftovers(directory);
+    Result<Leftovers> leftovers = look_for_leftovers(directory, nullptr);
     if (!leftovers) return leftovers.status();
     return Status(StatusCode::not_found, "there is no database", directory.path(), Status::kWholeFile);
   }

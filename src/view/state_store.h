@@ -34,7 +34,8 @@
 // Creation: SUPER.new, empty, is made and its name synced; then the manifest; then SUPER.new is filled, all
 // is synced, and it gets the name SUPER, then loses the other. So a directory without SUPER is one that never
 // was a database when it holds SUPER.new or no numbered file of ours, and otherwise a database that lost its
-// SUPER: `corruption`, never created over.
+// SUPER: `corruption`, never created over. A copy makes SUPER.new first, then runs and segments, then the
+// rest as above: cut before the end, it is `corruption`, too, and says that it is an unfinished copy.
 //
 // Damage: a slot that does not verify is reported (damage()) and nothing is removed in this session. If both
 // slots that could hold a newer generation are damaged, the manifest is read one record further: it was
@@ -83,9 +84,12 @@ enum class StoreAccess { read, read_write };
 
 class StateStore {
  public:
+  /// Makes SUPER.new: the files of a database may be written here, which is none until create().
+  static Status announce(Directory& directory);
+
   /// Makes a database of the state `initial` in a directory that has none; nothing of it but the lock may
-  /// exist before. `already_exists`; `corruption` when a database lost its SUPER there. May be repeated after
-  /// a failure or a crash.
+  /// exist before, and, after announce(), what `initial` names, all of it synced. `already_exists`;
+  /// `corruption` when a database lost its SUPER there. May be repeated after a failure or a crash.
   static Result<std::unique_ptr<StateStore>> create(Directory& directory, const DurableState& initial);
 
   /// Reads the state; writes nothing. `not_found`: no database, or one whose creation was cut.

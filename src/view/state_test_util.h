@@ -38,7 +38,9 @@ inline RunPiece sample_piece(Random& random, uint64_t id, uint64_t from, uint64_
                 .lsn_min = lsn_min,
                 .lsn_max = lsn_min + random.below(1000),
                 .expiry = random.chance(0.5) ? RunExpiry() : sample_expiry(random),
+                .range_removals = random.below(3),
                 .plain = random.chance(0.5),
+                .largest_excluded = from < to && random.chance(0.3),
                 .smallest = sample_key(from),
                 .largest = sample_key(to)};
   return piece;
@@ -116,7 +118,7 @@ inline bool same_piece(const RunPiece& a, const RunPiece& b) {
     const RunFileInfo& f = p.file;
     return std::tie(f.id, f.size, f.footer_hash, f.entries, f.removals, f.raw_bytes, f.value_bytes, f.lsn_min,
                     f.lsn_max, f.expiry.expiring, f.expiry.first_us, f.expiry.quarter_us, f.expiry.half_us,
-                    f.plain, f.smallest, f.largest, p.from, p.to);
+                    f.range_removals, f.plain, f.largest_excluded, f.smallest, f.largest, p.from, p.to);
   };
   return all(a) == all(b);
 }

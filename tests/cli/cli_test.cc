@@ -49,6 +49,14 @@ testing::AssertionResult fails_with(const Outcome& outcome, int exit_code, const
                                      << outcome.out;
 }
 
+TEST_F(CliTest, RemovesRanges) {
+  for (const char* key : {"a", "b", "c", "d", "user:1", "user:2"}) cli_ok({"put", db_, key, "v"});
+  EXPECT_EQ(cli_ok({"remove-range", db_, "--from", "b", "--to", "d"}), "");
+  EXPECT_EQ(cli_ok({"remove-range", db_, "--prefix", "user:"}), "");
+  EXPECT_EQ(cli_ok({"scan", db_, "--keys-only"}), "a\nd\n");
+  EXPECT_TRUE(fails_with(cli({"remove-range", db_, "--from", "b"}), 2, "--to"));
+}
+
 TEST_F(CliTest, PutGetDelete) {
   EXPECT_EQ(cli_ok({"put", db_, "user:1", "Alice"}), "");
   EXPECT_EQ(cli_ok({"get", db_, "user:1"}), "Alice\n");
@@ -150,6 +158,22 @@ TEST_F(CliTest, LoadReadsFilesAndSaysWhatIsWrongWithThem) {
   EXPECT_TRUE(fails_with(cli({"load", db_, "-"}, std::string(70'000, 'k') + "\tv\n"), 2, "65,535"));
 }
 
+TEST_F(CliTest, LoadSortedIsAllOrNothing) {
+  const auto load = [&](const std::string& lines) { return cli({"load", db_, "-", "--sorted"}, lines); };
+  cli_ok({"put", db_, "b", "before"});
+  EXPECT_EQ(cli_ok({"load", db_, "--sorted", "-"}, "a\t1\n\nb\t2\nc\t3\n"), "3 loaded\n");
+  EXPECT_EQ(cli_ok({"scan", db_}), "a\t1\nb\t2\nc\t3\n");
+  EXPECT_TRUE(fails_with(load("d\t1\nf\t2\ne\t3\n"), 2, "line 3: the key \"e\" does not stand behind"));
+  EXPECT_TRUE(fails_with(load("d\t1\nno tab\n"), 2, "line 2: "));
+  EXPECT_EQ(cli_ok({"count", db_}), "3\n");
+  cli_ok({"load", db_, "--sorted", "--keyspace", "k", "--json", "-"}, R"({"key":"x","value":"1"})"
+                                                                      "\n"
+                                                                      R"({"key":"y","value":"2"})"
+                                                                      "\n");
+  EXPECT_EQ(cli_ok({"count", db_, "--keyspace", "k"}), "2\n");
+  cli_ok({"verify-integrity", db_});
+}
+
 TEST_F(CliTest, WhatIsDumpedIsLoaded) {
   const auto seed = std::random_device()();
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -206,11 +230,53 @@ TEST_F(CliTest, OptionsArePrinted) {
   }
 }
 
+TEST_F(CliTest, CheckpointBackupRestore) {
+  cli_ok({"load", db_, "-"}, "a\t1\nb\t2\n");
+  cli_ok({"compact", db_});
+  cli_ok({"put", db_, "c", "3"});
+  const DirectoryImage before = directory_image(db_);
+  EXPECT_NE(cli_ok({"checkpoint", db_, path("linked")}).find(", of these 1 linked\n"), std::string::npos);
+  const json made = json::parse(cli_ok({"backup", db_, path("copied"), "--json"}));
+  EXPECT_EQ(made["run_entries"], 2);
+  EXPECT_EQ(made["files"], 2);
+  EXPECT_EQ(made["linked_files"], 0);
+  cli_ok({"restore", path("copied"), path("restored")});
+  EXPECT_EQ(directory_image(db_), before);
+  const std::string all = cli_ok({"scan", db_});
+  for (const std::string name : {"linked", "copied", "restored"}) {
+    EXPECT_EQ(cli_ok({"scan", path(name)}), all);
+    cli_ok({"verify-integrity", path(name)});
+    cli_ok({"put", path(name), "d", name});
+    cli_ok({"compact", path(name)});
+  }
+  EXPECT_EQ(cli_ok({"scan", db_}), all);
+  EXPECT_TRUE(fails_with(cli({"backup", db_, path("copied")}), 5, "already_exists"));
+  EXPECT_TRUE(fails_with(cli({"restore", path("nothing"), path("new")}), 1, "not_found"));
+}
+
 TEST_F(CliTest, HelpOfEachVerb) {
   const std::string overview = cli_ok({"--help"});
-  for (const std::string verb :
-       {"create", "put", "get", "delete", "scan", "count", "load", "dump", "stats", "flush", "compact",
-        "keyspaces", "set-ttl", "drop", "options", "verify-integrity", "repair"}) {
+  for (const std::string verb : {"create",
+                                 "put",
+                                 "get",
+                                 "delete",
+                                 "remove-range",
+                                 "scan",
+                                 "count",
+                                 "load",
+                                 "dump",
+                                 "stats",
+                                 "flush",
+                                 "compact",
+                                 "keyspaces",
+                                 "set-ttl",
+                                 "drop",
+                                 "options",
+                                 "verify-integrity",
+                                 "repair",
+                                 "checkpoint",
+                                 "backup",
+                                 "restore"}) {
     EXPECT_NE(overview.find("\n  " + verb + " "), std::string::npos) << verb;
     EXPECT_NE(cli_ok({verb, "--help"}).find("lightning-cli " + verb), std::string::npos);
   }

@@ -45,6 +45,8 @@ constexpr StatsField kStatsFields[] = {
     {"merge_bytes_written", &Stats::merge_bytes_written},
     {"moves", &Stats::moves},
     {"move_bytes", &Stats::move_bytes},
+    {"drops", &Stats::drops},
+    {"drop_bytes", &Stats::drop_bytes},
     {"stalls", &Stats::stalls},
     {"stall_us", &Stats::stall_us},
     {"paced_memory_us", &Stats::paced_memory_us},
@@ -68,7 +70,7 @@ constexpr LevelField kLevelFields[] = {
     {"level", &Stats::Level::number},      {"runs", &Stats::Level::runs},
     {"files", &Stats::Level::files},       {"bytes", &Stats::Level::bytes},
     {"entries", &Stats::Level::entries},   {"removals", &Stats::Level::removals},
-    {"expiring", &Stats::Level::expiring},
+    {"expiring", &Stats::Level::expiring}, {"range_removals", &Stats::Level::range_removals},
 };
 static_assert(sizeof(Stats::Level) == sizeof(uint64_t) * std::size(kLevelFields));
 

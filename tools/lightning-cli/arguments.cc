@@ -9,6 +9,8 @@ namespace {
 void add_positionals(CLI::App& app, uint32_t accepts, Arguments& arguments) {
   if (accepts & kDirectory)
     app.add_option("DB", arguments.directory, "Directory of the database")->required();
+  if (accepts & kBackup)
+    app.add_option("BACKUP", arguments.directory, "Directory of a backup or checkpoint")->required();
   if (accepts & kKey) app.add_option("KEY", arguments.key, "Key")->required();
   if (accepts & kValue) app.add_option("VALUE", arguments.value, "Value")->required();
   if (accepts & kFile) {
@@ -35,6 +37,9 @@ void add_range(CLI::App& app, uint32_t accepts, Arguments& arguments) {
     app.add_flag("--reverse", arguments.reverse, "From the last key to the first");
     app.add_option("--limit", arguments.limit, "At most so many entries")->check(CLI::NonNegativeNumber);
   }
+  if (accepts & kSorted)
+    app.add_flag("--sorted", arguments.sorted,
+                 "The keys of the file ascend: all entries at once or none, and faster where there are many");
   if (accepts & kKeysOnly) app.add_flag("--keys-only", arguments.keys_only, "Keys without values");
 }
 

@@ -29,6 +29,8 @@ enum Accepts : uint32_t {
   kInto = 1 << 13,
   kTtl = 1 << 14,     // --ttl-ms
   kMillis = 1 << 15,  // the same as a word of its own
+  kBackup = 1 << 16,
+  kSorted = 1 << 17,
 };
 
 struct Arguments {
@@ -49,6 +51,7 @@ struct Arguments {
   std::optional<uint64_t> limit;
   bool reverse = false;
   bool keys_only = false;
+  bool sorted = false;
 };
 
 /// Lets `app` take what `accepts` says, into `arguments`, which must outlive the parse.

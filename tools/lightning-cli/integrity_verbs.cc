@@ -17,14 +17,6 @@ using Json = nlohmann::ordered_json;
 /// Bytes that are not UTF-8 are printed with escapes.
 std::string printable(std::string_view bytes) { return is_utf8(bytes) ? std::string(bytes) : escape(bytes); }
 
-/// Shows a bar once the size of the work is known.
-std::function<void(const AdminProgress&)> shown_on(std::optional<Progress>& bar) {
-  return [&bar](const AdminProgress& progress) {
-    if (!bar) bar.emplace(progress.bytes_total);
-    bar->update(progress.bytes_done, printable(progress.file));
-  };
-}
-
 std::string place(const std::string& file, uint64_t offset) {
   return file + (offset == Status::kWholeFile ? "" : " at " + std::to_string(offset));
 }

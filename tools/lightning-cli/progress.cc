@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <string>
 
+#include "tools/lightning-cli/text.h"
+
 namespace lightning::cli {
 
 namespace {
@@ -35,6 +37,14 @@ void Progress::update(uint64_t bytes, std::string_view note) {
   }
   line.append(note).append("\x1b[K");
   std::fputs(line.c_str(), stderr);
+}
+
+std::function<void(const AdminProgress&)> shown_on(std::optional<Progress>& bar) {
+  return [&bar](const AdminProgress& progress) {
+    if (!bar) bar.emplace(progress.bytes_total);
+    bar->update(progress.bytes_done,
+                is_utf8(progress.file) ? std::string(progress.file) : escape(progress.file));
+  };
 }
 
 }  // namespace lightning::cli

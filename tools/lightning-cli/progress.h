@@ -3,8 +3,12 @@
 // Thread safety: one thread at a time.
 #pragma once
 
+#include <lightning/admin.h>
+
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string_view>
 
 namespace lightning::cli {
@@ -26,5 +30,8 @@ class Progress {
   bool drawn_ = false;
   std::chrono::steady_clock::time_point next_{};
 };
+
+/// Shows a bar once the size of the work is known.
+std::function<void(const AdminProgress&)> shown_on(std::optional<Progress>& bar);
 
 }  // namespace lightning::cli

@@ -1,4 +1,4 @@
-// scan, count, dump: verbs of a range of keys.
+// scan, count, dump, remove-range: verbs of a range of keys.
 #include "tools/lightning-cli/verb.h"
 
 namespace lightning::cli {
@@ -46,6 +46,25 @@ Status run_count(Session& session) {
   const std::string digits = std::to_string(count);
   session.output.write(session.arguments.format.json ? "{\"count\":" + digits + "}\n" : digits + "\n");
   return scan->status();
+}
+
+Status run_remove_range(Session& session) {
+  const Arguments& arguments = session.arguments;
+  if (!arguments.prefix && !arguments.to)
+    return Status(StatusCode::invalid_argument, "remove-range needs --to or --prefix");
+  const bool whole = arguments.prefix.has_value();
+  const Result<std::string> from =
+      arguments.format.argument((whole ? arguments.prefix : arguments.from).value_or(""));
+  if (!from) return from.status();
+  if (!whole) {
+    const Result<std::string> to = arguments.format.argument(*arguments.to);
+    return to ? session.keyspace.remove_range(*from, *to) : to.status();
+  }
+  std::string end = *from;
+  while (!end.empty() && end.back() == '\xff') end.pop_back();
+  if (end.empty()) return Status(StatusCode::invalid_argument, "no key lies behind those of this prefix");
+  end.back() = static_cast<char>(end.back() + 1);
+  return session.keyspace.remove_range(*from, end);
 }
 
 Status run_dump(Session& session) { return run_scan(session); }  // without any of its restrictions

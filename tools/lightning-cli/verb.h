@@ -55,6 +55,7 @@ Status run_delete(Session& session);
 Status run_scan(Session& session);
 Status run_count(Session& session);
 Status run_dump(Session& session);
+Status run_remove_range(Session& session);
 // load_verb.cc
 Status run_load(Session& session);
 // admin_verbs.cc
@@ -65,6 +66,10 @@ Status run_keyspaces(Session& session);
 Status run_set_ttl(Session& session);
 Status run_drop(Session& session);
 Status run_options(Session& session);
+// copy_verbs.cc
+Status run_checkpoint(Session& session);
+Status run_backup(Session& session);
+Status run_restore(Session& session);
 // integrity_verbs.cc
 Status run_verify(Session& session);
 Status run_repair(Session& session);
