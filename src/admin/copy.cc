@@ -174,7 +174,7 @@ class Copy {
         size = file.extents.empty() ? kSegmentHeaderBytes : file.extents.back().end;
         if (Status status = copy_value_file(number, name, file); !status.ok()) return status;
       }
-      report_.bytes += bytes_of(file);
+      report_.bytes += size;
       values_.push_back({.number = number, .size = size});
       progress_.bytes_done = done + bytes_of(file);
       if (Status status = go_on(name); !status.ok()) return status;
