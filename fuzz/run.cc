@@ -331,7 +331,8 @@ void seeds(const SeedSink& sink) {
   sink("expiring", pack(bytes_of(model, {.value_separation = 64})));
 
   model["placed"] = {put_of(placed_value(), 40), put_of("before", 30)};
-  sink("value-file", pack(bytes_of(model, {.value_separation = 64}, kPlacedValueSize)));
+  sink("value-file", pack(bytes_of(model, {.value_separation = 64}, {}, kPlacedValueSize)));
+  sink("value-file-and-ranges", pack(bytes_of(model, {.value_separation = 64}, ranges, kPlacedValueSize)));
 
   RunModel several;
   for (int i = 0; i < 150; ++i) several["prefix/" + std::to_string(100 + i)] = {put_of(std::string(60, 'v'))};

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <lightning/admin.h>
 #include <lightning/database.h>
+#include <lightning/ingest.h>
 
 #include <algorithm>
 #include <map>
@@ -472,6 +473,80 @@ TEST_F(LargeValues, AreReclaimedByTheNextOpenAfterAFailure) {
   ASSERT_TRUE(db_.flush().ok());
   env_->sleep(kNanosPerSecond);
   EXPECT_LT(stats().value_file_bytes + 10 * kLarge, before);
+  expect_answers();
+}
+
+/// Entries of `first` to `end`, each with a value of its own.
+class ValuesToIngest final : public IngestSource {
+ public:
+  ValuesToIngest(uint64_t first, uint64_t end) : number_(first), end_(end) {}
+  bool next() override {
+    if (number_ == end_) return false;
+    key_ = key_of(number_);
+    value_ = value_of(1'000'000 + number_++, kLarge);
+    return true;
+  }
+  std::string_view key() const override { return key_; }
+  std::string_view value() const override { return value_; }
+
+ private:
+  uint64_t number_;
+  const uint64_t end_;
+  std::string key_;
+  std::string value_;
+};
+
+// An ingestion has no log that could keep its values: they stand in its runs. What it hides is dead.
+TEST_F(LargeValues, ThatAreIngestedOverOthersAreReadAndReclaimed) {
+  start();
+  for (uint64_t i = 0; i < 60; ++i) put(i);
+  settle();
+  Result<Snapshot> snapshot = db_.snapshot();
+  const std::map<std::string, std::string> then = model_;
+  for (uint64_t i = 30; i < 40; ++i) put(i);  // in memory when it begins
+  ValuesToIngest source(20, 60);
+  const Result<IngestReport> report = db_.ingest(source);
+  ASSERT_TRUE(report) << report.status().to_string();
+  for (uint64_t i = 20; i < 60; ++i) model_[key_of(i)] = value_of(1'000'000 + i, kLarge);
+  for (uint64_t i = 50; i < 55; ++i) put(i);
+  expect_answers();
+  settle();
+  expect_answers();
+  for (const auto& [key, value] : then) {
+    const Lookup before = db_.get(key, {.snapshot = &*snapshot});
+    ASSERT_TRUE(before && before.value() == value) << key;
+  }
+  snapshot = Snapshot();
+  put(54);
+  settle();
+  EXPECT_EQ(stats().value_live_bytes, 25 * kLarge);
+  EXPECT_LE(stats().value_file_bytes, 25 * kLarge * 3 / 2 + 8 * 5 * 4096);
+  expect_answers();
+}
+
+// Under load and when nobody writes: what is dead is at most a fifth of what is alive.
+TEST_F(LargeValues, TakeAtMostAFifthMoreSpaceThanWhatIsAlive) {
+  constexpr uint64_t kSize = 100 * KiB;  // so that a page at either end is little
+  constexpr uint64_t kKeys = 60;
+  env_ = std::make_unique<SimEnv>(SimOptions{.keeps_unsynced = false});
+  Options how = options();
+  how.write_buffer_size = 256 * KiB;
+  Result<Database> opened = open_in(*env_, "db", how, OpenKind::create, kSize);
+  ASSERT_TRUE(opened) << opened.status().to_string();
+  db_ = *std::move(opened);
+  for (uint64_t i = 0; i < kKeys; ++i) put(i, kSize);
+  Random random(11);
+  uint64_t under_load = 0;
+  for (uint64_t i = 0; i < 4 * kKeys; ++i) {
+    random.chance(0.05) ? remove(random.below(kKeys)) : put(random.below(kKeys), kSize);
+    env_->sleep(20'000'000);  // less than any pause in which the database settles
+    if (i > kKeys && i % 4 == 0) under_load = std::max(under_load, 100 * stats().disk_bytes / live_bytes());
+  }
+  settle();
+  RecordProperty("under_load", static_cast<int>(under_load));
+  EXPECT_LE(under_load, 120u);
+  EXPECT_LE(stats().disk_bytes * 100 / live_bytes(), 112u);
+  EXPECT_LT(stats().flush_bytes_written + stats().merge_bytes_written, stats().user_bytes_written / 50);
   expect_answers();
 }
 

@@ -103,6 +103,8 @@ bool RunCursor::show_version(const LeafEntry& entry) {
   if (visible == Visible::none) return false;
   if (!version.outside()) {
     value_ = version.bytes;
+  } else if (read_lsn_ == kReadAllLsn && (version.ref().offset & kInValueFile) != 0) {
+    value_ = {};  // a merge asks collect_versions(), which does not read it
   } else if (Status status;
              !run_.pages_->value(version.ref(), version.value_size, &value_, &value_owner_, &status)) {
     fail(std::move(status));

@@ -57,7 +57,7 @@ bool expect_right_or_corruption(const RunFile& run, const RunModel& model) {
   }
   for (const bool is_forward : {true, false}) {
     const std::string& expected = is_forward ? forward : backward;
-    const std::unique_ptr<SourceCursor> cursor = run.cursor(kReadAllLsn);
+    const std::unique_ptr<SourceCursor> cursor = run.cursor(kReadAllLsn - 1);
     const std::string seen = walk(*cursor, is_forward);
     if (seen == expected && cursor->status().ok()) continue;
     EXPECT_EQ(cursor->status().code(), StatusCode::corruption);
@@ -70,7 +70,7 @@ bool expect_right_or_corruption(const RunFile& run, const RunModel& model) {
 class RunDamage : public testing::Test {
  protected:
   void SetUp() override {
-    Result<RunFileInfo> info = write_run(directory_, model_, {}, kTestRunId, kLargeBytes);
+    Result<RunFileInfo> info = write_run(directory_, model_, {}, kTestRunId, {}, kLargeBytes);
     ASSERT_TRUE(info.ok());
     info_ = *info;
     intact_ = bytes();
@@ -195,14 +195,14 @@ TEST_F(RunDamage, PagesInEachOthersPlaces) {
 TEST_F(RunDamage, AnotherRunsBytes) {
   RunModel other = model_;
   other["key1"] = {put_of("eulav1")};
-  Result<RunFileInfo> info = write_run(directory_, other, {}, kTestRunId + 1, kLargeBytes);
+  Result<RunFileInfo> info = write_run(directory_, other, {}, kTestRunId + 1, {}, kLargeBytes);
   ASSERT_TRUE(info.ok());
   ASSERT_EQ(info->size, info_.size);
   bytes() = directory_.bytes(run_file_name(kTestRunId + 1));
   EXPECT_FALSE(check(true));
   // The same id, but not the file that the manifest names.
   ASSERT_TRUE(directory_.remove(run_file_name(kTestRunId)).ok());
-  ASSERT_TRUE(write_run(directory_, other, {}, kTestRunId, kLargeBytes).ok());
+  ASSERT_TRUE(write_run(directory_, other, {}, kTestRunId, {}, kLargeBytes).ok());
   EXPECT_FALSE(check(true));
 }
 
@@ -240,7 +240,7 @@ TEST_F(RunDamage, ChangesAfterVerification) {
 
 TEST_F(RunDamage, FaultsOfTheMappingAreErrors) {
   const std::shared_ptr<const RunFile> run = *open_run(directory_, info_, true);
-  const std::unique_ptr<SourceCursor> cursor = run->cursor(kReadAllLsn);
+  const std::unique_ptr<SourceCursor> cursor = run->cursor(kReadAllLsn - 1);
   cursor->seek_first();
   ASSERT_TRUE(cursor->valid());
   EXPECT_TRUE(run->faulted().ok());
