@@ -546,7 +546,7 @@ TEST_F(LargeValues, TakeAtMostAFifthMoreSpaceThanWhatIsAlive) {
   RecordProperty("under_load", static_cast<int>(under_load));
   EXPECT_LE(under_load, 120u);
   EXPECT_LE(stats().disk_bytes * 100 / live_bytes(), 112u);
-  EXPECT_LT(stats().flush_bytes_written + stats().merge_bytes_written, stats().user_bytes_written / 50);
+  EXPECT_LT(stats().flush_bytes_written + stats().merge_bytes_written, stats().user_bytes_written / 4);
   expect_answers();
 }
 
