@@ -6,8 +6,8 @@
 //      below an LSN, run files and value files. Its writers, flushes and merges go on.
 //   3. The records of each memtable are verified and written as a segment of the same number and salt that
 //      ends where they do; nothing is ever appended to it. Then the memory is given back.
-//   4. Value files and run files get a second name (checkpoint), or are copied, and every checksum in the copy
-//      is verified. Of a value file that is copied, what no run refers to becomes a hole.
+//   4. Value files and run files get a second name (checkpoint), or are copied, and every checksum in the
+//      copy is verified. Of a value file that is copied, what no run refers to becomes a hole.
 //   5. All is synced; StateStore::create() writes the manifest and names SUPER: now it is a database.
 //
 // A restore opens the backup without changing it and copies it in the same way; what of it is not copied

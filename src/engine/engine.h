@@ -68,8 +68,7 @@ inline constexpr uint64_t kLargeValueBytes = 1 << 20;
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
   static Result<std::shared_ptr<Engine>> open(Env& env, const std::string& path, const Options& options,
-                                              OpenKind kind,
-                                              uint64_t large_value_bytes = kLargeValueBytes);
+                                              OpenKind kind, uint64_t large_value_bytes = kLargeValueBytes);
   Engine(Env& env, const Options& options, uint64_t large_value_bytes);
   ~Engine();
   Engine(const Engine&) = delete;

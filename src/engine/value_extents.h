@@ -31,8 +31,8 @@ class ValueExtents {
   struct OfFile {
     std::vector<Extent> extents;  // ascending, disjoint, none empty
     uint64_t file_bytes = 0;
-    uint64_t runs = 0;            // that refer to it
-    uint64_t uses = 0;            // when this was made: above `runs` where somebody reads by another View
+    uint64_t runs = 0;  // that refer to it
+    uint64_t uses = 0;  // when this was made: above `runs` where somebody reads by another View
     uint64_t live_bytes = 0;
     uint64_t live_page_bytes = 0;  // of whole pages
   };

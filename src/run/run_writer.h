@@ -58,8 +58,8 @@ class RunWriter {
   uint64_t entries() const { return info_.entries; }
   /// About the size that the file would have if it were finished now.
   uint64_t file_bytes() const;
-  /// Writes point index, fences, range removals, value list and footer and syncs the file (not its directory). At least
-  /// one key or range removal must have been added.
+  /// Writes point index, fences, range removals, value list and footer and syncs the file (not its
+  /// directory). At least one key or range removal must have been added.
   Result<RunFileInfo> finish(uint64_t lsn_min, uint64_t lsn_max);
 
  private:
