@@ -581,7 +581,8 @@ void History::open() {
     check(!opened->put("k", "v").ok(), "a put into a database opened read-only");
     check(opened->close(), "close of a database opened read-only");
   }
-  Result<Database> opened = open_in(env_, directory_, options_, OpenKind::open_or_create);
+  const uint64_t large = std::array<uint64_t, 4>{600, 3000, 20'000, kLargeValueBytes}[random_.below(4)];
+  Result<Database> opened = open_in(env_, directory_, options_, OpenKind::open_or_create, large);
   check(opened.status(), "open");
   database_ = *std::move(opened);
   for (HeldKeyspace& held : keyspaces_) {
@@ -605,6 +606,7 @@ void History::close() {
     work_.moves += stats->moves;
     work_.merges += stats->merges;
     work_.drops += stats->drops;
+    work_.value_files += stats->value_files;
   }
   if (random_.chance(0.5)) {
     check(database_.close(), "close");

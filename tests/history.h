@@ -52,6 +52,7 @@ class History {
     uint64_t moves = 0;
     uint64_t merges = 0;
     uint64_t drops = 0;
+    uint64_t value_files = 0;  // at closes
     /// Range removals over an entry with an expiry; while a snapshot saw one; over one that had expired; and
     /// such entries put where a range was removed before.
     uint64_t over_expiring = 0;

@@ -52,6 +52,7 @@ bool run_simulated(uint64_t seed, uint64_t steps, History::Work* work) {
   Random random(seed ^ 0x5eed);
   SimEnv env({.seed = seed,
               .switch_probability = random.chance(0.5) ? 1.0 / 16 : 1.0 / 200,
+              .supports_punch = random.chance(0.7),
               .supports_allocate = random.chance(0.6),
               .guards_mappings = random.chance(0.9),
               .keeps_unsynced = false});
@@ -66,6 +67,7 @@ bool run_simulated(uint64_t seed, uint64_t steps, History::Work* work) {
   work->given_up += history.work().given_up;
   work->moves += history.work().moves;
   work->merges += history.work().merges;
+  work->value_files += history.work().value_files;
   work->over_expiring += history.work().over_expiring;
   work->under_snapshots += history.work().under_snapshots;
   work->over_expired += history.work().over_expired;
@@ -91,6 +93,7 @@ TEST_P(SimulatedModel, AgreesWithRandomHistories) {
   if (steps < 2 * kStepsOfHistory || first_seed != 1) return;  // of a few other histories, chance
   EXPECT_GT(work.given_up, 5u);
   EXPECT_GT(work.merges, 20u);
+  EXPECT_GT(work.value_files, 20u);
   EXPECT_GE(work.levels.size(), 3u);
   EXPECT_GT(work.over_expiring, 100u);
   EXPECT_GT(work.under_snapshots, 10u);

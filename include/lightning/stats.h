@@ -92,6 +92,11 @@ struct Stats {
   /// hid one in it, and each removal, in memory too, an average one.
   uint64_t reclaimable_bytes = 0;
 
+  // Values of 1 MiB or more stand in value files, which disk_bytes counts, too.
+  uint64_t value_files = 0;
+  uint64_t value_file_bytes = 0;  // allocated blocks
+  uint64_t value_live_bytes = 0;  // of values that runs refer to
+
   /// Bytes of flushes and merges over those that users wrote, since the open; 0 before the first write.
   double write_amplification() const {
     const auto written = static_cast<double>(flush_bytes_written + merge_bytes_written);

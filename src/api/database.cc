@@ -12,9 +12,10 @@ namespace {
 Status closed_handle() { return Status(StatusCode::closed, "the handle holds no database"); }
 }  // namespace
 
-Result<Database> open_in(Env& env, const std::string& directory, const Options& options, OpenKind kind) {
+Result<Database> open_in(Env& env, const std::string& directory, const Options& options, OpenKind kind,
+                         uint64_t large_value_bytes) {
   return guarded([&]() -> Result<Database> {
-    Result<std::shared_ptr<Engine>> engine = Engine::open(env, directory, options, kind);
+    Result<std::shared_ptr<Engine>> engine = Engine::open(env, directory, options, kind, large_value_bytes);
     if (!engine) return engine.status();
     return Database(*std::move(engine));
   });

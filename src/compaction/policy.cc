@@ -18,6 +18,7 @@ constexpr uint64_t kSmallFileDivisor = 4;
 constexpr uint64_t kHiddenPercentUnderLoad = 42;
 // What is soon to go into the last level is not rewritten in a tier before.
 constexpr uint64_t kHiddenPercentOfFullTier = 33;
+constexpr uint64_t kHiddenPercentOfValues = 12;
 constexpr uint64_t kHiddenPercentSettled = 10;
 constexpr uint64_t kDrainRatio = 4;
 constexpr size_t kTierRunsBesideDrain = 12;
@@ -27,11 +28,13 @@ constexpr uint64_t kCoveredShareOfLast = 3;
 
 struct Sums {
   uint64_t bytes = 0;
+  uint64_t values = 0;
   uint64_t entries = 0;
   uint64_t removals = 0;
 
   void add(const FileShape& file) {
     bytes += file.bytes;
+    values += file.value_bytes;
     entries += file.entries;
     removals += file.removals;
   }
@@ -229,6 +232,7 @@ class Chooser {
         upper.removals * kRemovedShareOfTouched >= reached.entries) {
       return true;
     }
+    if (hides_values(upper, reached, last)) return true;
     if (goal_ == Goal::settle) {
       return last_ == nullptr ? tiers_ > 1 : hidden * 100 > left * kHiddenPercentSettled;
     }
@@ -238,6 +242,14 @@ class Chooser {
     if (!full || full->second < shape_.runs[tiers_ - 1].level) return false;
     // One tier is soon full again; what has come through two of them is worth a rewrite.
     return full->second == 0 ? reached.bytes * kDrainRatio <= hidden : reached.bytes <= hidden * kDrainRatio;
+  }
+
+  /// Large values are garbage that costs the rewrite of their places alone.
+  static bool hides_values(const Sums& upper, const Sums& reached, const Sums& last) {
+    if (last.values == 0) return false;
+    const uint64_t hidden = upper.values + upper.removals * (last.values / last.entries);
+    const uint64_t rewritten = upper.bytes - upper.values + reached.bytes - reached.values;
+    return hidden * 100 > last.values * kHiddenPercentOfValues && rewritten <= hidden;
   }
 
   /// May the file of a drained run go to the last level as it is?

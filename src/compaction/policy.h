@@ -15,6 +15,8 @@
 //     but under load not before it is five write buffers: space stays below 1.6 times what is alive;
 //   - when they are all full, and what they touch is at most four times what they hold (a quarter of it
 //     where only the first tier is in use);
+//   - when they may hide 12 % of the large values of the last level, and the files to be rewritten are
+//     smaller than what they may hide: merges pass the places of such values on;
 //   - when a third of what they touch is removed, by tiers of which a quarter is removals: a queue's front;
 //   - when range removals are over a third of the last level (over anything, when nobody writes). Files that
 //     they cover wholly go without being read before that: covered_files().
@@ -54,8 +56,9 @@ enum class Expired : uint8_t { none, some, quarter, half };
 
 /// A file, or what merges left of it.
 struct FileShape {
-  KeyRange range;  // range removals included; of a file that is cut, bytes and counts are estimates
-  uint64_t bytes = 0;
+  KeyRange range;            // range removals included; of a file that is cut, bytes and counts are estimates
+  uint64_t bytes = 0;        // of the file and of the values that it has in value files
+  uint64_t value_bytes = 0;  // of these values
   uint64_t entries = 0;
   uint64_t removals = 0;
   Expired expired = Expired::none;

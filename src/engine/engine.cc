@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/interleave.h"
+#include "engine/value_extents.h"
 
 namespace lightning {
 
@@ -13,10 +14,11 @@ constexpr uint64_t kReclaimDelayNs = 1'000'000;
 constexpr uint64_t kNanosPerMilli = 1'000'000;
 }  // namespace
 
-Engine::Engine(Env& env, const Options& options)
+Engine::Engine(Env& env, const Options& options, uint64_t large_value_bytes)
     : env_(env),
       process_word_(env.process_word()),
       options_(options),
+      large_value_bytes_(large_value_bytes),
       mapped_(options.sigbus_guard && env.guards_mappings()),
       expiry_clock_(env.clock()),
       pacer_(env.clock()),
@@ -190,6 +192,11 @@ Result<Stats> Engine::stats() const {
   for (const auto& source : view->sealed) count_source(*source, &stats);
   for (const auto& run : view->runs) count_run(*run, &stats);
   stats.sorted_runs = view->runs.size();
+  const ValueExtents values(*view, nullptr);
+  for (const auto& [number, file] : values.files()) {
+    ++stats.value_files;
+    stats.value_live_bytes += file.live_bytes;
+  }
   stats.held_bytes = held_memory_.bytes();
   stats.cursor_bytes = snapshots_.memory_bytes();
   stats.merge_bytes = merge_bytes_.load();
@@ -230,6 +237,7 @@ Result<Stats> Engine::stats() const {
 Status Engine::count_disk_bytes(Stats* stats) const {
   Result<std::vector<FileInfo>> files = directory_->list();
   if (!files) return files.status();
+  const DurableState state = store_->state();
   for (const FileInfo& file : *files) {
     if (file.is_directory) continue;
     Result<std::unique_ptr<File>> opened = directory_->open(file.name, OpenMode::read);
@@ -237,7 +245,10 @@ Status Engine::count_disk_bytes(Stats* stats) const {
     Result<uint64_t> bytes = (*opened)->disk_bytes();
     if (!bytes) return bytes.status();
     uint64_t number = 0;
-    (parse_segment_file_name(file.name, &number) ? stats->log_bytes : stats->disk_bytes) += *bytes;
+    const bool segment = parse_segment_file_name(file.name, &number);
+    const bool values = segment && is_value_file(state, number);
+    (segment && !values ? stats->log_bytes : stats->disk_bytes) += *bytes;
+    if (values) stats->value_file_bytes += *bytes;
   }
   return {};
 }

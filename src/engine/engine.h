@@ -47,6 +47,7 @@
 #include "engine/vacancies.h"
 #include "io/env.h"
 #include "log/log.h"
+#include "value/value_files.h"
 #include "view/expiry_clock.h"
 #include "view/lookup.h"
 #include "view/state_store.h"
@@ -62,11 +63,14 @@ class SnapshotState;
 
 enum class OpenKind { open_or_create, open, create };
 
+/// Values from this size on stay where their commit put them: the segment becomes a value file.
+inline constexpr uint64_t kLargeValueBytes = 1 << 20;
+
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
   static Result<std::shared_ptr<Engine>> open(Env& env, const std::string& path, const Options& options,
-                                              OpenKind kind);
-  Engine(Env& env, const Options& options);
+                                              OpenKind kind, uint64_t large_value_bytes = kLargeValueBytes);
+  Engine(Env& env, const Options& options, uint64_t large_value_bytes);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -295,6 +299,23 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void memory_released() EXCLUDES(switch_mutex_);
   Status count_disk_bytes(Stats* stats) const;
 
+  // Large values (values.cc).
+  /// Says where the large values of a key's versions stand; null: as it is.
+  using PlaceValues = std::function<Status(std::span<Version>)>;
+  bool large(const Version& version) const { return version.value_size() >= large_value_bytes_; }
+  /// Is a segment worth keeping for so many bytes of large values?
+  bool becomes_value_file(const Segment& segment, uint64_t large_bytes) const;
+  PlaceValues stay_in_segments(std::vector<const Segment*> segments) const;
+  PlaceValues leave_wasteful_files(const View& view,
+                                   std::span<const std::shared_ptr<const SortedRun>> inputs);
+  /// What these value files hold beside the values of present runs is given back soon; others were retired.
+  void reclaim_soon(const std::vector<uint64_t>& numbers, bool retired = false) noexcept
+      EXCLUDES(reclaim_mutex_);
+  void reclaim_in_background(uint64_t delay_ns);
+  void reclaim_values() EXCLUDES(reclaim_mutex_);
+  /// True when some are to be tried again soon.
+  bool punch_values() EXCLUDES(reclaim_mutex_);
+
   // Flush (flush.cc).
   void schedule_flush();
   /// Seals what is active, too.
@@ -314,11 +335,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status flush_into_run(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
   Status install_flush(const std::vector<std::shared_ptr<const MemSource>>& sources, uint64_t floor,
                        RunSetWriter& writer) REQUIRES(flush_mutex_);
-  Status verify_source(const MemSource& source) const;
+  /// Adds up the bytes of large values.
+  Status verify_source(const MemSource& source, uint64_t* large_bytes) const;
   /// `file_bytes`: about where files are cut; 0: at their largest.
   RunWriterOptions run_options(uint64_t file_bytes) const;
   Status write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
-                        const std::function<bool(std::string_view)>& ends_at);
+                        const PlaceValues& place, const std::function<bool(std::string_view)>& ends_at);
 
   // Ingestion (ingest.cc).
   using Sources = std::vector<std::shared_ptr<const MemSource>>;
@@ -395,6 +417,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Env& env_;
   const std::atomic<uint32_t>& process_word_;
   const Options options_;
+  const uint64_t large_value_bytes_;
   const bool mapped_;                       // runs and log may be mapped
   std::atomic<const View*> view_{nullptr};  // partner: EpochGuard
   std::atomic<bool> closed_{false};
@@ -412,6 +435,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<DirectoryLock> lock_;
   std::unique_ptr<StateStore> store_;
+  std::unique_ptr<ValueFiles> value_files_;
   std::vector<std::string> unknown_files_;
   uint64_t page_cache_id_ = 0;
 
@@ -441,6 +465,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Mutex flush_mutex_;  // one flush at a time; before switch_mutex_, store and view_mutex_
   bool closing_ GUARDED_BY(flush_mutex_) = false;  // the flush that close() itself makes
   std::atomic<bool> flush_scheduled_{false};
+
+  Mutex reclaim_mutex_;
+  std::vector<uint64_t> reclaim_ GUARDED_BY(reclaim_mutex_);  // value files that may hold garbage
+  std::atomic<bool> reclaim_all_{false};                      // all of them may
+  std::atomic<bool> reclaim_scheduled_{false};
+  std::atomic<bool> punches_{true};  // until the file system says that it cannot
 
   mutable Mutex view_mutex_;
   std::shared_ptr<const View> current_ GUARDED_BY(view_mutex_);

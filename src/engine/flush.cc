@@ -10,6 +10,7 @@
 #include "compaction/older_keys.h"
 #include "compaction/sieve.h"
 #include "engine/engine.h"
+#include "engine/value_extents.h"
 #include "log/scan.h"
 #include "run/run_writer.h"
 #include "view/merge_cursor.h"
@@ -140,8 +141,12 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
   // A run is durable, so what it holds must not outlive what the log loses.
   if (Status status = log_.wait_durable(lsn_max); !status.ok()) return status;
   std::vector<std::unique_ptr<SourceCursor>> cursors;
+  std::vector<const Segment*> value_segments;
   for (auto source = sources.rbegin(); source != sources.rend(); ++source) {
-    if (Status status = verify_source(**source); !status.ok()) return status;
+    uint64_t large_bytes = 0;
+    if (Status status = verify_source(**source, &large_bytes); !status.ok()) return status;
+    const Segment& segment = *(*source)->segment;
+    if (becomes_value_file(segment, large_bytes)) value_segments.push_back(&segment);
     if (Status status = (*source)->order_up_to((*source)->end_lsn); !status.ok()) return status;
     if (Status status = (*source)->table->order_index().settle(); !status.ok()) return status;
     cursors.push_back((*source)->table->cursor(kReadAllLsn));
@@ -160,7 +165,9 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
   RunSetWriter writer(*directory_, *store_, run_options(file_bytes), lsn_min, lsn_max);
   writer.set_ranges(sieve.keep_ranges(ranges));
   merger.seek_first();
-  if (Status status = write_versions(merger, sieve, writer, closing_, nullptr); !status.ok()) return status;
+  const PlaceValues place = stay_in_segments(std::move(value_segments));
+  if (Status status = write_versions(merger, sieve, writer, closing_, place, nullptr); !status.ok())
+    return status;
   if (Status status = install_flush(sources, lsn_max, writer); !status.ok()) return status;
   pace.succeeded();
   const uint64_t took_us = (env_.clock().monotonic_ns() - began) / 1000;
@@ -173,12 +180,22 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
 Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>& sources, uint64_t floor,
                              RunSetWriter& writer) {
   std::shared_ptr<const SortedRun> run;
+  std::vector<uint64_t> value_files;
   SortedRunInfo info;
   for (const RunFileInfo& file : writer.files()) info.pieces.push_back({.file = file, .from = {}, .to = {}});
   if (!info.pieces.empty()) {
     Result<std::shared_ptr<const SortedRun>> opened = open_run(info);
     if (!opened) return opened.status();
     run = *std::move(opened);
+    value_files = value_files_of(run->files());
+  }
+  std::vector<ValueFileInfo> value_infos;
+  for (const auto& source : sources) {
+    Segment& segment = *source->segment;
+    if (!std::ranges::binary_search(value_files, segment.number())) continue;
+    Result<uint64_t> size = segment.file().size();
+    if (!size) return size.status();
+    value_infos.push_back({.number = segment.number(), .size = *size});
   }
   const std::function<void(View&)> change = [&](View& next) {
     for (const auto& source : sources) {
@@ -197,6 +214,8 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     if (run != nullptr) next.runs.insert(next.runs.begin(), std::move(info));
     std::erase_if(next.log_segments, [&](const LogSegmentInfo& segment) { return segment.base_lsn < floor; });
     next.log_floor = floor;
+    // Their numbers are above those of all others (I8).
+    next.value_files.insert(next.value_files.end(), value_infos.begin(), value_infos.end());
     next.durable_lsn = std::max(next.durable_lsn, floor);
     record_time(next);
   });
@@ -207,14 +226,23 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
   log_.forget_below(floor);
   for (const auto& source : sources) held_memory_.add(*source);
   install_view(change, std::move(room));
+  for (const auto& source : sources) {
+    if (std::ranges::binary_search(value_files, source->segment->number())) source->segment->keep_file();
+  }
+  reclaim_soon(value_files);
   return {};
 }
 
 // Memory can decay too: what goes into a run is what was committed.
-Status Engine::verify_source(const MemSource& source) const {
+Status Engine::verify_source(const MemSource& source, uint64_t* large_bytes) const {
   const Segment& segment = *source.segment;
-  const uint64_t end =
-      scan_records(segment, segment.base_lsn(), source.end_lsn, [](uint64_t, const RecordHeader&) {});
+  const auto look = [&](uint64_t lsn, const RecordHeader& header) {
+    if (header.kind != RecordKind::commit || header.length < large_value_bytes_) return;
+    for_each_entry(segment.at(lsn), header.length, [&](uint64_t, const LogEntry& entry) {
+      if (entry.value.size() >= large_value_bytes_) *large_bytes += entry.value.size();
+    });
+  };
+  const uint64_t end = scan_records(segment, segment.base_lsn(), source.end_lsn, look);
   if (end == source.end_lsn) return {};
   return Status(StatusCode::corruption, "a record in memory does not verify", segment.file_name(),
                 kSegmentHeaderBytes + (end - segment.base_lsn()));
@@ -229,13 +257,17 @@ RunWriterOptions Engine::run_options(uint64_t file_bytes) const {
 
 // From where `merger` stands to its end, or to the key that `ends_at` says.
 Status Engine::write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
+                              const PlaceValues& place,
                               const std::function<bool(std::string_view)>& ends_at) {
   MemoryShare memory(merge_bytes_);
   for (uint64_t keys = 0; merger.valid(); merger.next()) {
     if (closed_.load(std::memory_order_relaxed) && !closing) return Status(StatusCode::closed, "closing");
     if (ends_at != nullptr && ends_at(merger.key())) break;
-    const std::span<const Version> kept = sieve.keep(merger.key(), merger.versions());
+    const std::span<Version> kept = sieve.keep(merger.key(), merger.versions());
     if (kept.empty()) continue;
+    if (place != nullptr && std::ranges::any_of(kept, [&](const Version& one) { return large(one); })) {
+      if (Status status = place(kept); !status.ok()) return status;
+    }
     if (Status status = writer.add(merger.key(), kept); !status.ok()) return status;
     if (keys++ % kKeysBetweenCounts == 0) memory.set(writer.memory_bytes());
   }

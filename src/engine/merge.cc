@@ -16,6 +16,7 @@
 #include "compaction/older_keys.h"
 #include "compaction/shape.h"
 #include "engine/engine.h"
+#include "engine/value_extents.h"
 #include "format/log_entry.h"
 #include "view/merge_cursor.h"
 
@@ -83,7 +84,7 @@ class ViewProbe final : public RunProbe {
         const RunFile& file = *view_.runs[under]->files()[static_cast<size_t>(at - ranges.begin())];
         const std::string_view from = std::max(removals.from(i), at->smallest);
         const std::string_view to = at->ends_before(removals.to(i)) ? at->largest : removals.to(i);
-        bytes += file.approximate_bytes(from, to) * stride;
+        bytes += (file.approximate_bytes(from, to) + file.approximate_value_bytes(from, to)) * stride;
       }
     }
     return bytes;
@@ -110,6 +111,38 @@ std::shared_ptr<const SortedRun> part_of(const SortedRun& run, size_t first, siz
   return std::make_shared<const SortedRun>(
       std::move(info),
       std::vector<std::shared_ptr<const RunFile>>(run.files().begin() + begin, run.files().begin() + behind));
+}
+
+/// Puts value files that a change of runs leaves without a reference among `gone`, whose runs go; answers
+/// those that it leaves with fewer.
+std::vector<uint64_t> value_files_touched(std::span<const std::shared_ptr<const SortedRun>> before,
+                                          std::span<const std::shared_ptr<const SortedRun>> after,
+                                          RetiredFiles::Files* gone_files) {
+  const std::vector<uint64_t>& gone_runs = gone_files->runs;
+  std::vector<std::shared_ptr<const RunFile>> gone;
+  for (const auto& run : before) {
+    for (const auto& file : run->files()) {
+      if (std::ranges::find(gone_runs, file->info().id) != gone_runs.end()) gone.push_back(file);
+    }
+  }
+  const std::vector<uint64_t> were_used = value_files_of(gone);
+  if (were_used.empty()) return {};
+  std::vector<std::shared_ptr<const RunFile>> present;
+  for (const auto& run : after) present.insert(present.end(), run->files().begin(), run->files().end());
+  const std::vector<uint64_t> are_used = value_files_of(present);
+  std::vector<uint64_t> touched;
+  for (const uint64_t number : were_used) {
+    if (std::ranges::binary_search(are_used, number)) {
+      touched.push_back(number);
+    } else {
+      gone_files->values.push_back(value_file_of(gone, number));
+    }
+  }
+  return touched;
+}
+
+bool is_gone(const RetiredFiles::Files& gone, const ValueFileInfo& info) {
+  return std::ranges::any_of(gone.values, [&](const auto& file) { return file->number() == info.number; });
 }
 
 /// The keys of the runs that are older than what the Choice merges.
@@ -454,7 +487,9 @@ Status Engine::merge(const Choice& choice, const View& view, Purge& purge, uint6
     output->stopped = true;
     return true;
   };
-  if (Status status = write_versions(merger, sieve, writer, false, ends_at); !status.ok()) return status;
+  const PlaceValues place = leave_wasteful_files(view, inputs);
+  if (Status status = write_versions(merger, sieve, writer, false, place, ends_at); !status.ok())
+    return status;
   if (output->next.empty() && !choice.to.empty())
     output->next = next_from(view, choice.first, choice.end, choice.to, {});
   output->files = writer.files();
@@ -474,7 +509,8 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
                             const MergeOutput& output, RunSetWriter* writer) {
   OpenFiles opened;
   for (const RunFileInfo& info : output.files) {
-    Result<std::shared_ptr<const RunFile>> file = RunFile::open(*directory_, info, mapped_);
+    Result<std::shared_ptr<const RunFile>> file =
+        RunFile::open(*directory_, info, mapped_, value_files_.get());
     if (!file) return file.status();
     opened[info.id] = *std::move(file);
   }
@@ -482,9 +518,10 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
   const std::vector<SortedRunInfo> before = infos_of(*now);
   std::vector<SortedRunInfo> after = before;
   apply(&after);
-  RetiredFiles::Ids gone;
-  gone.push_back(files_gone(before, after));
+  RetiredFiles::List gone(1);
+  gone.front().runs = files_gone(before, after);
   const std::vector<std::shared_ptr<const SortedRun>> runs = runs_of(std::move(after), now->runs, opened);
+  const std::vector<uint64_t> touched = value_files_touched(now->runs, runs, &gone.front());
   const std::function<void(View&)> change = [&](View& next) {
     const size_t added = next.runs.size() - now->runs.size();
     next.runs.resize(added);
@@ -496,6 +533,7 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
   if (writer != nullptr) writer->keep();
   const Status status = store_->commit([&](DurableState& next) {
     apply(&next.runs);
+    std::erase_if(next.value_files, [&](const ValueFileInfo& file) { return is_gone(gone.front(), file); });
     record_time(next);
   });
   if (!status.ok()) {
@@ -503,7 +541,9 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
     return status;
   }
   install_view(change, std::move(room));
+  const bool gone_values = !gone.front().values.empty();
   retired_files_.retire(*directory_, std::move(gone));
+  reclaim_soon(touched, gone_values);
   return {};
 }
 
@@ -516,6 +556,7 @@ Status Engine::compact() {
   }
   refuse_after_store_failure();
   schedule_merge();
+  reclaim_values();
   return status;
 }
 

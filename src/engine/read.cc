@@ -210,7 +210,9 @@ Result<uint64_t> Engine::approximate_size(uint32_t keyspace, std::string_view fr
   for (const auto& run : view->runs) {
     for (size_t i = 0; i < run->files().size(); ++i) {
       const std::string_view begin = std::max(first.view(), run->ranges()[i].smallest);
-      bytes += run->files()[i]->approximate_bytes(begin, last.view());
+      const RunFile& file = *run->files()[i];
+      bytes += file.approximate_bytes(begin, last.view());
+      bytes += file.approximate_value_bytes(begin, last.view());
     }
   }
   const uint64_t lsn = log_.published();

@@ -271,6 +271,7 @@ void Engine::retire_segment_files(const std::vector<std::shared_ptr<const MemSou
   for (const auto& source : sources) {
     Segment& segment = *source->segment;
     segment.drop_mapping();
+    if (segment.keeps_file()) continue;
     const bool keep = recycled_ == nullptr && segment.capacity() == capacity_of(options_.write_buffer_size) &&
                       segment.kind() == SegmentFileKind::mapped && segment.file().recyclable() &&
                       refused().ok();

@@ -33,7 +33,7 @@ class SourceCursor {
   virtual void next() = 0;
   virtual void prev() = 0;
   /// Appends every version of the present key, newest first, whatever the read LSN. Views stay valid until
-  /// the next move.
+  /// the next move. Of a value in a value file it says where that stands, and does not read it.
   virtual void collect_versions(std::vector<Version>* versions) = 0;
 
   /// What keeps the bytes of key() and value() alive beside this cursor, and how much it keeps.

@@ -73,6 +73,9 @@ class File {
   /// pretends.
   virtual Status allocate(uint64_t size) = 0;
   virtual Status truncate(uint64_t size) = 0;
+  /// Gives back the blocks that lie wholly in [offset, offset + size), which then reads as zeros; the file
+  /// keeps its size. `not_supported` where the file system cannot.
+  virtual Status punch(uint64_t offset, uint64_t size) = 0;
   virtual Result<uint64_t> size() = 0;
   /// Bytes that the file takes on disk.
   virtual Result<uint64_t> disk_bytes() = 0;

@@ -122,6 +122,16 @@ class PosixFile final : public File {
                  "truncate");
   }
 
+  Status punch(uint64_t offset, uint64_t size) override {
+    const auto punch_hole = [&] {
+      return fallocate(descriptor(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                       static_cast<off_t>(size));
+    };
+    if (retry_interrupted(punch_hole) == 0) return Status();
+    if (errno != EOPNOTSUPP && errno != ENOSYS) return failure("punch a hole into", offset);
+    return Status(StatusCode::not_supported, "the file system punches no holes", name_, offset);
+  }
+
   Result<uint64_t> size() override {
     struct stat status;
     if (fstat(descriptor(), &status) != 0) return failure("look at");

@@ -25,6 +25,7 @@
 #include "run/run_file_info.h"
 #include "run/run_index.h"
 #include "run/run_output.h"
+#include "run/value_list.h"
 
 namespace lightning {
 
@@ -63,8 +64,8 @@ class RunWriter {
   uint64_t memory_bytes() const {
     return output_.memory_bytes() + index_.memory_bytes() + fences_.file_bytes() + ranges_.capacity();
   }
-  /// Writes point index, fences, range removals and footer and syncs the file (not its directory). At least
-  /// one key or range removal must have been added.
+  /// Writes point index, fences, range removals, value list and footer and syncs the file (not its
+  /// directory). At least one key or range removal must have been added.
   Result<RunFileInfo> finish(uint64_t lsn_min, uint64_t lsn_max);
 
  private:
@@ -79,9 +80,13 @@ class RunWriter {
 
   Status check(std::string_view key, std::span<const Version> versions) const;
   Status add_checked(std::string_view key, std::span<const Version> versions);
-  bool outside(const Version& version) const { return version.value.size() > value_separation_; }
+  bool outside(const Version& version) const {
+    return version.place.file != 0 || version.value.size() > value_separation_;
+  }
+  /// Outside of the leaves, and in this file.
+  bool stands_here(const Version& version) const { return outside(version) && version.place.file == 0; }
   Status encode(std::span<const Version> versions, uint64_t* values_at, Body* body);
-  Status put_outside(std::string_view value, uint64_t* values_at, char* to);
+  Status put_outside(const Version& version, uint64_t* values_at, char* to);
   Status add_to_leaf(std::string_view key, const Body& body);
   Status add_before_values(std::string_view key, std::span<const Version> versions);
   Status write_leaf();
@@ -91,6 +96,7 @@ class RunWriter {
   uint64_t next_leaf_start() const;
   Status add_first_removal();
   Status write_ranges(Footer* footer);
+  Status write_value_list(Footer* footer);
   Result<RunFileInfo> write_sections(uint64_t lsn_min, uint64_t lsn_max);
 
   const uint64_t value_separation_;
@@ -100,6 +106,7 @@ class RunWriter {
   LeafBuilder leaf_;
   RunIndexBuilder index_;
   FencesBuilder fences_;
+  ValueListBuilder values_;
   uint64_t leaf_bytes_ = 0;  // 0: not yet known
   uint64_t leaves_hash_ = 0;
   std::string body_bytes_;  // of entries that are not a plain value
