@@ -52,7 +52,7 @@ Arguments made_of(const Verb& verb, Words words) {
   };
   const uint32_t accepts = verb.accepts;
   Arguments arguments;
-  if (accepts & cli::kDirectory) arguments.directory = next();
+  if (accepts & (cli::kDirectory | cli::kBackup)) arguments.directory = next();
   if (accepts & cli::kKey) arguments.key = next();
   if (accepts & cli::kValue) arguments.value = next();
   if (accepts & cli::kFile) arguments.file = next();
@@ -67,6 +67,7 @@ Arguments made_of(const Verb& verb, Words words) {
     arguments.reverse = next().size() % 2 == 1;
     if (const auto limit = maybe()) arguments.limit = limit->size() << (limit->size() % 64);
   }
+  if (accepts & cli::kSorted) arguments.sorted = next().size() % 2 == 1;
   if (accepts & cli::kKeysOnly) arguments.keys_only = next().size() % 2 == 1;
   if (accepts & cli::kKeyspace) arguments.keyspace = next();
   if (accepts & cli::kJson) arguments.format.json = next().size() % 2 == 1;
@@ -95,6 +96,7 @@ Words words_for(const Verb& verb, const Arguments& arguments) {
   if (arguments.to) option("--to", *arguments.to);
   if (arguments.limit) option("--limit", std::to_string(*arguments.limit));
   flag("--reverse", arguments.reverse);
+  flag("--sorted", arguments.sorted);
   flag("--keys-only", arguments.keys_only);
   flag("--json", arguments.format.json);
   flag("--hex", arguments.format.hex);
@@ -104,7 +106,7 @@ Words words_for(const Verb& verb, const Arguments& arguments) {
     option("--ttl-ms", std::to_string(arguments.ttl_ms));
   for (const std::string& assignment : arguments.options) option("--option", assignment);
   words.emplace_back("--");
-  if (verb.accepts & cli::kDirectory) words.push_back(arguments.directory);
+  if (verb.accepts & (cli::kDirectory | cli::kBackup)) words.push_back(arguments.directory);
   if (verb.accepts & cli::kKey) words.push_back(arguments.key);
   if (verb.accepts & cli::kValue) words.push_back(arguments.value);
   if (verb.accepts & cli::kFile) words.push_back(arguments.file);
@@ -118,7 +120,7 @@ bool same(const Arguments& a, const Arguments& b) {
   const auto all = [](const Arguments& x) {
     return std::tie(x.directory, x.key, x.value, x.file, x.into, x.name, x.options, x.durability, x.ttl_ms,
                     x.keyspace, x.format.json, x.format.hex, x.prefix, x.from, x.to, x.limit, x.reverse,
-                    x.keys_only);
+                    x.keys_only, x.sorted);
   };
   return all(a) == all(b);
 }
@@ -169,6 +171,9 @@ void seeds(const SeedSink& sink) {
       {"scan", {"db", "--prefix", "", "--json"}},
       {"load", {"db", "-", "--json", "--option", "memory_limit=64MiB", "--option", "preset=low_memory"}},
       {"stats", {"--help"}},
+      {"load", {"db", "--sorted", "entries"}},
+      {"restore", {"backup", "db"}},
+      {"set-ttl", {"db", "1000", "--keyspace", "sessions"}},
       {"options", {}},
   };
   for (const Line& line : lines) {

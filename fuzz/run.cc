@@ -15,6 +15,15 @@ namespace lightning::fuzz {
 namespace {
 
 constexpr uint64_t kReadLsn = 500;
+constexpr uint64_t kPlacedValueSize = 200;
+
+std::string placed_value() { return std::string(kPlacedValueSize, 'p'); }
+
+/// The value file that runs may refer to, as place_value() makes it of that value.
+const std::string& value_file_bytes() {
+  static const std::string bytes = "?" + placed_value();
+  return bytes;
+}
 
 bool inside(uint64_t offset, uint64_t size, uint64_t end) { return offset <= end && size <= end - offset; }
 
@@ -48,6 +57,7 @@ RunFileInfo info_of(std::string_view file) {
   info.entries = footer->entries;
   info.removals = footer->removals;
   info.raw_bytes = footer->raw_bytes;
+  info.value_bytes = footer->value_bytes;
   info.lsn_min = footer->lsn_min;
   info.lsn_max = footer->lsn_max;
   info.expiry = footer->expiry;
@@ -157,7 +167,9 @@ bool run_file(std::string_view file, bool mapped) {
   MemoryDirectory directory;
   expect((*directory.open(run_file_name(kTestRunId), OpenMode::create))->write(0, file).ok(),
          "write into memory");
-  const Result<std::shared_ptr<const RunFile>> opened = RunFile::open(directory, info_of(file), mapped);
+  const std::string values = test_value_file_name(kTestValueFile);
+  expect((*directory.open(values, OpenMode::create))->write(0, value_file_bytes()).ok(), "write into memory");
+  const Result<std::shared_ptr<const RunFile>> opened = open_run(directory, info_of(file), mapped);
   const auto is_damage = [](const Status& status) {
     return status.is(StatusCode::corruption) || status.is(StatusCode::not_supported);
   };
@@ -166,7 +178,8 @@ bool run_file(std::string_view file, bool mapped) {
     return false;
   }
   if (Status status = (*opened)->verify(); !status.ok()) {
-    expect(is_damage(status) && status.file() == run_file_name(kTestRunId), "the kind of error of verify()");
+    expect(is_damage(status) && (status.file() == run_file_name(kTestRunId) || status.file() == values),
+           "the kind of error of verify()");
     read_damaged(**opened);
     return false;
   }
@@ -187,6 +200,8 @@ class Mender {
   Mender(std::string& file, Footer& footer) : file_(file), footer_(footer) {}
 
   void mend() {
+    if (inside(footer_.values_offset, footer_.values_bytes, file_.size()))
+      (void)values_.load({file_.data() + footer_.values_offset, footer_.values_bytes});
     mend_leaves();
     for (uint64_t at = footer_.index_offset;
          at < footer_.fences_offset && inside(at, kUnitBytes, file_.size()); at += kUnitBytes) {
@@ -200,6 +215,10 @@ class Mender {
       footer_.ranges_checksum = checksum(file_.data() + footer_.ranges_offset, footer_.ranges_bytes,
                                          page_seed(footer_.file_id, footer_.ranges_offset / kUnitBytes));
       if (footer_.range_removals == 0) footer_.ranges_checksum = 0;
+    }
+    if (footer_.values_bytes != 0 && inside(footer_.values_offset, footer_.values_bytes, file_.size())) {
+      footer_.values_checksum = checksum(file_.data() + footer_.values_offset, footer_.values_bytes,
+                                         page_seed(footer_.file_id, footer_.values_offset / kUnitBytes));
     }
     footer_.checksum = checksum(&footer_, offsetof(Footer, checksum), page_seed(kTestRunId, kFooterSeed));
   }
@@ -250,14 +269,26 @@ class Mender {
   void mend_value(const LeafVersion& version) {
     if (!version.outside()) return;
     ValueRef ref = version.ref();
+    if ((ref.offset & kInValueFile) != 0) return mend_placed_value(version, ref);
     if (!inside(ref.offset, version.value_size, file_.size())) return;
     ref.checksum =
         checksum(file_.data() + ref.offset, version.value_size, value_seed(kTestRunId, ref.offset));
     store(const_cast<char*>(version.bytes.data()), ref);
   }
 
+  void mend_placed_value(const LeafVersion& version, ValueRef ref) {
+    const uint64_t index = ref.offset & ~kInValueFile;
+    if (index >= values_.size()) return;
+    const ValuePlace place = values_.place(index);
+    if (!inside(place.offset, place.size, value_file_bytes().size())) return;
+    ref.checksum = checksum(value_file_bytes().data() + place.offset, place.size,
+                            value_file_seed(place.file, place.offset));
+    store(const_cast<char*>(version.bytes.data()), ref);
+  }
+
   std::string& file_;
   Footer& footer_;
+  ValueList values_;
 };
 
 void mend(std::string* input) {
@@ -269,9 +300,10 @@ void mend(std::string* input) {
   *input = pack(file);
 }
 
-std::string bytes_of(const RunModel& model, const RunWriterOptions& options, const RangeMap& ranges = {}) {
+std::string bytes_of(const RunModel& model, const RunWriterOptions& options, const RangeMap& ranges = {},
+                     uint64_t large_bytes = UINT64_MAX) {
   MemoryDirectory directory;
-  expect(write_run(directory, model, options, kTestRunId, ranges).ok(), "write_run");
+  expect(write_run(directory, model, options, kTestRunId, ranges, large_bytes).ok(), "write_run");
   const std::vector<char>& bytes = directory.bytes(run_file_name(kTestRunId));
   return {bytes.data(), bytes.size()};
 }
@@ -297,6 +329,10 @@ void seeds(const SeedSink& sink) {
   model["expiring-outside"] = {expiring(3000, std::string(70, 'o'))};
   model["expiring-versions"] = {expiring(2000, "third", 900), put_of("second", 20), expiring(500, "", 10)};
   sink("expiring", pack(bytes_of(model, {.value_separation = 64})));
+
+  model["placed"] = {put_of(placed_value(), 40), put_of("before", 30)};
+  sink("value-file", pack(bytes_of(model, {.value_separation = 64}, {}, kPlacedValueSize)));
+  sink("value-file-and-ranges", pack(bytes_of(model, {.value_separation = 64}, ranges, kPlacedValueSize)));
 
   RunModel several;
   for (int i = 0; i < 150; ++i) several["prefix/" + std::to_string(100 + i)] = {put_of(std::string(60, 'v'))};

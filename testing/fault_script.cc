@@ -5,10 +5,10 @@
 namespace lightning {
 
 std::string_view sim_call_name(SimCall call) {
-  static constexpr std::array<std::string_view, 20> kNames = {
-      "any",      "open_directory", "open", "create",     "remove",   "rename",  "link",
-      "list",     "sync_directory", "lock", "free_bytes", "read",     "write",   "sync",
-      "allocate", "truncate",       "size", "map",        "populate", "schedule"};
+  static constexpr std::array<std::string_view, 21> kNames = {
+      "any",      "open_directory", "open",  "create",     "remove", "rename",   "link",
+      "list",     "sync_directory", "lock",  "free_bytes", "read",   "write",    "sync",
+      "allocate", "truncate",       "punch", "size",       "map",    "populate", "schedule"};
   static_assert(static_cast<size_t>(SimCall::schedule) + 1 == kNames.size());
   return kNames[static_cast<size_t>(call)];
 }

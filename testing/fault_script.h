@@ -36,6 +36,7 @@ enum class SimCall : uint8_t {
   sync,
   allocate,
   truncate,
+  punch,
   size,
   map,
   populate,

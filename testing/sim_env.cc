@@ -21,7 +21,9 @@ SimEnv::SimEnv(const SimOptions& options, SimDisk disk)
     : options_(options),
       random_(mix_seed(options.seed, disk.next_process())),  // two processes never draw the same salt
       unix_offset_micros_(options.unix_micros),
-      files_({.supports_allocate = options.supports_allocate, .open_files_max = options.open_files_max},
+      files_({.supports_allocate = options.supports_allocate,
+              .supports_punch = options.supports_punch,
+              .open_files_max = options.open_files_max},
              std::move(disk), *this),
       scheduler_({.seed = options.seed,
                   .switch_probability = options.switch_probability,

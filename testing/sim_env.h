@@ -66,6 +66,7 @@ struct SimOptions {
   double switch_probability = 1.0 / 16;         // at each call and interleave point
   double spurious_wake_probability = 1.0 / 32;  // at each park
   uint32_t threads_per_lane = 2;
+  bool supports_punch = true;
   bool supports_allocate = true;  // else File::allocate() answers not_supported: written segments
   bool guards_mappings = true;
   bool keeps_unsynced = true;  // false: no power cuts, less memory; for a disk made by this Env

@@ -116,6 +116,17 @@ class SimFile final : public File {
     return std::move(outcome.status);
   }
 
+  Status punch(uint64_t offset, uint64_t size) override {
+    SimOutcome outcome = enter_change(SimCall::punch, size);
+    if (!system_.options_.supports_punch) {
+      return Status(StatusCode::not_supported, "the simulated file system punches no holes", inode_.name,
+                    offset);
+    }
+    if (writable_) inode_.punch(offset, outcome.part(size), system_.disk_.next_sequence());
+    check_order("a hole in ");
+    return std::move(outcome.status);
+  }
+
   Result<uint64_t> size() override {
     SimOutcome outcome = enter(SimCall::size, 0);
     if (!outcome.status.ok()) return std::move(outcome.status);

@@ -48,6 +48,7 @@ class SimFileSystem final : public FileSystem {
  public:
   struct Options {
     bool supports_allocate = true;
+    bool supports_punch = true;
     uint64_t open_files_max = UINT64_MAX;
   };
   SimFileSystem(const Options& options, SimDisk disk, SimGate& gate)

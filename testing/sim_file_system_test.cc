@@ -157,7 +157,46 @@ TEST(SimFileSystem, LinksCountAndShareBytes) {
   EXPECT_EQ(bytes_of(*open(**copy, "g", OpenMode::read)), "o");
 }
 
+TEST(SimFileSystem, AHoleReadsAsZerosAndTakesNoSpace) {
+  for (const bool reserved : {false, true}) {
+    SimEnv env;
+    auto dir = directory(env);
+    auto file = open(*dir, "f");
+    if (reserved) {
+      ASSERT_TRUE(file->allocate(10 * kPageBytes).ok());
+    }
+    ASSERT_TRUE(file->write(0, std::string(10 * kPageBytes, 'o')).ok());
+    ASSERT_TRUE(file->sync().ok());
+    const auto mapping = map(*file, 10 * kPageBytes, MapMode::read);
+    ASSERT_EQ(*file->disk_bytes(), 10 * kPageBytes);
+    ASSERT_TRUE(file->punch(kPageBytes - 1, 3 * kPageBytes + 1).ok());
+    EXPECT_EQ(*file->size(), 10 * kPageBytes);
+    EXPECT_EQ(*file->disk_bytes(), 7 * kPageBytes);
+    const std::string expected = std::string(kPageBytes - 1, 'o') + std::string(3 * kPageBytes + 1, '\0') +
+                                 std::string(6 * kPageBytes, 'o');
+    EXPECT_EQ(bytes_of(*file), expected);
+    EXPECT_EQ(std::string_view(mapping->data(), mapping->size()), expected);
+    ASSERT_TRUE(file->write(2 * kPageBytes, "x").ok());
+    EXPECT_EQ(*file->disk_bytes(), 8 * kPageBytes);
+  }
+  SimEnv without({.supports_punch = false});
+  auto dir = directory(without);
+  EXPECT_TRUE(durable_file(*dir, 10000)->punch(0, 8192).is(StatusCode::not_supported));
+}
+
 // --- power cuts
+
+TEST(SimFileSystem, APowerCutKeepsOrLosesEachSectorOfAHole) {
+  SimEnv env;
+  auto dir = directory(env);
+  auto file = durable_file(*dir, 1024);
+  ASSERT_TRUE(file->punch(0, 1024).ok());
+  const std::string zeros(512, '\0');
+  const std::string ones(512, 'o');
+  EXPECT_EQ(outcomes(env), (Strings{ones + ones, zeros + ones, ones + zeros, zeros + zeros}));
+  ASSERT_TRUE(file->sync().ok());
+  EXPECT_EQ(outcomes(env), Strings{zeros + zeros});
+}
 
 TEST(SimFileSystem, EachSectorOfAWriteIsLostByItself) {
   SimEnv env;

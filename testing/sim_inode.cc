@@ -76,9 +76,23 @@ void SimInode::resize(uint64_t size, uint64_t sequence) {
   refresh_windows(size, before - size);
 }
 
+void SimInode::punch(uint64_t offset, uint64_t size, uint64_t sequence) {
+  if (offset >= state_.size || size == 0) return;
+  size = std::min(size, state_.size - offset);
+  capture(sequence);
+  state_.present.zero(offset, size);
+  note_bytes(offset, size, sequence);
+  const uint64_t end = offset + size == state_.size ? pages_of(state_.size) : (offset + size) / kPageBytes;
+  for (uint64_t page = pages_of(offset); page < std::min(end, state_.reserved_pages); ++page)
+    state_.holes.insert(page);
+  count_pages();
+  refresh_windows(offset, size);
+}
+
 void SimInode::reserve(uint64_t size, uint64_t sequence) {
   capture(sequence);
   state_.reserved_pages = std::max(state_.reserved_pages, pages_of(size));
+  state_.holes.erase(state_.holes.begin(), state_.holes.lower_bound(pages_of(size)));
   count_pages();
   if (size <= state_.size) return;
   state_.size = size;
@@ -86,7 +100,8 @@ void SimInode::reserve(uint64_t size, uint64_t sequence) {
 }
 
 uint64_t SimInode::missing_pages(uint64_t offset, uint64_t size) const {
-  uint64_t missing = 0;
+  uint64_t missing = static_cast<uint64_t>(std::distance(state_.holes.lower_bound(offset / kPageBytes),
+                                                         state_.holes.lower_bound(pages_of(offset + size))));
   for (uint64_t page = std::max(offset / kPageBytes, state_.reserved_pages); page < pages_of(offset + size);
        ++page) {
     missing += state_.present.page(page) == nullptr;
@@ -236,6 +251,8 @@ bool SimInode::same_up_to(uint64_t size) const {
 
 void SimInode::put(uint64_t offset, std::string_view bytes) {
   state_.allocated_pages += missing_pages(offset, bytes.size());
+  state_.holes.erase(state_.holes.lower_bound(offset / kPageBytes),
+                     state_.holes.lower_bound(pages_of(offset + bytes.size())));
   state_.present.write(offset, bytes);
 }
 
@@ -270,7 +287,8 @@ void SimInode::refresh_windows(uint64_t offset, uint64_t size) {
 }
 
 void SimInode::count_pages() {
-  state_.allocated_pages = state_.reserved_pages;
+  state_.holes.erase(state_.holes.lower_bound(state_.reserved_pages), state_.holes.end());
+  state_.allocated_pages = state_.reserved_pages - state_.holes.size();
   for (uint64_t page = state_.reserved_pages; page < state_.present.page_count(); ++page) {
     state_.allocated_pages += state_.present.page(page) != nullptr;
   }

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,6 +55,8 @@ class SimInode {
   uint64_t read(uint64_t offset, uint64_t size, char* to) const;
   void write(uint64_t offset, std::string_view bytes, uint64_t sequence);
   void resize(uint64_t size, uint64_t sequence);
+  /// Zeros in [offset, offset + size); whole pages of it take no disk space any more.
+  void punch(uint64_t offset, uint64_t size, uint64_t sequence);
   /// Takes disk space for [0, size) and makes the file that long.
   void reserve(uint64_t size, uint64_t sequence);
   /// Pages of disk space that it takes, and that a write of a range would take more.
@@ -102,6 +105,7 @@ class SimInode {
     uint64_t durable_size = 0;
     std::vector<PendingChange> pending;
     uint64_t reserved_pages = 0;
+    std::set<uint64_t> holes;  // of these, those that were punched
     uint64_t allocated_pages = 0;
     bool lost = false;
     bool keeps_unsynced = true;  // false: every change is durable at once and nothing is ever pending

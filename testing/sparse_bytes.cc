@@ -45,6 +45,17 @@ void SparseBytes::zero_from(uint64_t offset) {
   }
 }
 
+void SparseBytes::zero(uint64_t offset, uint64_t size) {
+  for (const uint64_t end = offset + size; offset < end;) {
+    const uint64_t index = offset / kPageBytes;
+    const uint64_t start = offset % kPageBytes;
+    const uint64_t part = std::min(end - offset, kPageBytes - start);
+    if (part == kPageBytes && index < pages_.size()) pages_[index] = nullptr;
+    if (part != kPageBytes && page(index) != nullptr) std::memset(writable_page(index) + start, 0, part);
+    offset += part;
+  }
+}
+
 char* SparseBytes::writable_page(uint64_t index) {
   if (index >= pages_.size()) pages_.resize(index + 1);
   std::shared_ptr<Page>& page = pages_[index];

@@ -26,6 +26,8 @@ class SparseBytes {
   void write(uint64_t offset, std::string_view bytes);
   /// Makes everything from `offset` on zeros.
   void zero_from(uint64_t offset);
+  /// Makes [offset, offset + size) zeros; whole pages of it are absent.
+  void zero(uint64_t offset, uint64_t size);
   /// The page, null when it is absent.
   const char* page(uint64_t index) const {
     return index < pages_.size() && pages_[index] ? pages_[index]->data() : nullptr;

@@ -111,7 +111,7 @@ TEST(Copy, IsTheDatabaseUnderAnotherIncarnation) {
         const Result<CopyReport> report = make(kind, env);
         ASSERT_TRUE(report) << report.status().to_string();
         for (const std::string& violation : env.order().violations()) ADD_FAILURE() << violation;
-        EXPECT_EQ(report->linked_files, kind == Make::checkpoint ? 2u : 0u);
+        EXPECT_EQ(report->linked_files, kind == Make::checkpoint ? 3u : 0u);
         EXPECT_GT(report->files, report->linked_files);
         EXPECT_GT(report->log_records, 5u);
         EXPECT_GT(report->run_entries, 300u);
@@ -240,12 +240,14 @@ TEST(Copy, IsOfOneMomentWhileWritersGoOn) {
 TEST(Copy, CopiesWhereNothingCanBeLinked) {
   DamageSet set({});
   SimEnv env({}, set.disk());
-  env.faults().add(
-      {.call = SimCall::link, .name_part = ".run", .times = kForever, .code = StatusCode::not_supported});
+  for (const char* const kind : {".run", ".log"}) {
+    env.faults().add(
+        {.call = SimCall::link, .name_part = kind, .times = kForever, .code = StatusCode::not_supported});
+  }
   const Result<CopyReport> report = make(Make::checkpoint, env);
   ASSERT_TRUE(report) << report.status().to_string();
   EXPECT_EQ(report->linked_files, 0u);
-  EXPECT_EQ(env.faults().injected(), 2u);
+  EXPECT_EQ(env.faults().injected(), 3u);
   EXPECT_EQ(check(env, set.model(), kCopy), "");
 }
 
@@ -402,6 +404,35 @@ TEST(Copy, FindsDamageInARunOfTheSource) {
   }
 }
 
+TEST(Copy, FindsDamageInAValueFileOfTheSource) {
+  DamageSet set({});
+  for (const std::string& path : set.paths(".log")) {
+    if (!set.is_value_file(path)) continue;
+    const std::string bytes = set.bytes(path);
+    for (uint64_t bit = kSegmentHeaderBytes * 8; bit < bytes.size() * 8; bit += stride(kBits)) {
+      if (set.is_unread(path, bit / 8)) continue;
+      SCOPED_TRACE(path + " bit " + std::to_string(bit));
+      SimEnv env({}, set.disk());
+      Result<Database> database = open(env, kDamageDirectory);
+      ASSERT_TRUE(database);
+      env.disk().put_file(path, flipped(bytes, bit));
+      const Status status = database->backup(kCopy).status();
+      ASSERT_TRUE(status.is(StatusCode::corruption)) << status.to_string();
+      ASSERT_EQ(status.file(), DamageSet::name_of(path));
+      ASSERT_EQ(files_in(env.disk(), kCopy).size(), 1u);
+      env.disk().put_file(path, bytes);
+      ASSERT_TRUE(database->backup(kCopy));
+    }
+    SimEnv env({}, set.disk());
+    Result<Database> database = open(env, kDamageDirectory);
+    ASSERT_TRUE(database);
+    env.disk().put_file(path, bytes.substr(0, bytes.size() / 2));
+    ASSERT_TRUE(database->backup(kCopy).status().is(StatusCode::corruption));
+    return;
+  }
+  FAIL() << "no value file";
+}
+
 TEST(Copy, FindsDamageInTheCopy) {
   DamageSet set({});
   for (const std::string kind : {".run", ".log"}) {
@@ -447,6 +478,7 @@ TEST(Restore, RefusesADamagedBackup) {
     for (uint64_t bit = 0; bit < bytes.size() * 8; bit += stride(kBits)) {
       const uint64_t byte = bit / 8;
       if (name.ends_with(".log") && byte / 8 == kSegmentMirrorOffset / 8) continue;  // a hint
+      if (set.is_unread(std::string(kDamageDirectory) + "/" + name, byte)) continue;
       SimDisk damaged = whole.kill_image();
       damaged.put_file(path, flipped(bytes, bit));
       const Status status = refused(std::move(damaged));
@@ -471,7 +503,7 @@ TEST(Restore, RefusesADamagedBackup) {
 class Beside {
  public:
   explicit Beside(uint64_t seed)
-      : seed_(seed), env_({.seed = seed, .switch_probability = 0.2, .supports_allocate = seed % 3 != 0}) {}
+      : env_({.seed = seed, .switch_probability = 0.2, .supports_allocate = seed % 3 != 0}) {}
 
   void run() {
     const Options options{
@@ -555,7 +587,6 @@ class Beside {
     EXPECT_EQ(copy->get("one").value(), "after");
   }
 
-  const uint64_t seed_;
   SimEnv env_;
   // Of threads that run one at a time.
   uint64_t led_ = 0;

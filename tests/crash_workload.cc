@@ -16,7 +16,8 @@ namespace lightning {
 namespace {
 
 constexpr char kDirectory[] = "db";
-constexpr size_t kLongBytes = 100;                 // of a bound that no string keeps without an allocation
+constexpr uint64_t kLargeBytes = 3500;  // values of bursts, of levels, and larger ones go to value files
+constexpr size_t kLongBytes = 100;      // of a bound that no string keeps without an allocation
 constexpr uint64_t kFarTtlMs = 1'000'000'000'000;  // longer than any test
 constexpr uint64_t kTimeoutMs = 1000;              // of a write that waits for space or memory
 
@@ -108,7 +109,7 @@ std::string CrashWorkload::note(const Status& status) {
 
 void CrashWorkload::open() {
   Result<Database> opened =
-      ask([&] { return open_in(env_, directory_, options(), OpenKind::open_or_create); });
+      ask([&] { return open_in(env_, directory_, options(), OpenKind::open_or_create, kLargeBytes); });
   open_ = opened.ok();
   if (open_) database_ = *std::move(opened);
   opened_ = opened.status();
@@ -495,7 +496,7 @@ namespace {
 constexpr char kAfterKey[] = "after the crash";
 constexpr char kAfterValue[] = "written";
 
-/// Run files that the durable state does not name: a closed database has none.
+/// Run files and segments that the durable state does not name: a closed database has none.
 std::string orphans(Env& env, const std::string& directory_name) {
   Result<std::unique_ptr<Directory>> directory = env.files().open_directory(directory_name, false);
   if (!directory) return "directory: " + directory.status().to_string();
@@ -505,10 +506,15 @@ std::string orphans(Env& env, const std::string& directory_name) {
   for (const SortedRunInfo& run : (*store)->state().runs) {
     for (const RunPiece& piece : run.pieces) named.insert(run_file_name(piece.file.id));
   }
+  for (const LogSegmentInfo& segment : (*store)->state().log_segments)
+    named.insert(segment_file_name(segment.number));
+  for (const ValueFileInfo& file : (*store)->state().value_files)
+    named.insert(segment_file_name(file.number));
   Result<std::vector<FileInfo>> files = (*directory)->list();
   if (!files) return "list: " + files.status().to_string();
   for (const FileInfo& file : *files) {
-    if (file.name.ends_with(".run") && !named.contains(file.name)) return "an orphan: " + file.name;
+    const bool ours = file.name.ends_with(".run") || file.name.ends_with(".log");
+    if (ours && !named.contains(file.name)) return "an orphan: " + file.name;
   }
   return {};
 }
@@ -518,7 +524,7 @@ std::string orphans(Env& env, const std::string& directory_name) {
 std::string check_opening(Env& env, const std::string& directory, const std::vector<uint64_t>& allowed,
                           const std::function<void(const std::vector<uint64_t>&)>& narrow) {
   const Options options = CrashWorkload::options();
-  Result<Database> opened = open_in(env, directory, options, OpenKind::open_or_create);
+  Result<Database> opened = open_in(env, directory, options, OpenKind::open_or_create, kLargeBytes);
   if (!opened) return "open: " + opened.status().to_string();
   const Result<uint64_t> found = digest_of(*opened);
   if (!found) return "scan: " + found.status().to_string();
@@ -535,7 +541,7 @@ std::string check_opening(Env& env, const std::string& directory, const std::vec
   narrow({after});
   if (Status status = opened->close(); !status.ok()) return "close after recovery: " + status.to_string();
   if (std::string said = orphans(env, directory); !said.empty()) return said;
-  opened = open_in(env, directory, options, OpenKind::open);
+  opened = open_in(env, directory, options, OpenKind::open, kLargeBytes);
   if (!opened) return "the second open: " + opened.status().to_string();
   const Result<uint64_t> again = digest_of(*opened);
   if (!again) return "the second scan: " + again.status().to_string();

@@ -5,12 +5,15 @@
 #include "admin/repair.h"
 #include "admin/verify.h"
 #include "api/open_in.h"
+#include "log/segment.h"
 
 namespace lightning {
 
 namespace {
 
 constexpr char kRepaired[] = "repaired";
+constexpr uint64_t kLargeBytes = 5000;  // values from this size on stand in value files
+constexpr uint64_t kLargeValueSize = 6000;
 constexpr WriteOptions kProcess{.durability = Durability::process};
 
 bool is_lost(const RepairReport& report, std::string_view keyspace, std::string_view key) {
@@ -47,13 +50,13 @@ Options DamageSet::options() {
 DamageSet::DamageSet(const DamageSetOptions& how) : letter_(how.letter) {
   SimEnv env({.seed = how.seed, .supports_allocate = how.mapped});
   {
-    Result<Database> database = open_in(env, kDamageDirectory, options(), OpenKind::create);
+    Result<Database> database = open_in(env, kDamageDirectory, options(), OpenKind::create, kLargeBytes);
     write_runs(*database);
     write_batches(*database, 0);
     EXPECT_TRUE(database->close().ok());
     earlier_ = env.disk().kill_image();
   }
-  Result<Database> database = open_in(env, kDamageDirectory, options(), OpenKind::open);
+  Result<Database> database = open_in(env, kDamageDirectory, options(), OpenKind::open, kLargeBytes);
   write_batches(*database, 100);
   for (int i = 0; i < 20; ++i) put(*database, "", "key" + std::to_string(3 * i), "later");
   remove(*database, "key8");
@@ -91,7 +94,7 @@ void DamageSet::write_runs(Database& database) {
   for (int i = 0; i < 300; ++i) put(database, "", "key" + std::to_string(i), std::string(40, letter_));
   put(database, "", "long", std::string(3000, 'l'));
   put(database, "", "long key" + std::string(5000, 'k'), std::string("on a jumbo page ") + letter_);
-  put(database, "", "longer", std::string(6000, letter_));
+  put(database, "", "longer", std::string(kLargeValueSize, letter_));
   put(database, "gone", "g", "dropped with its keyspace");
   for (int i = 0; i < 10; ++i) put(database, "second", "a" + std::to_string(i), "1");
   EXPECT_TRUE(database.flush().ok());
@@ -148,6 +151,26 @@ std::vector<std::string> DamageSet::paths(std::string_view ending) const {
     if (path.ends_with(ending)) found.push_back(path);
   }
   return found;
+}
+
+bool DamageSet::is_value_file(const std::string& path) {
+  return path.ends_with(".log") &&
+         disk_.file_bytes(path).find(std::string(kLargeValueSize, letter_)) != std::string::npos;
+}
+
+bool DamageSet::is_unread(const std::string& path, uint64_t byte) {
+  if (!is_value_file(path) || byte < kSegmentHeaderBytes) return false;
+  const uint64_t value = disk_.file_bytes(path).find(std::string(kLargeValueSize, letter_));
+  return byte < value || byte >= value + kLargeValueSize;
+}
+
+uint64_t DamageSet::unread_bytes() {
+  uint64_t bytes = 0;
+  for (const std::string& path : paths(".log")) {
+    const uint64_t size = disk_.file_bytes(path).size();
+    if (is_value_file(path)) bytes += size - kSegmentHeaderBytes - kLargeValueSize;
+  }
+  return bytes;
 }
 
 std::vector<DamageSetEntry> DamageSet::entries() const {

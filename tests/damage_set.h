@@ -49,6 +49,10 @@ class DamageSet {
   std::string bytes(const std::string& path) { return disk_.file_bytes(path); }
   /// The set before it was opened the second time.
   SimDisk& earlier() { return earlier_; }
+  bool is_value_file(const std::string& path);
+  /// Is it a byte of a value file beside its value?
+  bool is_unread(const std::string& path, uint64_t byte);
+  uint64_t unread_bytes();
   /// Of all files but the lock, as "db/name".
   const std::vector<std::string>& paths() const { return paths_; }
   /// Those whose name ends so.

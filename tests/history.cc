@@ -518,7 +518,10 @@ void History::sync() {
   everything_durable_ = true;
 }
 
-void History::idle() { idle_(); }
+void History::idle() {
+  idle_();
+  part_with_old_readers();
+}
 
 // A copy holds the same, also one of a copy, and goes its own way.
 void History::copy() {
@@ -563,6 +566,7 @@ Options History::random_options() {
   options.flush_interval_ms = std::array{0, 10, 1000}[random_.below(3)];
   // A small memory limit makes writers wait for flushes.
   if (random_.chance(0.3)) options.memory_limit = std::max(4 * MiB, 2 * options.write_buffer_size);
+  if (random_.chance(0.5)) options.max_snapshot_age_ms = kReaderAgeMs;
   huge_budget_ = allow_huge_ && options.memory_limit > 256 * MiB ? 1 : 0;
   return options;
 }
@@ -579,7 +583,8 @@ void History::open() {
     check(!opened->put("k", "v").ok(), "a put into a database opened read-only");
     check(opened->close(), "close of a database opened read-only");
   }
-  Result<Database> opened = open_in(env_, directory_, options_, OpenKind::open_or_create);
+  const uint64_t large = std::array<uint64_t, 4>{600, 3000, 20'000, kLargeValueBytes}[random_.below(4)];
+  Result<Database> opened = open_in(env_, directory_, options_, OpenKind::open_or_create, large);
   check(opened.status(), "open");
   database_ = *std::move(opened);
   for (HeldKeyspace& held : keyspaces_) {
@@ -603,6 +608,7 @@ void History::close() {
     work_.moves += stats->moves;
     work_.merges += stats->merges;
     work_.drops += stats->drops;
+    work_.value_files += stats->value_files;
   }
   if (random_.chance(0.5)) {
     check(database_.close(), "close");

@@ -33,6 +33,9 @@ struct Disagreement : std::runtime_error {
 
 class History {
  public:
+  /// Half of the databases give readers up that are as old.
+  static constexpr uint64_t kReaderAgeMs = 3'600'000;
+
   /// `idle` lets background work happen; `allow_huge`: values above 1 MiB occur.
   History(Env& env, std::string directory, uint64_t seed, bool allow_huge, std::function<void()> idle);
   ~History();
@@ -45,9 +48,11 @@ class History {
   uint64_t step() const { return step_; }
   /// What background work and compaction did.
   struct Work {
+    uint64_t given_up = 0;  // readers, for their age
     uint64_t moves = 0;
     uint64_t merges = 0;
     uint64_t drops = 0;
+    uint64_t value_files = 0;  // at closes
     /// Range removals over an entry with an expiry; while a snapshot saw one; over one that had expired; and
     /// such entries put where a range was removed before.
     uint64_t over_expiring = 0;
@@ -63,11 +68,13 @@ class History {
   struct HeldSnapshot {
     Snapshot snapshot;
     Model::Moment at;
+    uint64_t since_ns;
   };
   struct HeldCursor {
     Cursor cursor;
     std::string keyspace;
     Model::Moment at;
+    uint64_t since_ns;
     std::optional<std::string> position;  // nothing: not valid
     // The moment by which it judges what has expired lies between; at the last seek, or later.
     uint64_t moment_min = 0;
@@ -82,6 +89,7 @@ class History {
   struct ReadPoint {
     ReadOptions options;
     Model::Moment at = Model::kNow;
+    uint64_t since_ns = 0;
   };
 
   // The steps (history.cc: writes and life; history_reads.cc: reads; history_transactions.cc).
@@ -116,6 +124,7 @@ class History {
   void close_cursor();
   void take_snapshot();
   void release_snapshot();
+  void part_with_old_readers();
   void stats();
   void approximate_size();
   void compare();
@@ -148,6 +157,8 @@ class History {
                     std::string_view move);
   void check_place(HeldCursor& held, const std::optional<ModelEntry>& expected, std::string_view move);
   void move(HeldCursor& held);
+  void list_readers();
+  bool given_up(const Status& status, uint64_t since_ns);
   void check_scan(Scan scan, const std::string& keyspace, const std::string& from,
                   const std::optional<std::string>& to, const ReadPoint& point);
   void release_all();
@@ -172,6 +183,7 @@ class History {
   std::vector<Keyspace> dropped_;
   std::vector<HeldSnapshot> snapshots_;
   std::vector<HeldCursor> cursors_;
+  uint64_t moments_ = 0;  // of transactions under way
   uint64_t copies_made_ = 0;
   Work work_;
   Value reused_;

@@ -23,7 +23,8 @@ std::optional<std::string> end_of_prefix(std::string prefix) {
 History::ReadPoint History::random_read_point() {
   const size_t at = random_.below(2 * snapshots_.size() + 1);
   if (at >= snapshots_.size()) return {};
-  return {.options = {.snapshot = &snapshots_[at].snapshot}, .at = snapshots_[at].at};
+  const HeldSnapshot& held = snapshots_[at];
+  return {.options = {.snapshot = &held.snapshot}, .at = held.at, .since_ns = held.since_ns};
 }
 
 void History::check_value(const Lookup& found, const std::string& keyspace, std::string_view key,
@@ -153,7 +154,12 @@ void History::open_cursor() {
   const ReadPoint point = random_read_point();
   const Model::Moment at = point.at == Model::kNow ? model_.now() : point.at;
   model_.hold(at);
-  cursors_.push_back({.cursor = keyspace.cursor(point.options), .keyspace = name, .at = at, .position = {}});
+  const uint64_t since_ns = point.since_ns != 0 ? point.since_ns : env_.clock().monotonic_ns();
+  cursors_.push_back({.cursor = keyspace.cursor(point.options),
+                      .keyspace = name,
+                      .at = at,
+                      .since_ns = since_ns,
+                      .position = {}});
   check(cursors_.back().cursor.status(), "cursor");
   check(!cursors_.back().cursor.valid(), "a cursor is valid before its first seek");
   move(cursors_.back());
@@ -248,6 +254,7 @@ void History::move(HeldCursor& held) {
 
 void History::take_snapshot() {
   if (snapshots_.size() >= kSnapshotsMax) return release_snapshot();
+  const uint64_t since_ns = env_.clock().monotonic_ns();
   Result<Snapshot> taken = database_.snapshot();
   check(taken.status(), "snapshot");
   check(taken->valid(), "a snapshot is not valid");
@@ -255,7 +262,60 @@ void History::take_snapshot() {
     check(held.snapshot.lsn() <= taken->lsn(), "a later snapshot has a lower position");
   }
   model_.hold(model_.now());
-  snapshots_.push_back({*std::move(taken), model_.now()});
+  snapshots_.push_back({*std::move(taken), model_.now(), since_ns});
+}
+
+// Is what `status` says of a reader of that age right, and was it given up?
+bool History::given_up(const Status& status, uint64_t since_ns) {
+  constexpr uint64_t kNanosPerMilli = 1'000'000;
+  constexpr uint64_t kSlackMs = 1'000;
+  const uint64_t age_ms = (env_.clock().monotonic_ns() - since_ns) / kNanosPerMilli;
+  const bool given_up = status.is(StatusCode::snapshot_too_old);
+  if (!given_up) check(status, "a read of a reader that may be old");
+  const uint64_t limit_ms = options_.max_snapshot_age_ms;
+  check(!given_up || (limit_ms != 0 && age_ms >= limit_ms), "a reader was given up too early");
+  check(given_up || limit_ms == 0 || age_ms < limit_ms + kSlackMs, "a reader was not given up");
+  work_.given_up += given_up ? 1 : 0;
+  return given_up;
+}
+
+// Readers are given up only while time passes: then they are let go of here.
+void History::part_with_old_readers() {
+  std::erase_if(snapshots_, [this](const HeldSnapshot& held) {
+    const Status status = database_.contains(random_key(), {.snapshot = &held.snapshot}).status();
+    if (!given_up(status, held.since_ns)) return false;
+    model_.release(held.at);
+    return true;
+  });
+  std::erase_if(cursors_, [this](HeldCursor& held) {
+    const std::optional<std::string> from = held.position;
+    if (from) {
+      check(held.cursor.valid() && held.cursor.key() == *from, "a cursor moved while it stood still");
+      held.cursor.next();
+    } else {
+      held.moment_min = model_.time();
+      held.moment_max = 0;
+      held.cursor.seek_first();
+    }
+    if (!given_up(held.cursor.status(), held.since_ns)) {
+      check_cursor(held, true, from ? *from : "", !from, "a step after a rest");
+      return false;
+    }
+    check(!held.cursor.valid(), "a cursor that was given up is valid");
+    model_.release(held.at);
+    return true;
+  });
+  list_readers();
+}
+
+void History::list_readers() {
+  Result<std::vector<Reader>> readers = database_.readers();
+  check(readers.status(), "readers");
+  check(readers->size() == snapshots_.size() + cursors_.size() + moments_, "the number of readers");
+  for (const Reader& reader : *readers) {
+    check(!reader.too_old || reader.kind == ReaderKind::transaction, "a reader was given up and is there");
+    check(reader.age_ms <= readers->front().age_ms, "the order of readers");
+  }
 }
 
 void History::release_snapshot() {
@@ -275,6 +335,7 @@ void History::stats() {
   check(stats->keyspaces == model_.keyspaces().size() + 1, "Stats::keyspaces");
   check(stats->durable_lsn <= stats->published_lsn, "what is durable lies beyond what is published");
   check(stats->snapshots == snapshots_.size() + cursors_.size(), "Stats::snapshots");
+  list_readers();
   check(stats->unknown_files.empty(), "unknown files in the directory");
   uint64_t runs = 0;
   for (const Stats::Level& level : stats->levels) {

@@ -43,12 +43,18 @@ class HistoryTransaction {
       : h_(history),
         isolation_(isolation),
         at_(isolation == Isolation::read_committed ? Model::kNow : history.model_.now()),
+        since_ns_(history.env_.clock().monotonic_ns()),
         tx_(history.database_.begin({.isolation = isolation, .durability = options.durability})) {
-    if (at_ != Model::kNow) h_.model_.hold(at_);
+    if (at_ != Model::kNow) {
+      h_.model_.hold(at_);
+      ++h_.moments_;
+    }
     h_.check(tx_.status(), "begin");
   }
   ~HistoryTransaction() {
-    if (at_ != Model::kNow) h_.model_.release(at_);
+    if (at_ == Model::kNow) return;
+    h_.model_.release(at_);
+    --h_.moments_;
   }
 
   void run() {
@@ -62,6 +68,7 @@ class HistoryTransaction {
       if (kind >= 16 && kind < 19 && h_.random_.chance(0.3)) somebody_else();
       if (kind == 19 && h_.random_.chance(0.3)) h_.random_.chance(0.8) ? h_.idle() : h_.flush();
       if (kind == 19 && h_.random_.chance(0.03)) h_.compact();
+      if (kind == 19 && given_up()) return;
     }
     if (h_.random_.chance(0.05)) return;  // aborted
     const bool expected = !conflict_expected();
@@ -74,6 +81,16 @@ class HistoryTransaction {
   }
 
  private:
+  // Was it given up for its age? Then that is the end of it.
+  bool given_up() {
+    if (at_ == Model::kNow || !h_.given_up(tx_.cursor().status(), since_ns_)) return false;
+    const Status status = tx_.commit();
+    h_.check(own_.commits.empty() ? status.ok() : status.is(StatusCode::snapshot_too_old),
+             "the commit of a transaction that was given up: " + status.to_string());
+    h_.check(tx_.get("").status().is(StatusCode::closed), "a read behind the end");
+    return true;
+  }
+
   Own::Space& space(const std::string& name) { return own_.spaces[name]; }
   TransactionKeyspace calls(std::string* name) {
     const Keyspace& keyspace = h_.random_keyspace(name);
@@ -261,6 +278,7 @@ class HistoryTransaction {
   History& h_;
   const Isolation isolation_;
   const Model::Moment at_;
+  const uint64_t since_ns_;
   Transaction tx_;
   Own own_;
   std::map<std::string, std::set<std::string>> touched_;

@@ -29,6 +29,7 @@ constexpr int kWriters = 3;
 constexpr int kSteps = 25;
 constexpr int kTransferrers = 2;
 constexpr int kAccounts = 3;
+constexpr uint64_t kLargeBytes = 2'500;  // values from this size on stand in value files
 
 // A counter in front of filler that makes segments change often.
 std::string counted(uint64_t number, size_t filler) {
@@ -46,7 +47,7 @@ class Interleaving {
   uint64_t run() {
     const Options options{
         .durability = Durability::process, .memory_limit = 4 * MiB, .write_buffer_size = 64 * KiB};
-    Result<Database> opened = open_in(clock_, "db", options, OpenKind::create);
+    Result<Database> opened = open_in(clock_, "db", options, OpenKind::create, kLargeBytes);
     EXPECT_TRUE(opened.ok()) << opened.status().to_string();
     Database db = *std::move(opened);
     for (int w = 0; w < kWriters; ++w) env_.spawn("writer", [&, w] { write(db, w); });
@@ -67,6 +68,7 @@ class Interleaving {
     EXPECT_TRUE(outcome.ok()) << outcome.to_string();
     const uint64_t trace = env_.trace_hash();
     merges_ = db.stats()->merges;
+    value_files_ = db.stats()->value_files;
     if (seed_ % 2 == 0) {
       EXPECT_TRUE(db.close().ok());
     }
@@ -75,6 +77,7 @@ class Interleaving {
   }
 
   uint64_t merges() const { return merges_; }
+  uint64_t value_files() const { return value_files_; }
 
  private:
   std::string key_of(int writer) const { return "w" + std::to_string(writer); }
@@ -359,21 +362,25 @@ class Interleaving {
   uint64_t expired_ = 0;
   uint64_t ranges_ = 0;
   uint64_t merges_ = 0;
+  uint64_t value_files_ = 0;
 };
 
 TEST(Interleave, EverySeedKeepsItsPromises) {
   const uint64_t seeds = uint_from_environment("LIGHTNING_INTERLEAVE_SEEDS", kSeedsByDefault);
   const uint64_t first_seed = uint_from_environment("LIGHTNING_INTERLEAVE_SEED", 1);
   uint64_t merges = 0;
+  uint64_t value_files = 0;
   for (uint64_t i = 0; i < seeds && !HasFailure(); ++i) {
     SCOPED_TRACE("seed " + std::to_string(first_seed + i));
     Interleaving one(first_seed + i);
     one.run();
     merges += one.merges();
+    value_files += one.value_files();
     count("interleavings", 1);
   }
   if (seeds < kSeedsByDefault) return;  // chance
   EXPECT_GE(merges, seeds);
+  EXPECT_GE(value_files, seeds);
 }
 
 TEST(Interleave, TheSameSeedGivesTheSameTrace) {

@@ -33,17 +33,24 @@ class Levels : public testing::Test {
     EXPECT_TRUE(db_.close().ok());
   }
 
-  void open() {
+  void open(uint64_t write_buffer_size = 64 * KiB) {
     options_.durability = Durability::process;
-    options_.write_buffer_size = 64 * KiB;
+    options_.write_buffer_size = write_buffer_size;
     options_.memory_limit = 64 * MiB;
     Result<Database> opened = open_in(env_, "db", options_, OpenKind::open_or_create);
     ASSERT_TRUE(opened) << opened.status().to_string();
     db_ = *std::move(opened);
   }
-  void reopen() {
+  void reopen(uint64_t write_buffer_size = 64 * KiB) {
     ASSERT_TRUE(db_.close().ok());
-    open();
+    db_ = Database();
+    open(write_buffer_size);
+  }
+  Stats::Level level(uint64_t number) {
+    for (const Stats::Level& level : stats().levels) {
+      if (level.number == number) return level;
+    }
+    return {};
   }
   void put(uint64_t number, size_t size = 100) {
     std::string value = std::to_string(++writes_);
@@ -128,12 +135,7 @@ class Levels : public testing::Test {
 };
 
 TEST_F(Levels, WritesInOrderAreWrittenOnce) {
-  ASSERT_TRUE(db_.close().ok());
-  db_ = Database();
-  options_.write_buffer_size = 512 * KiB;  // against the fixed pages of a file
-  Result<Database> opened = open_in(env_, "db", options_, OpenKind::open);
-  ASSERT_TRUE(opened);
-  db_ = *std::move(opened);
+  reopen(512 * KiB);  // against the fixed pages of a file
   for (uint64_t i = 0; i < 30'000; ++i) put(i);
   ASSERT_TRUE(db_.flush().ok());
   work();
@@ -145,6 +147,37 @@ TEST_F(Levels, WritesInOrderAreWrittenOnce) {
   EXPECT_LE(stats().write_amplification(), 1.2);
   EXPECT_GE(stats().move_bytes, before.move_bytes);
   expect_compact();
+}
+
+// What a drain has passed is given back file by file; what may go to the last level as it is stays whole.
+TEST_F(Levels, AFlushIsCutWhereItWillBeMerged) {
+  reopen(1 * MiB);
+  for (uint64_t i = 0; i < 5'000; ++i) put(2 * i);
+  ASSERT_TRUE(db_.flush().ok());
+  work();
+  ASSERT_EQ(level(kLast).files, 1u);
+  for (uint64_t i = 0; i < 4'000; ++i) put(2 * i + 1);
+  ASSERT_TRUE(db_.flush().ok());
+  EXPECT_GE(level(0).files, 3u);
+  EXPECT_EQ(level(0).runs, 1u);
+  for (uint64_t i = 0; i < 4'000; ++i) put(100'000 + i);
+  ASSERT_TRUE(db_.flush().ok());
+  work();
+  EXPECT_EQ(level(kLast).files, 2u);
+  expect_answers();
+}
+
+// A removal takes little of the log and may hide much.
+TEST_F(Levels, RemovalsAreFlushedBeforeTheWriteBufferIsFull) {
+  reopen(1 * MiB);
+  for (uint64_t i = 0; i < 8'000; ++i) put(i, 400);
+  ASSERT_TRUE(db_.flush().ok());
+  work();
+  const uint64_t before = stats().flushes;
+  for (uint64_t i = 0; i < 8'000; i += 2) remove(i);
+  work();
+  EXPECT_GT(stats().flushes, before);
+  expect_answers();
 }
 
 TEST_F(Levels, OverwritesGoDownAllLevels) {
@@ -179,6 +212,38 @@ TEST_F(Levels, SettleWhenNobodyWrites) {
   EXPECT_EQ(now.levels.back().number, kLast);
   EXPECT_LE(upper, now.levels.back().bytes / 5);
   EXPECT_LE(now.run_entries, model_.size() * 5 / 4);
+}
+
+// Nobody asks for it: what was removed is not kept because its removals are in memory.
+TEST_F(Levels, WhenEverythingIsRemovedNothingIsLeft) {
+  reopen(16 * MiB);
+  for (uint64_t i = 0; i < 20'000; ++i) put(i);
+  ASSERT_TRUE(db_.flush().ok());
+  work();
+  for (uint64_t i = 0; i < 20'000; ++i) remove(i);
+  for (int i = 0; i < 20; ++i) env_.sleep(kNanosPerSecond / 2);
+  work();
+  EXPECT_EQ(run_files_on_disk(), 0u);
+  EXPECT_LT(stats().disk_bytes, 1 * MiB);
+  EXPECT_LE(stats().log_bytes, 17 * MiB);
+}
+
+TEST_F(Levels, StatsSayWhatCompactionWouldGiveBack) {
+  reopen(16 * MiB);
+  for (uint64_t i = 0; i < 20'000; ++i) put(i);
+  ASSERT_TRUE(db_.compact().ok());
+  EXPECT_EQ(stats().reclaimable_bytes, 0u);
+  const uint64_t all = stats().disk_bytes;
+  for (uint64_t i = 0; i < 10'000; ++i) remove(i);
+  EXPECT_NEAR(static_cast<double>(stats().reclaimable_bytes), static_cast<double>(all) / 2,
+              static_cast<double>(all) / 20);
+  ASSERT_TRUE(db_.remove_range(key_of(10'000), key_of(15'000)).ok());
+  for (uint64_t i = 10'000; i < 15'000; ++i) model_.erase(key_of(i));
+  ASSERT_TRUE(db_.flush().ok());
+  EXPECT_GT(stats().reclaimable_bytes, all * 7 / 10);
+  ASSERT_TRUE(db_.compact().ok());
+  EXPECT_EQ(stats().reclaimable_bytes, 0u);
+  EXPECT_LT(stats().disk_bytes, all * 3 / 10);
 }
 
 TEST_F(Levels, ASnapshotSeesThroughEveryMerge) {

@@ -19,6 +19,9 @@
 namespace lightning {
 namespace {
 
+// Times that pass: the background takes the Views of cursors; it gives readers up.
+constexpr uint64_t kRestNs = 2'500'000'000;
+constexpr uint64_t kReaderAgeNs = History::kReaderAgeMs * 1'000'000;
 constexpr uint64_t kShards = 8;
 constexpr uint64_t kStepsOfHistory = 25'000;
 #if defined(NDEBUG)
@@ -49,15 +52,22 @@ bool run_simulated(uint64_t seed, uint64_t steps, History::Work* work) {
   Random random(seed ^ 0x5eed);
   SimEnv env({.seed = seed,
               .switch_probability = random.chance(0.5) ? 1.0 / 16 : 1.0 / 200,
+              .supports_punch = random.chance(0.7),
               .supports_allocate = random.chance(0.6),
               .guards_mappings = random.chance(0.9),
               .keeps_unsynced = false});
   Status stuck;
-  History history(env, "db", seed, random.chance(0.1), [&] { stuck = env.run_until_idle(); });
+  History history(env, "db", seed, random.chance(0.1), [&] {
+    stuck = env.run_until_idle();
+    if (random.chance(0.2)) env.sleep(kRestNs);
+    if (random.chance(0.1)) env.sleep(random.below(2 * kReaderAgeNs));
+  });
   const bool good = agrees(history, seed, steps);
   EXPECT_TRUE(stuck.ok()) << "seed " << seed << ": " << stuck.to_string();
+  work->given_up += history.work().given_up;
   work->moves += history.work().moves;
   work->merges += history.work().merges;
+  work->value_files += history.work().value_files;
   work->over_expiring += history.work().over_expiring;
   work->under_snapshots += history.work().under_snapshots;
   work->over_expired += history.work().over_expired;
@@ -81,7 +91,9 @@ TEST_P(SimulatedModel, AgreesWithRandomHistories) {
     if (!run_simulated(seed, std::min(kStepsOfHistory, steps - done), &work)) return;
   }
   if (steps < 2 * kStepsOfHistory || first_seed != 1) return;  // of a few other histories, chance
+  EXPECT_GT(work.given_up, 5u);
   EXPECT_GT(work.merges, 20u);
+  EXPECT_GT(work.value_files, 20u);
   EXPECT_GE(work.levels.size(), 3u);
   EXPECT_GT(work.over_expiring, 100u);
   EXPECT_GT(work.under_snapshots, 10u);

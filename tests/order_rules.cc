@@ -31,6 +31,7 @@ class BytesFile final : public File {
   Status truncate(uint64_t) override { return not_here(); }
   Result<uint64_t> size() override { return uint64_t{bytes_.size()}; }
   Result<uint64_t> disk_bytes() override { return uint64_t{bytes_.size()}; }
+  Status punch(uint64_t, uint64_t) override { return Status(StatusCode::not_supported, "punch"); }
   bool recyclable() override { return false; }
   void drop_cache(uint64_t, uint64_t) override {}
   Result<std::unique_ptr<MappedRegion>> map(uint64_t, uint64_t, MapMode) override { return not_here(); }
@@ -102,6 +103,8 @@ std::vector<FileReference> manifest_references(const Manifests& manifests, std::
     // By name only: the mirror of `published` in its header page need never be durable.
     references.push_back({.name = segment_file_name(segment.number), .bytes_min = 0});
   }
+  for (const ValueFileInfo& file : state->value_files)
+    references.push_back({.name = segment_file_name(file.number), .bytes_min = 0});
   return references;
 }
 

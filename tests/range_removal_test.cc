@@ -225,7 +225,7 @@ TEST_F(RangeRemoval, CostsNothingWhereNothingIs) {
   const Stats before = stats();
   for (uint64_t i = 0; i < 3000; ++i) remove_range(i, i + 1 + i % 9);
   expect_model();
-  EXPECT_LT(stats().index_bytes, before.index_bytes + 3000 * 200);
+  EXPECT_LT(stats().order_index_bytes, before.order_index_bytes + 3000 * 200);
   flush();
   EXPECT_EQ(range_removals(), 0u);
   EXPECT_EQ(stats().run_files, before.run_files);

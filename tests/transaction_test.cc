@@ -179,6 +179,8 @@ struct Change {
 };
 constexpr Change kChanges[] = {
     {"put", [](Database& db) { ASSERT_TRUE(db.put("k", "2").ok()); }},
+    {"put of a value that stays in its file",
+     [](Database& db) { ASSERT_TRUE(db.put("k", std::string(1 * MiB, 'v')).ok()); }},
     {"remove", [](Database& db) { ASSERT_TRUE(db.remove("k").ok()); }},
     {"put and remove",
      [](Database& db) {
@@ -258,12 +260,14 @@ TEST_F(Transactions, ChecksFindNothingWhereNothingChanged) {
       put("k", "1");
       put("m", "1");
       ASSERT_TRUE(db_.remove("m").ok());
+      put("p", std::string(1 * MiB, 'v'));
       flush(db_);
       put("l", "1");
       put("l", "2");
       Transaction tx = begin(level);
       EXPECT_EQ(get(tx, "k"), "1");
       EXPECT_EQ(get(tx, "m"), "-");
+      EXPECT_EQ(get(tx, "p").size(), 1 * MiB);
       EXPECT_EQ(all(tx.scan("k", "n")), "k=1 l=2 ");
       EXPECT_EQ(all(tx.scan("k", "n").reverse().limit(1)), "l=2 ");
       ASSERT_TRUE(tx.put("k", "mine").ok());

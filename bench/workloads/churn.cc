@@ -87,6 +87,7 @@ Tally partly_overwritten(const Dataset& data, uint64_t changed) {
 void churn(const Course& course, Result& result) {
   const Dataset& data = course.data;
   const uint64_t num = data.config.num;
+  const uint64_t removed = num / 2;
   const Permutation order = order_of_changes(data);
   Histogram latency;
   SpaceWatch watch(course);
@@ -114,23 +115,23 @@ void churn(const Course& course, Result& result) {
   held.reset();
   const Clock::time_point resumed = Clock::now();
   load.run(
-      num / 2, watch, [&](uint64_t i) { load.session->remove(load.key(order(i))); },
+      removed, watch, [&](uint64_t i) { load.session->remove(load.key(order(i))); },
       [&](uint64_t i) { return num - i; });
   const Clock::time_point end = Clock::now();
   watch.stop();
   course.engine.settle();
 
-  result.operations = 2 * num + num / 2;
+  result.operations = 2 * num + removed;
   result.seconds =
       static_cast<double>(nanoseconds_between(start, paused) + nanoseconds_between(resumed, end)) / 1e9;
   result.set_latency(latency);
   const auto raw = static_cast<double>(data.config.key_size + data.config.value_size);
   result.figures["space_amp_load"] = watch.max();
   result.figures["space_amp"] =
-      static_cast<double>(course.data_bytes()) / (static_cast<double>(num - num / 2) * raw);
+      static_cast<double>(course.data_bytes()) / (static_cast<double>(num - removed) * raw);
   if (const std::optional<uint64_t> written = course.engine.written_bytes()) {
     const double user = 2.0 * static_cast<double>(num) * raw +
-                        static_cast<double>(num / 2) * static_cast<double>(data.config.key_size);
+                        static_cast<double>(removed) * static_cast<double>(data.config.key_size);
     result.figures["write_amp"] = static_cast<double>(*written) / user;
   }
 }

@@ -118,8 +118,8 @@ struct BackupOptions {
 /// What a checkpoint, backup or restore made.
 struct CopyReport {
   uint64_t lsn = 0;    // every commit below it is in the copy, and no other
-  uint64_t files = 0;  // runs and log segments
-  uint64_t bytes = 0;  // of these files
+  uint64_t files = 0;  // runs, value files and log segments
+  uint64_t bytes = 0;  // of these files, holes included
   uint64_t linked_files = 0;
   uint64_t linked_bytes = 0;
   uint64_t run_entries = 0;  // keys in runs

@@ -1,7 +1,9 @@
 // Cursor: a position among the keys of one keyspace as of one moment; steps in both directions.
 //
-// It reads at the LSN at which it was made (or its snapshot's), however long it lives; it pins versions,
-// never files.
+// It reads at the LSN at which it was made (or its snapshot's), however long it lives, unless it is older
+// than Options::max_snapshot_age_ms: then it is released and answers snapshot_too_old. It pins versions,
+// never the log. One that stands still keeps at most the file or memtable that holds its entry: after a
+// second in which it made no step the background takes the rest.
 // Thread safety: one thread at a time. Holds the database's core; after close() every move ends with status
 // `closed`.
 #pragma once

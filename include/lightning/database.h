@@ -115,6 +115,8 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
   Result<CopyReport> backup(const std::string& directory, const BackupOptions& options = {}) const;
 
   Result<Stats> stats() const;
+  /// Snapshots, cursors (scans among them) and moments of transactions that are registered now, oldest first.
+  Result<std::vector<Reader>> readers() const;
   /// ok, or what made the database refuse writes. A failed flush of the log lasts until it is opened again; a
   /// full disk ends when space returns.
   Status background_error() const;

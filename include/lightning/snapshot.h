@@ -1,6 +1,7 @@
 // Snapshot: the database as of one moment, for reads (ReadOptions::snapshot).
 //
-// It pins versions, never files or log: what it can see is kept until it is released. Release it soon.
+// It pins versions, never files or log: what it can see is kept until it is released, or is older than
+// Options::max_snapshot_age_ms and answers snapshot_too_old from then on. Release it soon.
 // Thread safety: any threads. Holds the database's core; reads through it after close() answer `closed`.
 #pragma once
 

@@ -8,6 +8,19 @@
 
 namespace lightning {
 
+enum class ReaderKind : uint8_t { snapshot, cursor, transaction };
+
+/// A snapshot, cursor or transaction (one that reads as of one moment, or a call that reads and writes one
+/// key), and what it keeps.
+struct Reader {
+  ReaderKind kind = ReaderKind::snapshot;
+  uint64_t lsn = 0;           // it sees every commit below
+  uint64_t age_ms = 0;        // since it was made; a cursor is as old as its snapshot or transaction
+  uint64_t held_bytes = 0;    // files and memory that the database has done with and that it still reads
+  uint64_t behind_bytes = 0;  // log written since: about how much may be overwritten and kept for it
+  bool too_old = false;       // given up, nothing more is kept for it; its next read says so
+};
+
 struct Stats {
   // Size and shape.
   uint64_t disk_bytes = 0;  // allocated blocks of every file but the log's
@@ -17,15 +30,20 @@ struct Stats {
   uint64_t run_entries = 0;  // keys in runs, removals and overwritten ones included
   uint64_t memtables = 0;    // active and sealed
   uint64_t keyspaces = 0;    // the default one included
-  uint64_t snapshots = 0;    // registered now
+  uint64_t snapshots = 0;    // readers registered now
 
-  // Memory, own; mapped_bytes stands beside memory_limit.
+  // Memory, own. The parts up to mapped_bytes add up to memory_bytes; no memtable is made unless it fits with
+  // that into memory_limit.
   uint64_t memory_bytes = 0;
-  uint64_t memtable_bytes = 0;    // log memory of active and sealed memtables
-  uint64_t index_bytes = 0;       // point and order indexes of memtables
-  uint64_t run_memory_bytes = 0;  // fences and verification bits of open runs
-  uint64_t held_bytes = 0;        // of memtables that became runs, as long as somebody reads them
-  uint64_t mapped_bytes = 0;      // run files mapped
+  uint64_t memtable_bytes = 0;     // log memory of active and sealed memtables
+  uint64_t point_index_bytes = 0;  // of memtables
+  uint64_t order_index_bytes = 0;  // of memtables, with their range removals
+  uint64_t fence_bytes = 0;        // of open runs
+  uint64_t run_memory_bytes = 0;   // of open runs beside fences: what is verified, range removals
+  uint64_t held_bytes = 0;         // of memtables that became runs, as long as somebody reads them
+  uint64_t cursor_bytes = 0;       // snapshots and cursors, about
+  uint64_t merge_bytes = 0;        // what flushes, merges and ingestions write in
+  uint64_t mapped_bytes = 0;       // run files mapped
 
   // Positions in the log.
   uint64_t published_lsn = 0;
@@ -71,6 +89,14 @@ struct Stats {
   uint64_t paced_memory_us = 0;
   uint64_t paced_merges_us = 0;
 
+  /// About how much of disk_bytes compact() would give back, at most: as if each entry above the last level
+  /// hid one in it, and each removal, in memory too, an average one.
+  uint64_t reclaimable_bytes = 0;
+
+  // Values of 1 MiB or more stand in value files, which disk_bytes counts, too.
+  uint64_t value_files = 0;
+  uint64_t value_file_bytes = 0;  // allocated blocks
+  uint64_t value_live_bytes = 0;  // of values that runs refer to
   // Transactions.
   uint64_t transactions_active = 0;
   uint64_t transaction_conflicts = 0;  // commits that were refused, those of single-key calls included

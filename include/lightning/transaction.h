@@ -15,7 +15,8 @@
 //                    came into a scanned range are not noticed
 //   snapshot         commit() fails if a key that it writes was written since (first committer wins)
 //   serializable     commit() fails if anything that was read was written since: keys, absences, ranges
-// A transaction that wrote nothing never fails to commit.
+// A transaction that wrote nothing never fails to commit. One that is older than Options::max_snapshot_age_ms
+// answers snapshot_too_old, but at read_committed, and can only be aborted.
 //
 // Entries expire for a transaction that reads as of one moment by one time, at which it first met an entry
 // with an expiry. Passing time is no write: it makes no conflict.
@@ -122,7 +123,7 @@ class [[nodiscard]] LIGHTNING_EXPORT Transaction : public TransactionKeyspace {
   /// ok while it can be used; why begin() failed; `closed` after its end.
   Status status() const;
   /// Makes its writes visible at once. `conflict` names a key: nothing was done, the transaction has ended.
-  /// `busy`, `no_space`, `out_of_memory`: nothing was done, commit() may be called again. Else as
+  /// `snapshot_too_old`: the same. `busy`, `no_space`, `out_of_memory`: nothing was done, commit() may be called again. Else as
   /// Database::write(). `closed` when it has ended before.
   Status commit();
   void abort();

@@ -56,6 +56,7 @@ class Copy {
     count_bytes(**moment);
     if (Status status = copy_log(**moment); !status.ok()) return status;
     (*moment)->release_log();
+    if (Status status = copy_values(**moment); !status.ok()) return status;
     if (Status status = copy_runs(**moment); !status.ok()) return status;
     progress_.bytes_done = progress_.bytes_total;
     if (Status status = go_on({}); !status.ok()) return status;
@@ -78,6 +79,7 @@ class Copy {
       progress_.bytes_total += std::min(source->end_lsn, moment.lsn()) - source->segment->base_lsn();
     // Read once to be copied and once to be verified.
     for (const RunFileInfo* file : files_of(moment)) progress_.bytes_total += 2 * file->size;
+    for (const auto& [number, file] : moment.values()) progress_.bytes_total += bytes_of(file);
   }
 
   /// Each once.
@@ -157,29 +159,78 @@ class Copy {
                               kSegmentHeaderBytes + (verified - info.base_lsn)));
   }
 
+  // Value files. Values are verified with the runs that refer to them.
+
+  static uint64_t bytes_of(const ValueExtents::OfFile& file) { return kSegmentHeaderBytes + file.live_bytes; }
+
+  Status copy_values(const CopyMoment& moment) {
+    for (const auto& [number, file] : moment.values()) {
+      const std::string name = segment_file_name(number);
+      const uint64_t done = progress_.bytes_done;
+      uint64_t size = file.file_bytes;
+      bool linked = false;
+      if (Status status = link(name, size, &linked); !status.ok()) return status;
+      if (!linked) {
+        size = file.extents.empty() ? kSegmentHeaderBytes : file.extents.back().end;
+        if (Status status = copy_value_file(number, name, file); !status.ok()) return status;
+      }
+      report_.bytes += size;
+      values_.push_back({.number = number, .size = size});
+      progress_.bytes_done = done + bytes_of(file);
+      if (Status status = go_on(name); !status.ok()) return status;
+    }
+    return {};
+  }
+
+  // What no run refers to stays a hole; behind the last value the copy ends.
+  Status copy_value_file(uint64_t number, const std::string& name, const ValueExtents::OfFile& values) {
+    Result<std::unique_ptr<File>> from = engine_.directory().open(name, OpenMode::read);
+    if (from.status().is(StatusCode::not_found))
+      return Status(StatusCode::corruption, "a value file is missing", name, Status::kWholeFile);
+    if (!from) return from.status();
+    SegmentIdentity identity;
+    uint64_t mirror = 0;
+    if (Status status = Segment::read_header(**from, number, &identity, &mirror); !status.ok()) return status;
+    identity.page_cache_id = 0;
+    Result<std::unique_ptr<File>> file = make(name);
+    if (!file) return file.status();
+    if (Status status = (*file)->write(0, Segment::header_page(identity)); !status.ok()) return status;
+    for (const ValueExtents::Extent& extent : values.extents) {
+      if (Status status = copy_range(**from, **file, name, extent.offset, extent.end); !status.ok())
+        return status;
+    }
+    return sync_copy(**file, values.extents.empty() ? kSegmentHeaderBytes : values.extents.back().end);
+  }
+
   // Runs.
+
+  /// Gives a file a second name in the checkpoint; not `linked` where that is not wanted, or cannot be.
+  Status link(const std::string& name, uint64_t bytes, bool* linked) {
+    if (kind_ != CopyKind::checkpoint) return {};
+    made_.push_back(name);
+    const Status status = engine_.directory().link(name, to(), name);
+    if (status.is(StatusCode::not_supported)) return {};
+    if (!status.ok()) return status;
+    *linked = true;
+    ++report_.files;
+    ++report_.linked_files;
+    report_.linked_bytes += bytes;
+    return {};
+  }
 
   Status copy_runs(const CopyMoment& moment) {
     for (const RunFileInfo* file : files_of(moment)) {
       const std::string name = run_file_name(file->id);
       const uint64_t done = progress_.bytes_done;
-      Status status(StatusCode::not_supported, "");
-      if (kind_ == CopyKind::checkpoint) {
-        made_.push_back(name);
-        status = engine_.directory().link(name, to(), name);
+      bool linked = false;
+      if (Status status = link(name, file->size, &linked); !status.ok()) return status;
+      if (!linked) {
+        if (Status status = copy_run(*file, name); !status.ok()) return status;
       }
-      if (status.ok()) {
-        ++report_.files;
-        ++report_.linked_files;
-        report_.linked_bytes += file->size;
-      } else if (status.is(StatusCode::not_supported)) {
-        status = copy_run(*file, name);
-      }
-      if (!status.ok()) return status;
       report_.bytes += file->size;
       report_.run_entries += file->entries;
       progress_.bytes_done = done + 2 * file->size;
-      if (status = go_on(name); !status.ok()) return status;
+      if (Status status = go_on(name); !status.ok()) return status;
     }
     return {};
   }
@@ -203,26 +254,36 @@ class Copy {
     if (*size != info.size) return Status(StatusCode::corruption, "size", name, Status::kWholeFile);
     Result<std::unique_ptr<File>> file = make(name);
     if (!file) return file.status();
-    std::string piece(std::min(info.size, kPieceBytes), '\0');
-    for (uint64_t at = 0; at < info.size;) {
-      const uint64_t wanted = std::min<uint64_t>(info.size - at, piece.size());
-      Result<uint64_t> got = (*from)->read(at, piece.data(), wanted);
+    if (Status status = copy_range(**from, **file, name, 0, info.size); !status.ok()) return status;
+    return sync_copy(**file, info.size);
+  }
+
+  Status copy_range(File& from, File& file, const std::string& name, uint64_t at, uint64_t end) {
+    std::string piece(std::min(end - at, kPieceBytes), '\0');
+    while (at < end) {
+      const uint64_t wanted = std::min<uint64_t>(end - at, piece.size());
+      Result<uint64_t> got = from.read(at, piece.data(), wanted);
       if (!got) return got.status();
-      if (*got < wanted) return Status(StatusCode::corruption, "a run file is cut off", name, at + *got);
-      if (Status status = (*file)->write(at, {piece.data(), wanted}); !status.ok()) return status;
+      if (*got < wanted) return Status(StatusCode::corruption, "the file is cut off", name, at + *got);
+      if (Status status = file.write(at, {piece.data(), wanted}); !status.ok()) return status;
       at += wanted;
       progress_.bytes_done += wanted;
       if (Status status = go_on(name); !status.ok()) return status;
     }
-    if (Status status = (*file)->sync(); !status.ok()) return status;
+    return {};
+  }
+
+  Status sync_copy(File& file, uint64_t size) {
+    if (Status status = file.sync(); !status.ok()) return status;
     // What is verified comes from the disk where the system lets go of the pages.
-    (*file)->drop_cache(0, info.size);
+    file.drop_cache(0, size);
     return {};
   }
 
   Status verify_run(Directory& directory, const RunFileInfo& info, const std::string& name, bool tell) {
-    Result<std::shared_ptr<const RunFile>> run =
-        RunFile::open(directory, info, engine_.env().guards_mappings());
+    const bool mapped = engine_.env().guards_mappings();
+    ValueFiles values(directory, segment_file_name, mapped);
+    Result<std::shared_ptr<const RunFile>> run = RunFile::open(directory, info, mapped, &values);
     if (!run) return run.status();
     const uint64_t begun = progress_.bytes_done;
     RunCheckEvents events;
@@ -250,6 +311,7 @@ class Copy {
     state.incarnation = engine_.env().random();
     state.log_segments = segments_;
     state.runs = moment.runs();
+    state.value_files = values_;
     state.log_floor = moment.log_floor();
     state.durable_lsn = moment.lsn();
     // Newest first, since what SUPER names goes after it.
@@ -276,6 +338,7 @@ class Copy {
   EmptyDirectory into_;
   std::vector<std::string> made_;  // files, perhaps
   std::vector<LogSegmentInfo> segments_;
+  std::vector<ValueFileInfo> values_;
   AdminProgress progress_;
   CopyReport report_;
 };

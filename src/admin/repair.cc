@@ -175,6 +175,7 @@ class Repair {
     for (const FileInfo& file : files_) {
       uint64_t number = 0;
       if (!parse_segment_file_name(file.name, &number)) continue;
+      if (is_value_file(remains_.state, number)) continue;
       const bool listed = std::any_of(found.begin(), found.end(),
                                       [&](const auto& one) { return one.second.number == number; });
       if (listed) continue;

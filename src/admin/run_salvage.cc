@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "format/internal_key.h"
+#include "log/segment.h"
 
 namespace lightning {
 
@@ -20,6 +21,7 @@ std::string behind(std::string_view key) { return std::string(key) + '\0'; }
 
 RunSalvage::RunSalvage(Directory& directory, const RunPiece& piece, DamageEvents events)
     : name_(run_file_name(piece.file.id)),
+      value_files_(directory, segment_file_name, false),
       events_(std::move(events)),
       named_(true),
       size_named_(piece.file.size),
@@ -28,7 +30,11 @@ RunSalvage::RunSalvage(Directory& directory, const RunPiece& piece, DamageEvents
 }
 
 RunSalvage::RunSalvage(Directory& directory, uint64_t id, DamageEvents events)
-    : name_(run_file_name(id)), events_(std::move(events)), named_(false), size_named_(0) {
+    : name_(run_file_name(id)),
+      value_files_(directory, segment_file_name, false),
+      events_(std::move(events)),
+      named_(false),
+      size_named_(0) {
   piece_.file.id = id;
   if (open_file(directory)) prepare();
 }
@@ -81,6 +87,39 @@ void RunSalvage::prepare() {
     tell_lost(status, piece_.file.smallest, piece_.file.largest.empty() ? "" : behind(piece_.file.largest));
   }
   if (pages_.empty()) find_pages();
+  if (footer_ && footer_->values_bytes != 0) {
+    const uint64_t offset = footer_->values_offset;
+    const std::string section = read_value_list(offset, footer_->values_bytes);
+    const uint64_t sum =
+        checksum(section.data(), section.size(), page_seed(piece_.file.id, offset / kUnitBytes));
+    if (!value_list_.load(section) || sum != footer_->values_checksum)
+      events_.damage(damaged("value list", offset));
+  } else if (!footer_ && piece_.file.value_bytes != 0) {
+    find_value_list();
+  }
+}
+
+std::string RunSalvage::read_value_list(uint64_t offset, uint64_t bytes) const {
+  std::string section(bytes, '\0');
+  if (!read(offset, bytes, section.data())) section.clear();
+  return section;
+}
+
+// Without the footer: it ends in the unit before that, and says how long it is and how many bytes it names.
+void RunSalvage::find_value_list() {
+  const uint64_t end = std::min(size_named_, size_) / kUnitBytes * kUnitBytes;
+  for (uint64_t offset = end; offset >= 2 * kUnitBytes;) {
+    offset -= kUnitBytes;
+    ValueListHeader header;
+    if (!read(offset, sizeof(header), reinterpret_cast<char*>(&header))) return;
+    const uint64_t bytes = value_list_bytes(header);
+    if (align_up(offset + bytes, kUnitBytes) + kUnitBytes != size_named_) continue;
+    ValueList found;
+    if (!found.load(read_value_list(offset, bytes)) || found.value_bytes() != piece_.file.value_bytes)
+      continue;
+    (void)value_list_.load(read_value_list(offset, bytes));
+    return;
+  }
 }
 
 bool RunSalvage::removes(std::string_view key) const {
@@ -110,7 +149,8 @@ RunSalvage::FooterKind RunSalvage::read_footer() {
   if (footer.magic != kRunMagic || sum != footer.checksum) return FooterKind::damaged;
   if (named_ && sum != piece_.file.footer_hash) return FooterKind::of_another;
   if (footer.file_bytes != size || footer.leaves_end > size || footer.fences_offset > size ||
-      footer.fences_bytes > size - footer.fences_offset) {
+      footer.fences_bytes > size - footer.fences_offset || footer.values_offset > size ||
+      footer.values_bytes > size - footer.values_offset) {
     return FooterKind::damaged;
   }
   footer_ = footer;
@@ -249,20 +289,43 @@ bool RunSalvage::take(uint32_t slot) {
     whole = versions.ok() && versions.next(&newest);
   }
   kind_ = newest.kind();
-  if (!whole || !take_value(newest)) lost_ = damaged("a value does not verify", offset);
+  lost_ = whole ? take_value(newest, offset) : damaged("a value does not verify", offset);
   return true;
 }
 
-bool RunSalvage::take_value(const LeafVersion& version) {
+Status RunSalvage::take_value(const LeafVersion& version, uint64_t entry_offset) {
   value_ = version.bytes;
-  if (!version.outside()) return true;
+  if (!version.outside()) return {};
   const ValueRef ref = version.ref();
-  if (ref.offset > size_ || version.value_size > size_ - ref.offset) return false;
+  if ((ref.offset & kInValueFile) != 0) return take_from_value_file(version, entry_offset);
+  const Status lost = damaged("a value does not verify", entry_offset);
+  if (ref.offset > size_ || version.value_size > size_ - ref.offset) return lost;
   value_bytes_.resize(version.value_size);
   value_ = value_bytes_;
-  return read(ref.offset, version.value_size, value_bytes_.data()) &&
-         checksum(value_bytes_.data(), value_bytes_.size(), value_seed(piece_.file.id, ref.offset)) ==
-             ref.checksum;
+  const bool whole = read(ref.offset, version.value_size, value_bytes_.data()) &&
+                     checksum(value_bytes_.data(), value_bytes_.size(),
+                              value_seed(piece_.file.id, ref.offset)) == ref.checksum;
+  return whole ? Status() : lost;
+}
+
+Status RunSalvage::take_from_value_file(const LeafVersion& version, uint64_t entry_offset) {
+  const uint64_t index = version.ref().offset & ~kInValueFile;
+  if (index >= value_list_.size() || value_list_.place(index).size != version.value_size)
+    return damaged("the value list does not lead to a value", entry_offset);
+  const ValuePlace place = value_list_.place(index);
+  if (value_file_ == nullptr || value_file_->number() != place.file) {
+    Result<std::shared_ptr<const ValueFile>> file = value_files_.open(place.file);
+    if (!file) return file.status();
+    value_file_ = *std::move(file);
+  }
+  Status status;
+  std::string_view value;
+  std::shared_ptr<const void> owner;
+  if (!value_file_->read(place.offset, place.size, version.ref().checksum, &value, &owner, &status))
+    return status;
+  value_bytes_.assign(value);
+  value_ = value_bytes_;
+  return {};
 }
 
 }  // namespace lightning

@@ -4,6 +4,8 @@
 // fences are needed: with whole fences the leaves are where they say, and what is lost lies between the keys
 // of the leaves around the damaged one; without, every place is tried, and the number of keys that the
 // manifest or the footer states tells whether all were found, else the whole file's range is lost.
+// Values in value files are found by the value list, which stands before the footer; each has a checksum of
+// its own, so that a list that does not verify is followed all the same.
 // Where the range removals of a file are lost, what they removed may come back: that is said as damage.
 // A file whose footer verifies and is not the one that the manifest names is another's: nothing of it is
 // taken. Bytes that cannot be read are damaged ones.
@@ -22,6 +24,7 @@
 #include "run/leaf_page.h"
 #include "run/run_file_info.h"
 #include "run/run_ranges.h"
+#include "run/value_list.h"
 #include "view/durable_state.h"
 
 namespace lightning {
@@ -56,13 +59,17 @@ class RunSalvage final : public RepairSource {
   void find_pages();
   void enter(uint64_t page_number);
   bool take(uint32_t slot);
-  bool take_value(const LeafVersion& version);
+  Status take_value(const LeafVersion& version, uint64_t entry_offset);
+  Status take_from_value_file(const LeafVersion& version, uint64_t entry_offset);
+  std::string read_value_list(uint64_t offset, uint64_t bytes) const;
+  void find_value_list();
   void begin_gap(const Status& why);
   void end_gap(std::string to);
   void finish();
   void tell_lost(const Status& why, std::string from, std::string to);
 
   const std::string name_;
+  ValueFiles value_files_;
   const DamageEvents events_;
   const bool named_;           // by the manifest
   const uint64_t size_named_;  // 0: not known
@@ -71,9 +78,11 @@ class RunSalvage final : public RepairSource {
   uint64_t size_ = 0;
   std::optional<Footer> footer_;
   RunRanges ranges_;
-  std::vector<uint32_t> pages_;  // first units of leaves, ascending
-  size_t page_at_ = 0;           // of the next one
-  uint64_t verify_budget_ = 0;   // bytes that a search for pages may still read
+  ValueList value_list_;
+  std::shared_ptr<const ValueFile> value_file_;  // that was read last
+  std::vector<uint32_t> pages_;                  // first units of leaves, ascending
+  size_t page_at_ = 0;                           // of the next one
+  uint64_t verify_budget_ = 0;                   // bytes that a search for pages may still read
 
   std::vector<char> page_;
   LeafPage leaf_;

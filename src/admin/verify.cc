@@ -28,7 +28,11 @@ class Verifier {
  public:
   Verifier(Env& env, Directory& directory, const VerifyOptions& options,
            VerifyScope scope = VerifyScope::everything)
-      : env_(env), directory_(directory), options_(options), scope_(scope) {}
+      : env_(env),
+        directory_(directory),
+        options_(options),
+        scope_(scope),
+        value_files_(directory, segment_file_name, env.guards_mappings()) {}
 
   /// A directory that nobody writes in.
   Result<VerifyReport> settled() {
@@ -39,6 +43,7 @@ class Verifier {
     count_state_files(*remains);
     if (remains->certain) {
       if (Status status = check_runs(remains->state); !status.ok()) return status;
+      if (Status status = check_value_files(remains->state); !status.ok()) return status;
       const uint64_t cache = page_cache_id(env_, directory_);
       if (Status status = check_log(remains->state, cache); !status.ok()) return status;
     }
@@ -71,6 +76,7 @@ class Verifier {
     count_state_files(*remains);
     still_named_ = [&](const std::string& file) { return names_file(engine.state_store().state(), file); };
     if (status = check_runs(remains->state); !status.ok()) return status;
+    if (status = check_value_files(remains->state); !status.ok()) return status;
     if (status = check_durable_log(remains->state, durable); !status.ok()) return status;
     report_.unknown_files = engine.unknown_files();
     if (status = engine.usable(); !status.ok()) return status;
@@ -130,7 +136,8 @@ class Verifier {
 
   Status check_run(const RunFileInfo& info, uint64_t log_floor, std::vector<Status>* found) {
     const std::string name = run_file_name(info.id);
-    Result<std::shared_ptr<const RunFile>> run = RunFile::open(directory_, info, env_.guards_mappings());
+    Result<std::shared_ptr<const RunFile>> run =
+        RunFile::open(directory_, info, env_.guards_mappings(), &value_files_);
     if (!run) {
       if (run.status().is(StatusCode::out_of_memory) || run.status().is(StatusCode::not_supported))
         return run.status();
@@ -140,6 +147,11 @@ class Verifier {
     if (info.lsn_max > log_floor)
       found->push_back(
           Status(StatusCode::corruption, "a run beyond the log's floor", name, Status::kWholeFile));
+    const ValueList& values = (*run)->values();
+    for (uint64_t i = 0; i < values.size(); ++i) {
+      const ValuePlace place = values.place(i);
+      live_values_[place.file][place.offset] = place.size;
+    }
     const uint64_t begun = progress_.bytes_done;
     const Status status = (*run)->verify({.found = [&](const Status& one) { found->push_back(one); },
                                           .progressed =
@@ -167,9 +179,54 @@ class Verifier {
     return {};
   }
 
+  // Their values were read with the runs that refer to them; nothing reads the rest.
+  Status check_value_files(const DurableState& state) {
+    for (const ValueFileInfo& info : state.value_files) {
+      const std::string name = segment_file_name(info.number);
+      std::vector<Status> found;
+      count_file(name);
+      if (Status status = check_value_file(info, state.database_id, &found); !status.ok()) return status;
+      uint64_t used = kSegmentHeaderBytes;
+      for (const auto& [offset, size] : live_values_[info.number]) used += size;
+      report_.unused_bytes += sizes_[name] - std::min(sizes_[name], used);
+      progress_.bytes_done += sizes_[name];
+      tell_progress(name);
+      note_of(name, found);
+    }
+    return {};
+  }
+
+  Status check_value_file(const ValueFileInfo& info, uint64_t database_id, std::vector<Status>* found) {
+    const uint64_t number = info.number;
+    const std::string name = segment_file_name(number);
+    Result<std::unique_ptr<File>> file = directory_.open(name, OpenMode::read);
+    Status status = file.status();
+    if (status.is(StatusCode::not_found)) {
+      // The runs that refer to it say so, too.
+      status = Status(StatusCode::corruption, "a value file is missing", name, Status::kWholeFile);
+    }
+    SegmentIdentity identity;
+    uint64_t mirror = 0;
+    if (status.ok()) status = Segment::read_header(**file, number, &identity, &mirror);
+    if (status.ok() && identity.database_id != database_id)
+      status = Status(StatusCode::corruption, "a value file of another database", name, 48);
+    if (status.is(StatusCode::not_supported) || status.is(StatusCode::out_of_memory)) return status;
+    if (!status.ok()) found->push_back(status);
+    if (!file) return {};
+    check_header({.number = number}, found);
+    if (sizes_[name] != info.size) {
+      found->push_back(Status(StatusCode::corruption, "the size of a value file", name,
+                              std::min(sizes_[name], info.size)));
+    }
+    return {};
+  }
+
   static bool names_file(const DurableState& state, const std::string& file) {
     for (const LogSegmentInfo& segment : state.log_segments) {
       if (segment_file_name(segment.number) == file) return true;
+    }
+    for (const ValueFileInfo& info : state.value_files) {
+      if (segment_file_name(info.number) == file) return true;
     }
     for (const SortedRunInfo& run : state.runs) {
       for (const RunPiece& piece : run.pieces) {
@@ -306,10 +363,12 @@ class Verifier {
   Directory& directory_;
   const VerifyOptions& options_;
   const VerifyScope scope_;
+  ValueFiles value_files_;
   std::vector<FileInfo> files_;
   std::map<std::string, uint64_t> sizes_;
   std::set<std::string> counted_;
-  std::function<bool(const std::string&)> still_named_;  // null: nothing is given up meanwhile
+  std::map<uint64_t, std::map<uint64_t, uint64_t>> live_values_;  // of each value file: offset, size
+  std::function<bool(const std::string&)> still_named_;           // null: nothing is given up meanwhile
   AdminProgress progress_;
   VerifyReport report_;
 };

@@ -19,9 +19,10 @@ std::shared_ptr<TransactionState> without_memory() {
 }
 }  // namespace
 
-Result<Database> open_in(Env& env, const std::string& directory, const Options& options, OpenKind kind) {
+Result<Database> open_in(Env& env, const std::string& directory, const Options& options, OpenKind kind,
+                         uint64_t large_value_bytes) {
   return guarded([&]() -> Result<Database> {
-    Result<std::shared_ptr<Engine>> engine = Engine::open(env, directory, options, kind);
+    Result<std::shared_ptr<Engine>> engine = Engine::open(env, directory, options, kind, large_value_bytes);
     if (!engine) return engine.status();
     return Database(*std::move(engine));
   });
@@ -123,6 +124,11 @@ Status Database::compact() {
 Result<Stats> Database::stats() const {
   if (engine_ == nullptr) return closed_handle();
   return guarded([&] { return engine_->stats(); });
+}
+
+Result<std::vector<Reader>> Database::readers() const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->readers(); });
 }
 
 Result<VerifyReport> Database::verify(const VerifyOptions& options) const {

@@ -11,6 +11,8 @@
 
 namespace lightning {
 
-Result<Database> open_in(Env& env, const std::string& directory, const Options& options, OpenKind kind);
+/// `large_value_bytes`: what kLargeValueBytes is of other databases.
+Result<Database> open_in(Env& env, const std::string& directory, const Options& options, OpenKind kind,
+                         uint64_t large_value_bytes = kLargeValueBytes);
 
 }  // namespace lightning

@@ -171,6 +171,14 @@ constexpr Option kOptions[] = {
      &Options::max_active_transactions,
      1,
      1'000'000'000},
+    {{"max_snapshot_age_ms", "milliseconds", "0", "0 to 18446744073709551615",
+      "A snapshot, cursor or transaction that is older is released in the background, and its reads answer "
+      "snapshot_too_old, its commit too; "
+      "0: none is."},
+     set_millis,
+     &Options::max_snapshot_age_ms,
+     0,
+     UINT64_MAX},
     {{"on_event", "", "none", "a function, set in code",
       "Is told of flushes, merges, stalls and errors of the background."},
      set_callback},

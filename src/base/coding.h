@@ -110,4 +110,13 @@ inline uint64_t key_head(const char* data, size_t size) {
   return __builtin_bswap64(head);
 }
 
+__extension__ using Uint128 = unsigned __int128;
+
+/// The same of sixteen bytes.
+inline Uint128 key_head_128(const char* data, size_t size) {
+  const size_t first = size < 8 ? size : 8;
+  const size_t second = size - first < 8 ? size - first : 8;
+  return Uint128{key_head(data, first)} << 64 | key_head(data + first, second);
+}
+
 }  // namespace lightning

@@ -74,7 +74,7 @@ TEST(KeyHead, OrdersAsTheBytesDo) {
   std::vector<std::string> keys = {
       "", std::string(1, '\0'), "a", "ab", std::string("a\0", 2), "\xff", "\x7f", "abcdefgh"};
   for (int i = 0; i < 200; ++i) {
-    std::string key(random() % 12, ' ');
+    std::string key(random() % 20, ' ');
     for (char& byte : key) byte = static_cast<char>(random() % 4 * 85);
     keys.push_back(key);
   }
@@ -84,6 +84,11 @@ TEST(KeyHead, OrdersAsTheBytesDo) {
       const uint64_t head_b = key_head(b.data(), b.size());
       ASSERT_TRUE(a.compare(b) >= 0 || head_a <= head_b);
       ASSERT_TRUE(head_a >= head_b || a.compare(b) < 0);
+      const Uint128 long_a = key_head_128(a.data(), a.size());
+      const Uint128 long_b = key_head_128(b.data(), b.size());
+      ASSERT_TRUE(a.compare(b) >= 0 || long_a <= long_b);
+      ASSERT_TRUE(long_a >= long_b || a.compare(b) < 0);
+      ASSERT_TRUE(long_a >> 64 == head_a);
     }
   }
 }

@@ -123,8 +123,21 @@ void ChurnSimulator::flush() {
   memtable_.clear();
   if (entries.empty()) return;
   totals.flush_bytes += bytes_of(entries);
-  const RunFileInfo file = add_file(std::move(entries));
-  runs_.insert(runs_.begin(), {.level = 0, .pieces = {{.file = file, .from = {}, .to = {}}}});
+  const uint64_t file_bytes =
+      flush_file_bytes(older.may_hold_any(entries.front().key, entries.back().key), limits_);
+  SortedRunInfo run;
+  std::vector<Entry> of_file;
+  uint64_t bytes = 0;
+  for (Entry& entry : entries) {
+    if (bytes >= file_bytes) {
+      run.pieces.push_back({.file = add_file(std::exchange(of_file, {})), .from = {}, .to = {}});
+      bytes = 0;
+    }
+    bytes += bytes_of({entry});
+    of_file.push_back(std::move(entry));
+  }
+  run.pieces.push_back({.file = add_file(std::move(of_file)), .from = {}, .to = {}});
+  runs_.insert(runs_.begin(), std::move(run));
   note_shape(0);
 }
 
@@ -280,7 +293,7 @@ void ChurnSimulator::note_shape(uint64_t transient_bytes) {
   for (const SortedRunInfo& run : runs_) {
     if (run.level < kTiers) totals.tier_runs_max = std::max(totals.tier_runs_max, ++counts[run.level]);
   }
-  if (live_bytes() < 16 * buffer_bytes_) return;
+  if (live_bytes() < 8 * buffer_bytes_) return;
   totals.space_max = std::max(totals.space_max, static_cast<double>(disk_bytes() + transient_bytes) /
                                                     static_cast<double>(live_bytes()));
 }

@@ -16,9 +16,10 @@ constexpr uint64_t kKeys = 10'000;
 constexpr uint64_t kBufferPuts = 466;
 constexpr uint64_t kSeed = 20261129;
 
-// RocksDB's by its own counters for the same load, overwrites and settling, and how much of it is allowed.
+// RocksDB's by its own counters for the same load, overwrites and settling, and how much of it is allowed. Of
+// what is measured it is less (lightning-bench, churn): merges take no time here, and so each takes little.
 constexpr double kRocksDbWriteAmplification = 5.1;
-constexpr double kShareAllowed = 0.8;
+constexpr double kShareAllowed = 0.9;
 
 class Churn : public testing::Test {
  protected:
@@ -120,6 +121,7 @@ TEST_F(Churn, AQueueThatIsNearlyEmptyIsNearlyNothing) {
 TEST_F(Churn, DeletingEverythingGivesItAllBack) {
   overwrite(kKeys);
   for (uint64_t i = 0; i < kKeys; ++i) simulator.remove(i);
+  EXPECT_LE(simulator.totals.space_max, 1.65);
   simulator.compact();
   EXPECT_EQ(simulator.disk_bytes(), 0u);
   EXPECT_EQ(simulator.runs(), 0u);
@@ -128,6 +130,7 @@ TEST_F(Churn, DeletingEverythingGivesItAllBack) {
 TEST_F(Churn, DeletingHalfAtRandom) {
   overwrite(2 * kKeys);
   for (uint64_t i = 0; i < kKeys / 2; ++i) simulator.remove(random() % kKeys);
+  EXPECT_LE(simulator.totals.space_max, 1.75);
   EXPECT_LE(simulator.totals.write_amplification(), kShareAllowed * kRocksDbWriteAmplification);
   simulator.compact();
   expect_compact();

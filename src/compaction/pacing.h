@@ -19,7 +19,7 @@ struct Debt {
   uint64_t backlog_bytes = 0;  // of log, sealed and not flushed
   uint64_t runs = 0;           // above the last level
   uint64_t upper_bytes = 0;    // of those runs
-  uint64_t entry_bytes = 0;    // of the last level, on average
+  uint64_t entry_bytes = 0;    // of the last level, on average (of other runs where it is empty)
   uint64_t removed_bytes = 0;  // of the last level, about, by their removals
   uint64_t last_bytes = 0;
   uint64_t tier_bytes_min = 0;     // PolicyLimits

@@ -10,11 +10,15 @@ namespace {
 constexpr uint64_t kFileBytesMax = 256ull << 20;
 // Files of a last level that is larger than one of them: about a sixteenth of it each.
 constexpr uint64_t kFilesWanted = 16;
+// A tier's files are smaller: what a drain has passed is given back file by file.
+constexpr uint64_t kTierFilesInOne = 8;
+constexpr uint64_t kTierFileBytesMin = 64u << 10;
 // What is smaller than this part of the least file is merged with its neighbour when that is rewritten.
 constexpr uint64_t kSmallFileDivisor = 4;
 constexpr uint64_t kHiddenPercentUnderLoad = 42;
 // What is soon to go into the last level is not rewritten in a tier before.
 constexpr uint64_t kHiddenPercentOfFullTier = 33;
+constexpr uint64_t kHiddenPercentOfValues = 12;
 constexpr uint64_t kHiddenPercentSettled = 10;
 constexpr uint64_t kDrainRatio = 4;
 constexpr size_t kTierRunsBesideDrain = 12;
@@ -24,11 +28,13 @@ constexpr uint64_t kCoveredShareOfLast = 3;
 
 struct Sums {
   uint64_t bytes = 0;
+  uint64_t values = 0;
   uint64_t entries = 0;
   uint64_t removals = 0;
 
   void add(const FileShape& file) {
     bytes += file.bytes;
+    values += file.value_bytes;
     entries += file.entries;
     removals += file.removals;
   }
@@ -96,6 +102,11 @@ class Chooser {
     if (fits_one_file()) return limits_.file_bytes_max;
     return std::clamp(total_ / kFilesWanted, limits_.file_bytes_min, limits_.file_bytes_max);
   }
+  // What comes down from a tier gives back its files on the way.
+  uint64_t tier_file_bytes() const {
+    return std::clamp(total_ / kFilesWanted / kTierFilesInOne, limits_.tier_file_bytes,
+                      limits_.file_bytes_max);
+  }
 
   Choice to_drain(size_t end) const {
     return {.kind = Choice::Kind::move, .first = 0, .end = end, .level = kDrainLevel};
@@ -156,7 +167,7 @@ class Chooser {
                   .first = level_below(full->first),
                   .end = level_below(full->second + 1),
                   .level = std::min(full->second + 1, kTiers - 1),
-                  .file_bytes = file_bytes()};
+                  .file_bytes = tier_file_bytes()};
   }
 
   bool is_expired(const FileShape& file) const {
@@ -191,7 +202,7 @@ class Chooser {
                     .first = run,
                     .end = run + 1,
                     .level = shape_.runs[run].level,
-                    .file_bytes = file_bytes()};
+                    .file_bytes = tier_file_bytes()};
     }
     return {};
   }
@@ -212,22 +223,33 @@ class Chooser {
     const Sums last = last_ == nullptr ? Sums() : sums_of(*last_);
     // What the tiers may hide: a put an entry of its size, a removal one of the average.
     const uint64_t average = last.entries == 0 ? 0 : last.bytes / last.entries;
-    const uint64_t hidden = upper.bytes + upper.removals * average;
+    const uint64_t removed = std::min(upper.removals * average, last.bytes);
+    const uint64_t hidden = upper.bytes + removed;
+    const uint64_t left = last.bytes - removed;
 
     if (covered != 0 && (goal_ == Goal::settle || covered * kCoveredShareOfLast >= last.bytes)) return true;
     if (upper.removals != 0 && upper.removals * kRemovedShareOfTiers >= upper.entries &&
         upper.removals * kRemovedShareOfTouched >= reached.entries) {
       return true;
     }
+    if (hides_values(upper, reached, last)) return true;
     if (goal_ == Goal::settle) {
-      return last_ == nullptr ? tiers_ > 1 : hidden * 100 > last.bytes * kHiddenPercentSettled;
+      return last_ == nullptr ? tiers_ > 1 : hidden * 100 > left * kHiddenPercentSettled;
     }
     const auto full = full_tiers();
     const uint64_t percent = full ? kHiddenPercentOfFullTier : kHiddenPercentUnderLoad;
-    if (upper.bytes >= limits_.tier_bytes_min && hidden * 100 > last.bytes * percent) return true;
+    if (hidden >= limits_.tier_bytes_min && hidden * 100 > left * percent) return true;
     if (!full || full->second < shape_.runs[tiers_ - 1].level) return false;
     // One tier is soon full again; what has come through two of them is worth a rewrite.
     return full->second == 0 ? reached.bytes * kDrainRatio <= hidden : reached.bytes <= hidden * kDrainRatio;
+  }
+
+  /// Large values are garbage that costs the rewrite of their places alone.
+  static bool hides_values(const Sums& upper, const Sums& reached, const Sums& last) {
+    if (last.values == 0) return false;
+    const uint64_t hidden = upper.values + upper.removals * (last.values / last.entries);
+    const uint64_t rewritten = upper.bytes - upper.values + reached.bytes - reached.values;
+    return hidden * 100 > last.values * kHiddenPercentOfValues && rewritten <= hidden;
   }
 
   /// May the file of a drained run go to the last level as it is?
@@ -330,13 +352,19 @@ size_t Shape::place(std::string_view key) const {
 }
 
 PolicyLimits PolicyLimits::of(uint64_t write_buffer_size) {
-  return {.file_bytes_min = std::min(write_buffer_size, kFileBytesMax),
-          .file_bytes_max = std::min(4 * write_buffer_size, kFileBytesMax),
-          .tier_bytes_min = 6 * write_buffer_size};
+  return {
+      .file_bytes_min = std::min(write_buffer_size, kFileBytesMax),
+      .file_bytes_max = std::min(4 * write_buffer_size, kFileBytesMax),
+      .tier_file_bytes = std::clamp(write_buffer_size / kTierFilesInOne, kTierFileBytesMin, kFileBytesMax),
+      .tier_bytes_min = 5 * write_buffer_size};
 }
 
 Choice choose(const Shape& shape, Goal goal, const PolicyLimits& limits) {
   return Chooser(shape, goal, limits).choose();
+}
+
+uint64_t flush_file_bytes(bool overlaps, const PolicyLimits& limits) {
+  return overlaps ? limits.tier_file_bytes : limits.file_bytes_max;
 }
 
 std::vector<FileAt> covered_files(const Shape& shape, std::span<const RangeMap* const> covers,

@@ -5,15 +5,18 @@
 // tiers together go into it: they are moved to the drain level, which costs nothing, and from there step by
 // step, in key order: a step takes the drained runs' first keys together with the files of the last level
 // that they fall between, and no other file is touched. What a step has merged is cut off the drained runs,
-// so that files are given back on the way and any end of a step is a state to go on from.
+// so that any end of a step is a state to go on from, and files are given back on the way: those of tiers are
+// small, an eighth of a write buffer, unless a flush overlaps nothing older.
 //
 // A file that overlaps nothing older goes to the last level as it is: sequential writes are never rewritten.
 //
 // The tiers drain
-//   - when they may hide 42 % of the last level (a tenth when nobody writes), but under load not before they
-//     hold six write buffers: space stays below 1.6 times what is alive;
+//   - when what they may hide is 42 % of what then is left of the last level (a tenth when nobody writes),
+//     but under load not before it is five write buffers: space stays below 1.6 times what is alive;
 //   - when they are all full, and what they touch is at most four times what they hold (a quarter of it
 //     where only the first tier is in use);
+//   - when they may hide 12 % of the large values of the last level, and the files to be rewritten are
+//     smaller than what they may hide: merges pass the places of such values on;
 //   - when a third of what they touch is removed, by tiers of which a quarter is removals: a queue's front;
 //   - when range removals are over a third of the last level (over anything, when nobody writes). Files that
 //     they cover wholly go without being read before that: covered_files().
@@ -53,8 +56,9 @@ enum class Expired : uint8_t { none, some, quarter, half };
 
 /// A file, or what merges left of it.
 struct FileShape {
-  KeyRange range;  // range removals included; of a file that is cut, bytes and counts are estimates
-  uint64_t bytes = 0;
+  KeyRange range;            // range removals included; of a file that is cut, bytes and counts are estimates
+  uint64_t bytes = 0;        // of the file and of the values that it has in value files
+  uint64_t value_bytes = 0;  // of these values
   uint64_t entries = 0;
   uint64_t removals = 0;
   Expired expired = Expired::none;
@@ -91,7 +95,8 @@ struct Shape {
 struct PolicyLimits {
   uint64_t file_bytes_min = 0;  // files are cut at between these sizes
   uint64_t file_bytes_max = 0;
-  uint64_t tier_bytes_min = 0;  // tiers that hold less than this do not drain for their size
+  uint64_t tier_file_bytes = 0;  // those of tiers, at least
+  uint64_t tier_bytes_min = 0;   // tiers that hold less than this do not drain for their size
 
   static PolicyLimits of(uint64_t write_buffer_size);
 };
@@ -115,6 +120,9 @@ struct Choice {
 };
 
 Choice choose(const Shape& shape, Goal goal, const PolicyLimits& limits);
+/// At how many bytes the files of a flush are cut: small where they will be merged, because older runs have
+/// keys between theirs; as large as can be where they may be moved to the last level as they are.
+uint64_t flush_file_bytes(bool overlaps, const PolicyLimits& limits);
 
 /// A file of a View: run and file.
 struct FileAt {

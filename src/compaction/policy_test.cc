@@ -457,7 +457,7 @@ TEST(Shape, TellsHowMuchHasExpired) {
                                       {20u, Expired::quarter},
                                       {29u, Expired::quarter},
                                       {30u, Expired::half}}) {
-    const Shape shape = shape_of(runs, {}, NoProbe(), [time = time] { return uint64_t{time}; });
+    const Shape shape = shape_of(runs, {}, NoProbe(), [now = uint64_t{time}] { return now; });
     EXPECT_EQ(shape.runs[0].files[0].expired, Expired::none);
     EXPECT_EQ(shape.runs[0].files[1].expired, expired) << time;
   }

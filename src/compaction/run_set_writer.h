@@ -48,6 +48,8 @@ class RunSetWriter {
 
   const std::vector<RunFileInfo>& files() const { return files_; }
   uint64_t bytes() const { return bytes_; }
+  /// Own memory, about.
+  uint64_t memory_bytes() const { return writer_ == nullptr ? 0 : writer_->memory_bytes(); }
 
  private:
   Status begin();

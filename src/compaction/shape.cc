@@ -58,7 +58,8 @@ Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint3
       if (file.expiry.expiring != 0 && time == 0) time = purge_time();
       const double share = range.clipped ? std::clamp(probe.share(i, p), 0.0, 1.0) : 1.0;
       run.files.push_back({.range = range,
-                           .bytes = part_of(file.size, share),
+                           .bytes = part_of(file.size + file.value_bytes, share),
+                           .value_bytes = part_of(file.value_bytes, share),
                            .entries = part_of(file.entries, share),
                            .removals = part_of(file.removals, share),
                            .expired = expired_by(time, file.expiry),

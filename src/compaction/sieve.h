@@ -41,7 +41,7 @@ class Sieve {
 
   /// Of the versions of `key`, range removals over it included, newest first, those to be written; valid
   /// until the next call. Keys ascend.
-  std::span<const Version> keep(std::string_view key, const std::vector<Version>& versions) {
+  std::span<Version> keep(std::string_view key, const std::vector<Version>& versions) {
     uint32_t keyspace = 0;
     (void)parse_keyspace_prefix(key, &keyspace);
     if (!dropped_.empty() && std::binary_search(dropped_.begin(), dropped_.end(), keyspace)) return {};

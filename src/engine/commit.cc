@@ -1,6 +1,7 @@
 // The only write path. The numbers are the steps of the commit protocol in docs/ARCHITECTURE.md.
 
 #include <algorithm>
+#include <bit>
 #include <new>
 
 #include "base/check.h"
@@ -11,6 +12,10 @@
 namespace lightning {
 
 namespace {
+
+// Removals are looked at when they may hide an eighth of all that there is, or of a write buffer, more.
+constexpr uint64_t kLooks = 8;
+constexpr uint64_t kHiddenBytesMin = 1 << 20;
 
 // The limits of what was encoded without a check.
 Status check_batch(std::string_view encoded) {
@@ -149,6 +154,8 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options, CheckedComm
     }
     if (outcome.ahead) [[unlikely]]
       prepare_ahead();
+    if (outcome.repace) [[unlikely]]
+      update_pace();
     if (outcome.faulted) [[unlikely]] {
       log_.refuse(Status(StatusCode::io_error, "a mapped page of the log was lost",
                          segment_file_name(outcome.segment_number), 0));
@@ -159,14 +166,20 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options, CheckedComm
 }
 
 Status Engine::pace(const CommitPlan& plan, const WriteOptions& options) {
-  const auto removals =
-      std::count_if(plan.operations().begin(), plan.operations().end(),
-                    [](const auto& operation) { return operation.entry.kind == EntryKind::remove; });
-  const uint64_t bytes = plan.length() + static_cast<uint64_t>(removals) * pacer_.removal_bytes();
+  const uint64_t bytes = plan.length() + plan.removals() * pacer_.removal_bytes();
   if (!pacer_.takes_turn(bytes)) return {};
   if (Status status = refused(); !status.ok()) return status;
   update_pace();
   return pacer_.wait(bytes, deadline_of(options));
+}
+
+bool Engine::note_removals(uint64_t count) {
+  const uint64_t before = counters_.removals.add(count);
+  return ((before ^ (before + count)) & -removal_grain_.load(std::memory_order_relaxed)) != 0;
+}
+
+uint64_t Engine::removals_since(const MemSource& source) const {
+  return counters_.removals.sum() - source.removals_before;
 }
 
 void Engine::update_pace() {
@@ -179,11 +192,19 @@ void Engine::update_pace() {
   }
   for (const auto& source : now->sealed) debt.backlog_bytes += source->segment->capacity();
   debt.backlog_bytes -= std::min(debt.backlog_bytes, pacer_.flushed_bytes());
-  const uint64_t used = memory_bytes(*now) + held_memory_.bytes();
+  const uint64_t used = memory_bytes(*now);
   const uint64_t free = options_.memory_limit - std::min(options_.memory_limit, used);
   debt.free_bytes =
       std::min(left + free * kIndexShare / (kIndexShare + 1), kBacklogBuffers * options_.write_buffer_size);
   measure_runs(*now, &debt);
+  const uint64_t hidden = std::clamp(debt.last_bytes + debt.upper_bytes, kHiddenBytesMin,
+                                     std::max(kHiddenBytesMin, options_.write_buffer_size));
+  removal_grain_.store(std::bit_floor(hidden / kLooks / (debt.entry_bytes + 1) + 1),
+                       std::memory_order_relaxed);
+  if (const uint64_t removals = now->active == nullptr ? 0 : removals_since(*now->active); removals != 0) {
+    if (removals * debt.entry_bytes > options_.write_buffer_size) flush_early();
+    watch_runs(kIdleNs);
+  }
   debt.tier_bytes_min = PolicyLimits::of(options_.write_buffer_size).tier_bytes_min;
   pacer_.set(pace_of(debt));
 }
@@ -224,6 +245,7 @@ Engine::Attempt Engine::try_commit(CommitPlan& plan, bool mirror, Outcome* outco
   complete_record(segment, plan, mirror, outcome);  // 6
   counters_.commits.add(1);
   counters_.user_bytes_written.add(plan.user_bytes());
+  if (plan.removals() != 0) outcome->repace = note_removals(plan.removals());
   return Attempt::done;
 }
 
@@ -352,6 +374,7 @@ Engine::Attempt Engine::commit_oversized(CommitPlan& plan, CheckedCommit* checke
   outcome->faulted = mine.segment->faulted();
   counters_.commits.add(1);
   counters_.user_bytes_written.add(plan.user_bytes());
+  if (plan.removals() != 0) outcome->repace = note_removals(plan.removals());
   return Attempt::done;
 }
 

@@ -11,14 +11,15 @@
 
 #include "engine/commit_plan.h"
 #include "engine/footprint.h"
+#include "engine/snapshots.h"
 
 namespace lightning {
 
 struct CommitCheck {
-  /// The transaction's moment: it saw every commit below. Registered with Snapshots::add_checked(), so that
-  /// what came since can be found in runs, too; else `registered` is false.
+  /// The transaction's moment: it saw every commit below.
   uint64_t since = 0;
-  bool registered = true;
+  /// Registered there as a transaction, so that what came since can be found in runs, too. Null: nobody is.
+  const RegisteredReader* reader = nullptr;
   /// Nobody else wrote what the commit writes (first committer wins).
   bool writes = false;
   /// Nobody wrote here; sealed. Null: anybody may.

@@ -168,6 +168,7 @@ Engine::Attempt Engine::try_checked(CommitPlan& plan, CheckedCommit& checked, bo
     if (vacancies_.any()) end_vacancies(plan, outcome->lsn);
     counters_.commits.add(1);
     counters_.user_bytes_written.add(plan.user_bytes());
+    if (plan.removals() != 0) outcome->repace = note_removals(plan.removals());
   } else {
     fill_empty(source, outcome->lsn, static_cast<uint32_t>(plan.length()));
   }
@@ -223,8 +224,8 @@ Status Engine::bring_check_up(const CommitPlan& plan, CheckedCommit* checked) {
     const bool here = base <= checked->upto;
     const bool scans = checked->at_turn(plan) || view->range_removals.load(std::memory_order_relaxed);
     if (here && (!scans || published - checked->upto <= kScannedBytesMax)) return {};
-    if (here && !checked->check.registered) return {};
-    if (!checked->check.registered) return conflict_over(plan.operations()[0].entry.key);
+    if (here && checked->check.reader == nullptr) return {};
+    if (checked->check.reader == nullptr) return conflict_over(plan.operations()[0].entry.key);
     if (published < base) {
       log_.wait_published(base);
       continue;
@@ -235,12 +236,14 @@ Status Engine::bring_check_up(const CommitPlan& plan, CheckedCommit* checked) {
   return {};
 }
 
-// Part a. `view` was taken after `published`: it has all that lies below.
+// Part a. `view` was taken after `published`: it has all that lies below, unless the moment was given up
+// before.
 Status Engine::check_below(const CommitPlan& plan, CheckedCommit* checked, const View& view,
                            uint64_t published) const {
   const CommitCheck& check = checked->check;
   const uint64_t since = checked->upto;
-  if (!check.registered) return conflict_over(plan.operations()[0].entry.key);
+  if (check.reader == nullptr) return conflict_over(plan.operations()[0].entry.key);
+  if (check.reader->too_old()) return too_old();
   if (check.writes) {
     for (const Operation& operation : plan.operations()) {
       const LogEntry& entry = operation.entry;

@@ -71,6 +71,8 @@ class CommitPlan {
   /// Of the record; more than kRecordLengthMax cannot be committed.
   uint64_t length() const { return length_; }
   uint64_t user_bytes() const { return user_bytes_; }
+  /// Of keys.
+  uint64_t removals() const { return removals_; }
   /// Is there a range removal among them?
   bool has_ranges() const { return has_ranges_; }
 
@@ -117,6 +119,7 @@ class CommitPlan {
       operation.hash = hash_key(operation.entry.key);
       size = log_entry_size(operation.entry.key.size(), operation.stored_value_size());
       has_ranges_ |= operation.entry.kind == EntryKind::remove_range;
+      removals_ += operation.entry.kind == EntryKind::remove ? 1 : 0;
       user_bytes_ += operation.entry.key.size() + operation.entry.value.size();
     }
     length_ = record_length(position, size);
@@ -133,6 +136,7 @@ class CommitPlan {
   std::vector<uint64_t> buckets_;  // sorted, with repetitions, while locked
   uint64_t length_ = 0;
   uint64_t user_bytes_ = 0;
+  uint64_t removals_ = 0;
   bool has_ranges_ = false;
   bool one_key_ = false;  // a put or removal alone
 };

@@ -26,6 +26,7 @@ Result<std::unique_ptr<CopyMoment>> Engine::copy_moment() {
   });
   moment->log_floor_ = moment->log_.empty() ? moment->lsn_ : moment->log_.front()->segment->base_lsn();
   for (const auto& run : now->runs) moment->runs_.push_back(run->info());
+  moment->values_ = ValueExtents(*now, nullptr).take_files();
   now = nullptr;
   if (!read_only()) {
     // A copy must not hold what a power cut may still take from here.

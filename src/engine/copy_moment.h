@@ -1,5 +1,5 @@
 // CopyMoment: the database as of one moment, for whoever copies it: the bytes of the log below an LSN, in
-// memory, and run files, which stay under their names as long as it lives.
+// memory, run files and value files, which stay under their names and as they are as long as it lives.
 //
 // Invariants
 //  C1  log() and runs() together are all commits below lsn(), and none of any other counts: runs hold nothing
@@ -12,12 +12,14 @@
 #include <lightning/status.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "engine/long_calls.h"
 #include "engine/retired_files.h"
+#include "engine/value_extents.h"
 #include "io/env.h"
 #include "view/durable_state.h"
 #include "view/view.h"
@@ -38,6 +40,8 @@ class CopyMoment {
   /// Everything below is in runs().
   uint64_t log_floor() const { return log_floor_; }
   const std::vector<SortedRunInfo>& runs() const { return runs_; }
+  /// The value files that runs() refer to, by number, and where in them the values stand.
+  const std::map<uint64_t, ValueExtents::OfFile>& values() const { return values_; }
   /// Oldest first; each counts up to its end or lsn(), whichever comes first.
   const std::vector<std::shared_ptr<const MemSource>>& log() const { return log_; }
   /// Identity and counters, which are beyond all that runs() and log() use.
@@ -54,6 +58,7 @@ class CopyMoment {
   uint64_t lsn_ = 0;
   uint64_t log_floor_ = 0;
   std::vector<SortedRunInfo> runs_;
+  std::map<uint64_t, ValueExtents::OfFile> values_;
   std::vector<std::shared_ptr<const MemSource>> log_;
   DurableState state_;
 };

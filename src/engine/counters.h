@@ -13,10 +13,11 @@ namespace lightning {
 /// A sum that many threads add to without sharing a line.
 class StripedCounter {
  public:
-  void add(uint64_t amount) {
+  /// The sum of this thread's stripe so far.
+  uint64_t add(uint64_t amount) {
     // Slots are aligned to 64 bytes and one per thread.
     const auto slot = reinterpret_cast<uintptr_t>(epoch_detail::t_slot) >> 6;
-    stripes_[slot % kStripes].value.fetch_add(amount, std::memory_order_relaxed);
+    return stripes_[slot % kStripes].value.fetch_add(amount, std::memory_order_relaxed);
   }
   uint64_t sum() const {
     uint64_t total = 0;
@@ -35,6 +36,7 @@ class StripedCounter {
 struct Counters {
   StripedCounter user_bytes_written;
   StripedCounter commits;
+  StripedCounter removals;  // of keys
   std::atomic<uint64_t> log_start_lsn{0};
   std::atomic<uint64_t> flushes{0};
   std::atomic<uint64_t> flush_bytes_written{0};

@@ -9,9 +9,28 @@ namespace {
 constexpr uint32_t kWorthKeeping = 40;
 }  // namespace
 
-CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, uint64_t read_lsn,
+class CursorState::Step {
+ public:
+  explicit Step(CursorState& cursor) : turn_(cursor.turn_) {
+    while (!turn_.enter()) [[unlikely]]
+      cursor.engine_->wait_for_turn();
+  }
+  ~Step() { turn_.leave(); }
+  Step(const Step&) = delete;
+  Step& operator=(const Step&) = delete;
+
+ private:
+  Turn& turn_;
+};
+
+CursorState::Walk::Walk(std::shared_ptr<const View> of, ViewCursors sources, CursorState& cursor)
+    : view(std::move(of)),
+      merge(std::move(sources), cursor.prefix_, cursor.reader_->lsn(), &cursor,
+            cursor.overlay_ == nullptr ? &cursor : nullptr) {}
+
+CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, RegisteredReader* reader,
                          std::shared_ptr<CursorOverlay> overlay)
-    : engine_(std::move(engine)), keyspace_(keyspace), read_lsn_(read_lsn), overlay_(std::move(overlay)) {
+    : engine_(std::move(engine)), reader_(reader), keyspace_(keyspace), overlay_(std::move(overlay)) {
   char bytes[kKeyspaceIdBytesMax];
   prefix_.assign(bytes, put_keyspace_prefix(bytes, keyspace));
   if (overlay_ == nullptr) return;
@@ -20,56 +39,61 @@ CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, uint
 }
 
 CursorState::~CursorState() {
-  merge_ = nullptr;
-  view_ = nullptr;
   if (engine_ == nullptr) return;
-  forget_moment();
-  engine_->remove_reader(read_lsn_);
+  // Once it is removed, the background does not know it. In a forked child the background may have stopped in
+  // the middle of its turn: what it was taking is left alone.
+  if (!engine_->remove_reader(reader_) && turn_.asked()) (void)walk_.release();
 }
 
 bool CursorState::has_expired(uint64_t expiry_us) {
-  if (moment_ == 0 && overlay_ != nullptr) overlay_moment_ = (moment_ = overlay_->moment()) != 0;
-  if (moment_ == 0) moment_ = engine_->add_moment();
+  if (moment_ == 0 && overlay_ != nullptr) moment_ = overlay_->moment();
+  if (moment_ == 0) moment_ = engine_->add_moment(reader_);
   return engine_->expiry_clock().passed(expiry_us, moment_);
 }
 
 bool CursorState::find_hidden(std::string_view key, std::string* from, std::string* to) {
-  return engine_->vacancies().find(key, read_lsn_, from, to);
+  return engine_->vacancies().find(key, reader_->lsn(), from, to);
 }
 
 void CursorState::note_hidden(std::string_view from, std::string_view to, uint32_t met) {
   Vacancies& vacancies = engine_->vacancies();
   const bool worth_keeping = met >= kWorthKeeping;
   if (!worth_keeping && !vacancies.unconfirmed()) return;
-  vacancies.note_empty(from, to, read_lsn_, worth_keeping, [this] { return engine_->tail_lsn(); });
+  vacancies.note_empty(from, to, reader_->lsn(), worth_keeping, [this] { return engine_->tail_lsn(); });
+}
+
+IdleCursor::Left CursorState::leave_view(SourceCursor::Pin* pin) {
+  if (walk_ == nullptr) return {};
+  Left left{.view = std::move(walk_->view), .sources = walk_->merge.stand_still(&walk_->pin)};
+  *pin = walk_->pin;
+  sequence_ = kNoView;
+  return left;
 }
 
 bool CursorState::prepare() {
-  if (engine_ == nullptr) return false;
-  std::shared_ptr<const View> view = view_;
-  if (merge_ == nullptr || view_is_old()) view = engine_->view();
-  status_ = engine_->usable(keyspace_);  // asked after the View was taken: closing empties it
-  if (overlay_ != nullptr && status_.ok()) status_ = overlay_->usable();
-  if (!status_.ok()) {
-    merge_ = nullptr;
-    return false;
-  }
-  const bool overlaid = overlay_ != nullptr;
-  if (merge_ != nullptr && view == view_ && (!overlaid || !overlay_is_old())) return true;
+  const bool stands = merge_ != nullptr && !view_is_old();
+  std::shared_ptr<const View> view = stands ? nullptr : engine_->view();
+  // Asked after the View was taken: closing empties it, and what an old reader sees may be missing in it.
+  status_ = engine_->usable(keyspace_);
+  if (status_.ok() && overlay_ != nullptr) status_ = overlay_->usable();
+  if (status_.ok() && reader_->too_old()) status_ = Engine::too_old();
+  if (stands && status_.ok()) return true;
   merge_ = nullptr;
-  view_ = std::move(view);
-  Result<ViewCursors> sources = view_->cursors(read_lsn_);
+  walk_ = nullptr;
+  if (!status_.ok()) return false;
+  Result<ViewCursors> sources = view->cursors(reader_->lsn());
   if (!sources) {
     status_ = sources.status();
     return false;
   }
-  if (overlaid) {
+  if (overlay_ != nullptr) {
     overlay_sequence_ = overlay_->sequence();
     overlay_->lay_over(&*sources);
   }
-  ExpiryJudge* const judge = this;
-  HiddenMemory* const memory = overlaid ? nullptr : this;
-  merge_ = std::make_unique<MergeCursor>(*std::move(sources), prefix_, read_lsn_, judge, memory);
+  sequence_ = view->sequence;
+  walk_ = std::make_unique<Walk>(std::move(view), *std::move(sources), *this);
+  merge_ = &walk_->merge;
+  engine_->attach(reader_, this, walk_->view, merge_->memory_bytes());
   return true;
 }
 
@@ -77,88 +101,98 @@ void CursorState::take_status() {
   if (!merge_->valid()) status_ = merge_->status();
 }
 
-void CursorState::seek_first() {
+// What the seek saw lies between the two.
+template <typename Fn>
+void CursorState::seek_with(const std::string* from, const std::string* to, Fn&& seek) {
+  if (engine_ == nullptr) return;
+  if (Status status = usable(); !status.ok()) [[unlikely]]
+    return fail(std::move(status));
   forget_moment();
+  const Step step(*this);
   if (!prepare()) return;
-  merge_->seek_first();
+  seek(*merge_);
   take_status();
-  if (overlay_ != nullptr) begin_seen(Edge::given, prefix_, Edge::here, {});
+  if (overlay_ == nullptr) [[likely]]
+    return;
+  seen_ = {};
+  note_seen(from, to);
+}
+
+void CursorState::seek_first() {
+  seek_with(&prefix_, kHere, [](MergeCursor& merge) { merge.seek_first(); });
 }
 
 void CursorState::seek_last() {
-  forget_moment();
-  if (!prepare()) return;
-  merge_->seek_last();
-  take_status();
-  if (overlay_ != nullptr) begin_seen(Edge::here, {}, Edge::given, bound_to_);
+  seek_with(kHere, &bound_to_, [](MergeCursor& merge) { merge.seek_last(); });
 }
 
 void CursorState::seek(std::string_view key) {
-  forget_moment();
-  if (!prepare()) return;
-  seek_key_.assign(prefix_).append(key);
-  merge_->seek(seek_key_);
-  take_status();
-  if (overlay_ != nullptr) begin_seen(Edge::given, seek_key_, Edge::here, {});
+  seek_key_.assign(prefix_).append(key);  // before anything moves: it may be a view of this cursor's
+  seek_with(&seek_key_, kHere, [this](MergeCursor& merge) { merge.seek(seek_key_); });
 }
 
 void CursorState::seek_for_prev(std::string_view key) {
-  forget_moment();
-  if (!prepare()) return;
   seek_key_.assign(prefix_).append(key);
-  merge_->seek_for_prev(seek_key_);
+  seek_with(kHere, &seek_key_, [this](MergeCursor& merge) {
+    merge.seek_for_prev(seek_key_);
+    if (overlay_ != nullptr) seek_key_.push_back('\0');  // that key itself was seen, too
+  });
+}
+
+// What was visible at the LSN and the moment still is, but for what a transaction wrote meanwhile.
+bool CursorState::seek_again(bool forward) {
+  seek_key_.assign(merge_->key());
+  if (!prepare()) return false;
+  forward ? merge_->seek(seek_key_) : merge_->seek_for_prev(seek_key_);
+  return merge_->valid() && merge_->key() == seek_key_;
+}
+
+template <typename Fn>
+void CursorState::move(bool forward, Fn&& one) {
+  if (Status status = usable(); !status.ok()) [[unlikely]]
+    return fail(std::move(status));
+  const Step step(*this);
+  // Where the present entry is gone, its neighbour is where the cursor came to.
+  if (!view_is_old() || seek_again(forward)) [[likely]] {
+    one(*merge_);
+  } else if (merge_ == nullptr) {
+    return;
+  }
   take_status();
-  if (overlay_ == nullptr) return;
-  seek_key_.push_back('\0');  // that key itself was seen, too
-  begin_seen(Edge::here, {}, Edge::given, seek_key_);
+  if (overlay_ == nullptr) [[likely]]
+    return;
+  forward ? note_seen(&bound_to_, kHere) : note_seen(kHere, &bound_from_);
 }
 
 void CursorState::next() {
-  if (Status status = usable(); !status.ok()) [[unlikely]]
-    return fail(std::move(status));
-  if (view_is_old()) [[unlikely]] {
-    const std::string at(merge_->key());
-    if (!prepare()) return;
-    merge_->seek(
-        at);  // what was visible at the LSN and the moment still is, but for what a transaction wrote
-    if (!merge_->valid() || merge_->key() != at) return arrive(true);
-  }
-  merge_->next();
-  arrive(true);
+  move(true, [](MergeCursor& merge) { merge.next(); });
 }
 
 void CursorState::prev() {
-  if (Status status = usable(); !status.ok()) [[unlikely]]
-    return fail(std::move(status));
-  if (view_is_old()) [[unlikely]] {
-    const std::string at(merge_->key());
-    if (!prepare()) return;
-    merge_->seek_for_prev(at);
-    if (!merge_->valid() || merge_->key() != at) return arrive(false);
-  }
-  merge_->prev();
-  arrive(false);
-}
-
-void CursorState::begin_seen(Edge edge_from, std::string_view from, Edge edge_to, std::string_view to) {
-  seen_ = {};
-  note_seen(edge_from, from, edge_to, to);
+  move(false, [](MergeCursor& merge) { merge.prev(); });
 }
 
 // Where it came to no key it has seen all up to the end of the keyspace.
-void CursorState::note_seen(Edge edge_from, std::string_view from, Edge edge_to, std::string_view to) {
+void CursorState::note_seen(const std::string* edge_from, const std::string* edge_to) {
   if (!status_.ok()) return;
   const bool valid = this->valid();
-  std::string behind;
-  if (edge_from == Edge::here) from = valid ? merge_->key() : std::string_view(prefix_);
-  if (edge_to == Edge::here) {
-    if (valid) behind.assign(merge_->key()).push_back('\0');
-    to = valid ? std::string_view(behind) : std::string_view(bound_to_);
-  }
   const std::string_view key = valid ? merge_->key() : std::string_view();
+  std::string_view from = prefix_;
+  std::string_view to = bound_to_;
+  std::string behind;
+  if (edge_from != kHere) {
+    from = *edge_from;
+  } else if (valid) {
+    from = key;
+  }
+  if (edge_to != kHere) {
+    to = *edge_to;
+  } else if (valid) {
+    to = behind.append(key).append(1, '\0');
+  }
   const bool inside = valid && key >= bound_from_ && key < bound_to_;
-  overlay_->saw(&seen_, std::max(from, std::string_view(bound_from_)),
-                std::min(to, std::string_view(bound_to_)), inside ? &key : nullptr);
+  overlay_->saw(&seen_, std::max<std::string_view>(from, bound_from_),
+                std::min<std::string_view>(to, bound_to_), inside ? &key : nullptr);
 }
 
 void CursorState::set_bounds(std::string_view from, std::string_view to, bool bounded) {
@@ -167,6 +201,7 @@ void CursorState::set_bounds(std::string_view from, std::string_view to, bool bo
   if (bounded) bound_to_.assign(prefix_).append(to);
 }
 
+// The walk itself is left to the next step: the background may be at it.
 void CursorState::fail(Status status) {
   merge_ = nullptr;
   status_ = std::move(status);

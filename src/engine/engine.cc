@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/interleave.h"
+#include "engine/value_extents.h"
 
 namespace lightning {
 
@@ -13,10 +14,11 @@ constexpr uint64_t kReclaimDelayNs = 1'000'000;
 constexpr uint64_t kNanosPerMilli = 1'000'000;
 }  // namespace
 
-Engine::Engine(Env& env, const Options& options)
+Engine::Engine(Env& env, const Options& options, uint64_t large_value_bytes)
     : env_(env),
       process_word_(env.process_word()),
       options_(options),
+      large_value_bytes_(large_value_bytes),
       mapped_(options.sigbus_guard && env.guards_mappings()),
       expiry_clock_(env.clock()),
       pacer_(env.clock()),
@@ -98,6 +100,7 @@ void Engine::install_view(const std::function<void(View&)>& change, ViewRoom roo
   INTERLEAVE("view.installed");
   update_pace();
   reclaim_later();
+  if (snapshots_.views_left(view_sequence())) watch_views();
 }
 
 void Engine::reclaim_later() {
@@ -108,7 +111,8 @@ void Engine::reclaim_later() {
 }
 
 uint64_t Engine::memory_bytes(const View& view) const {
-  uint64_t bytes = view.active == nullptr ? 0 : view.active->memory_bytes();
+  uint64_t bytes = held_memory_.bytes() + snapshots_.memory_bytes() + merge_bytes_.load();
+  if (view.active != nullptr) bytes += view.active->memory_bytes();
   for (const auto& source : view.sealed) bytes += source->memory_bytes();
   for (const auto& run : view.runs) {
     for (const auto& file : run->files()) bytes += file->memory_bytes();
@@ -165,7 +169,8 @@ void count_run(const SortedRun& run, Stats* stats) {
     level.range_removals += file->info().range_removals;
     ++stats->run_files;
     stats->run_entries += file->info().entries;
-    stats->run_memory_bytes += file->memory_bytes();
+    stats->fence_bytes += file->fence_bytes();
+    stats->run_memory_bytes += file->memory_bytes() - file->fence_bytes();
     stats->mapped_bytes += file->mapped_bytes();
   }
 }
@@ -173,7 +178,8 @@ void count_run(const SortedRun& run, Stats* stats) {
 void count_source(const MemSource& source, Stats* stats) {
   ++stats->memtables;
   stats->memtable_bytes += source.segment->memory_bytes();
-  stats->index_bytes += source.table->index_bytes();
+  stats->point_index_bytes += source.table->point_index_bytes();
+  stats->order_index_bytes += source.table->order_index_bytes();
 }
 
 }  // namespace
@@ -186,8 +192,17 @@ Result<Stats> Engine::stats() const {
   for (const auto& source : view->sealed) count_source(*source, &stats);
   for (const auto& run : view->runs) count_run(*run, &stats);
   stats.sorted_runs = view->runs.size();
+  const ValueExtents values(*view, nullptr);
+  for (const auto& [number, file] : values.files()) {
+    ++stats.value_files;
+    stats.value_live_bytes += file.live_bytes;
+  }
   stats.held_bytes = held_memory_.bytes();
-  stats.memory_bytes = stats.memtable_bytes + stats.index_bytes + stats.run_memory_bytes + stats.held_bytes;
+  stats.cursor_bytes = snapshots_.memory_bytes();
+  stats.merge_bytes = merge_bytes_.load();
+  stats.memory_bytes = stats.memtable_bytes + stats.point_index_bytes + stats.order_index_bytes +
+                       stats.fence_bytes + stats.run_memory_bytes + stats.held_bytes + stats.cursor_bytes +
+                       stats.merge_bytes;
   stats.keyspaces = 1 + catalogue_.names().size();
   stats.snapshots = snapshots_.count();
   stats.published_lsn = log_.published();
@@ -210,6 +225,7 @@ Result<Stats> Engine::stats() const {
   stats.stall_us = counters_.stall_us;
   stats.paced_memory_us = pacer_.waited_us(PaceReason::memory);
   stats.paced_merges_us = pacer_.waited_us(PaceReason::merges);
+  stats.reclaimable_bytes = reclaimable_bytes(*view);
   stats.transactions_active = transactions_.count();
   stats.transaction_conflicts = counters_.transaction_conflicts;
   stats.unasked_scan_errors = counters_.unasked_scan_errors;
@@ -223,6 +239,7 @@ Result<Stats> Engine::stats() const {
 Status Engine::count_disk_bytes(Stats* stats) const {
   Result<std::vector<FileInfo>> files = directory_->list();
   if (!files) return files.status();
+  const DurableState state = store_->state();
   for (const FileInfo& file : *files) {
     if (file.is_directory) continue;
     Result<std::unique_ptr<File>> opened = directory_->open(file.name, OpenMode::read);
@@ -230,7 +247,10 @@ Status Engine::count_disk_bytes(Stats* stats) const {
     Result<uint64_t> bytes = (*opened)->disk_bytes();
     if (!bytes) return bytes.status();
     uint64_t number = 0;
-    (parse_segment_file_name(file.name, &number) ? stats->log_bytes : stats->disk_bytes) += *bytes;
+    const bool segment = parse_segment_file_name(file.name, &number);
+    const bool values = segment && is_value_file(state, number);
+    (segment && !values ? stats->log_bytes : stats->disk_bytes) += *bytes;
+    if (values) stats->value_file_bytes += *bytes;
   }
   return {};
 }

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "base/epoch.h"
+#include "base/memory_share.h"
 #include "base/mutex.h"
 #include "compaction/outcome.h"
 #include "compaction/policy.h"
@@ -48,6 +49,7 @@
 #include "engine/vacancies.h"
 #include "io/env.h"
 #include "log/log.h"
+#include "value/value_files.h"
 #include "view/expiry_clock.h"
 #include "view/lookup.h"
 #include "view/state_store.h"
@@ -64,11 +66,14 @@ class SnapshotState;
 
 enum class OpenKind { open_or_create, open, create };
 
+/// Values from this size on stay where their commit put them: the segment becomes a value file.
+inline constexpr uint64_t kLargeValueBytes = 1 << 20;
+
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
   static Result<std::shared_ptr<Engine>> open(Env& env, const std::string& path, const Options& options,
-                                              OpenKind kind);
-  Engine(Env& env, const Options& options);
+                                              OpenKind kind, uint64_t large_value_bytes = kLargeValueBytes);
+  Engine(Env& env, const Options& options, uint64_t large_value_bytes);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -99,9 +104,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Never null; a cursor that could not be made has a status that says so.
   std::unique_ptr<CursorState> cursor(uint32_t keyspace, const ReadOptions& options,
                                       std::shared_ptr<CursorOverlay> overlay = nullptr);
-  Result<std::shared_ptr<const SnapshotState>> snapshot();
-  /// The moment of a transaction: what came since can be found until it is gone, by commit_checked().
-  Result<std::shared_ptr<const SnapshotState>> checked_snapshot();
+  Result<std::shared_ptr<const SnapshotState>> snapshot() { return snapshot_of(ReaderKind::snapshot); }
+  /// The moment of a transaction: what came since can be found until it is gone or too old, by
+  /// commit_checked().
+  Result<std::shared_ptr<const SnapshotState>> checked_snapshot() {
+    return snapshot_of(ReaderKind::transaction);
+  }
   Result<uint64_t> approximate_size(uint32_t keyspace, std::string_view from, std::string_view to) const;
 
   // Keyspaces (keyspaces.cc).
@@ -117,6 +125,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status compact();
 
   Result<Stats> stats() const;
+  Result<std::vector<Reader>> readers() const;
   Status background_error() const;
 
   // For cursors and snapshots.
@@ -132,21 +141,31 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
   uint64_t view_sequence() const { return view_sequence_.load(std::memory_order_acquire); }
   std::shared_ptr<const View> view() const;
-  /// Of an LSN that was registered once for the caller. A forked child's copy of the registry may be locked
-  /// for ever.
-  void remove_reader(uint64_t lsn) {
-    if (in_this_process()) snapshots_.remove(lsn);
+  /// One that was registered for the caller. False in a forked child, whose copy of the registry may be
+  /// locked for ever.
+  bool remove_reader(RegisteredReader* reader) {
+    if (!in_this_process()) return false;
+    snapshots_.remove(reader);
+    return true;
   }
-  void remove_checked(uint64_t lsn) {
-    if (in_this_process()) snapshots_.remove_checked(lsn);
+  /// A cursor holds this View from now on, and so much memory of its own.
+  void attach(RegisteredReader* reader, IdleCursor* cursor, const std::shared_ptr<const View>& view,
+              uint64_t bytes) {
+    snapshots_.attach(reader, cursor, view, bytes);
+    if (view->sequence != view_sequence()) [[unlikely]]
+      watch_views();  // whoever replaced it may not have seen this cursor
+  }
+  void wait_for_turn() { snapshots_.wait_for_turn(); }
+  static Status too_old() {
+    return Status(StatusCode::snapshot_too_old, "it was given up for its age (max_snapshot_age_ms)");
   }
   ExpiryClock& expiry_clock() const { return expiry_clock_; }
   /// A moment by which a cursor judges, registered until remove_moment().
-  uint64_t add_moment() {
-    return snapshots_.add_moment([this] { return expiry_clock_.now(); });
+  uint64_t add_moment(RegisteredReader* reader) {
+    return snapshots_.add_moment(reader, [this] { return expiry_clock_.now(); });
   }
-  void remove_moment(uint64_t moment) {
-    if (in_this_process()) snapshots_.remove_moment(moment);
+  void remove_moment(RegisteredReader* reader) {
+    if (in_this_process()) snapshots_.remove_moment(reader);
   }
   uint64_t read_lsn(const View& view, const ReadOptions& options) const;
   Vacancies& vacancies() { return vacancies_; }
@@ -160,6 +179,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     if (in_this_process()) transactions_.remove(transaction);
   }
   uint64_t published_lsn() const { return log_.published(); }
+  static bool is_too_old(const ReadOptions& options);
   Counters& counters() const { return counters_; }
 
   /// All that is committed now, to be copied. What it names stays until it is gone; close() waits for that,
@@ -199,6 +219,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     bool published = false;
     uint64_t end_record_lsn = 0;  // of the end record that the attempt wrote, to be published; 0 if none
     uint32_t end_record_length = 0;
+    bool repace = false;   // so much was removed that the pace is to be looked at
     bool faulted = false;  // the mapped copy was lost
     Status status;
   };
@@ -262,6 +283,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   /// However much memory there is, a backlog of more write buffers than this is flushed no faster.
   static constexpr uint64_t kBacklogBuffers = 6;
+  static constexpr uint64_t kIdleNs = 1'000'000'000;  // without a commit: nobody writes
   /// Of a memtable's log memory, the part that its indexes take beside it with records of a hundred bytes.
   static constexpr uint64_t kIndexShare = 5;
   /// Sealed memtables that may wait for their flush, whatever the memory limit.
@@ -303,6 +325,16 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void install_view(const std::function<void(View&)>& change, ViewRoom room) EXCLUDES(view_mutex_);
   void install_view(const std::function<void(View&)>& change) { install_view(change, room_for_view(0, 0)); }
   void reclaim_later();
+
+  // Readers (readers.cc).
+  /// Looks for cursors that stand still and hold a View that was replaced, as long as any does that.
+  void watch_views();
+  void look_at_views();
+  /// Gives readers up that are too old, as long as there are any that will be.
+  void watch_ages(uint64_t delay_ns);
+  void look_at_ages();
+  uint64_t reader_age_ns() const;
+  /// All that memory_limit counts.
   uint64_t memory_bytes(const View& view) const;
 
   /// Between the two a flush gives memory up: whoever waits for it waits on.
@@ -317,8 +349,27 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void memory_released() EXCLUDES(switch_mutex_);
   Status count_disk_bytes(Stats* stats) const;
 
+  // Large values (values.cc).
+  /// Says where the large values of a key's versions stand; null: as it is.
+  using PlaceValues = std::function<Status(std::span<Version>)>;
+  bool large(const Version& version) const { return version.value_size() >= large_value_bytes_; }
+  /// Is a segment worth keeping for so many bytes of large values?
+  bool becomes_value_file(const Segment& segment, uint64_t large_bytes) const;
+  PlaceValues stay_in_segments(std::vector<const Segment*> segments) const;
+  PlaceValues leave_wasteful_files(const View& view,
+                                   std::span<const std::shared_ptr<const SortedRun>> inputs);
+  /// What these value files hold beside the values of present runs is given back soon; others were retired.
+  void reclaim_soon(const std::vector<uint64_t>& numbers, bool retired = false) noexcept
+      EXCLUDES(reclaim_mutex_);
+  void reclaim_in_background(uint64_t delay_ns);
+  void reclaim_values() EXCLUDES(reclaim_mutex_);
+  /// True when some are to be tried again soon.
+  bool punch_values() EXCLUDES(reclaim_mutex_);
+
   // Flush (flush.cc).
   void schedule_flush();
+  /// Seals what is active, too.
+  void flush_early();
   void flush_in_background();
   /// Seals what is active; the end of all that is sealed then, published.
   uint64_t seal_active() EXCLUDES(switch_mutex_);
@@ -334,11 +385,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status flush_into_run(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
   Status install_flush(const std::vector<std::shared_ptr<const MemSource>>& sources, uint64_t floor,
                        RunSetWriter& writer) REQUIRES(flush_mutex_);
-  Status verify_source(const MemSource& source) const;
+  /// Adds up the bytes of large values.
+  Status verify_source(const MemSource& source, uint64_t* large_bytes) const;
   /// `file_bytes`: about where files are cut; 0: at their largest.
   RunWriterOptions run_options(uint64_t file_bytes) const;
   Status write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
-                        const std::function<bool(std::string_view)>& ends_at);
+                        const PlaceValues& place, const std::function<bool(std::string_view)>& ends_at);
 
   // Ingestion (ingest.cc).
   using Sources = std::vector<std::shared_ptr<const MemSource>>;
@@ -366,11 +418,17 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status compact_runs() REQUIRES(merge_mutex_);
   /// Counts what merges owe.
   void measure_runs(const View& view, Debt* debt) const;
+  uint64_t reclaimable_bytes(const View& view) const;
+  /// Are these removals many enough, with those before, to look at the pace?
+  bool note_removals(uint64_t count);
+  /// Of keys, that commits made since a memtable began.
+  uint64_t removals_since(const MemSource& source) const;
   Shape shape_of_runs(const View& view) const;
   void settle_when_idle();
   /// Looks at the runs again after `delay_ns`.
   void watch_runs(uint64_t delay_ns);
   void look_at_runs();
+  bool removals_in_memory_hide_much() const;
   /// How long it takes until a file of the View holds so much that has expired that it is worth a rewrite;
   /// UINT64_MAX: no file ever will.
   uint64_t next_purge_ns(const View& view) const;
@@ -393,6 +451,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void append_empty_record();
 
   Status refused() const;
+  template <typename Fn>
+  RegisteredReader* add_reader(ReaderKind kind, Fn&& read_lsn);
+  Result<std::shared_ptr<const SnapshotState>> snapshot_of(ReaderKind kind);
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
               Value* value) const;
   /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the
@@ -407,6 +468,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Env& env_;
   const std::atomic<uint32_t>& process_word_;
   const Options options_;
+  const uint64_t large_value_bytes_;
   const bool mapped_;                       // runs and log may be mapped
   std::atomic<const View*> view_{nullptr};  // partner: EpochGuard
   std::atomic<bool> closed_{false};
@@ -418,12 +480,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   mutable Counters counters_;
   Snapshots snapshots_;
   Pacer pacer_;
+  std::atomic<uint64_t> removal_grain_{1 << 12};  // a power of two: after so many the pace is looked at
   Vacancies vacancies_;
   ActiveTransactions transactions_;
 
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<DirectoryLock> lock_;
   std::unique_ptr<StateStore> store_;
+  std::unique_ptr<ValueFiles> value_files_;
   std::vector<std::string> unknown_files_;
   uint64_t page_cache_id_ = 0;
 
@@ -433,6 +497,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   CondVar memory_freed_;
   MemoryQueue memory_queue_ GUARDED_BY(switch_mutex_){memory_freed_};
   mutable HeldMemory held_memory_;
+  std::atomic<uint64_t> merge_bytes_{0};  // of MemoryShares
   std::atomic<bool> releasing_{false};
   std::shared_ptr<Segment> spare_ GUARDED_BY(switch_mutex_);
   std::unique_ptr<File> recycled_ GUARDED_BY(switch_mutex_);  // a file whose blocks can be used again
@@ -453,6 +518,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool closing_ GUARDED_BY(flush_mutex_) = false;  // the flush that close() itself makes
   std::atomic<bool> flush_scheduled_{false};
 
+  Mutex reclaim_mutex_;
+  std::vector<uint64_t> reclaim_ GUARDED_BY(reclaim_mutex_);  // value files that may hold garbage
+  std::atomic<bool> reclaim_all_{false};                      // all of them may
+  std::atomic<bool> reclaim_scheduled_{false};
+  std::atomic<bool> punches_{true};  // until the file system says that it cannot
+
   mutable Mutex view_mutex_;
   std::shared_ptr<const View> current_ GUARDED_BY(view_mutex_);
   uint64_t range_commits_ GUARDED_BY(view_mutex_) = 0;  // commits with range removals under way
@@ -461,6 +532,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   mutable Mutex error_mutex_;
   std::array<Status, 2> background_errors_ GUARDED_BY(error_mutex_);  // by Work
 
+  std::atomic<bool> view_watch_{false};
+  std::atomic<bool> age_watch_{false};
   std::atomic<bool> timer_running_{false};
   // Of the one timer task that runs at a time.
   uint64_t idle_marked_lsn_ = 0;   // an empty record before it states that everything is durable

@@ -2,6 +2,7 @@
 // and a View with them is published; only then are the memtables' segments given up.
 
 #include <algorithm>
+#include <bit>
 #include <new>
 
 #include "base/check.h"
@@ -9,6 +10,7 @@
 #include "compaction/older_keys.h"
 #include "compaction/sieve.h"
 #include "engine/engine.h"
+#include "engine/value_extents.h"
 #include "log/scan.h"
 #include "run/run_writer.h"
 #include "view/merge_cursor.h"
@@ -18,11 +20,29 @@ namespace lightning {
 namespace {
 
 constexpr uint64_t kRetryDelayNs = 200'000'000;
+constexpr uint64_t kKeysBetweenCounts = 1024;
+// What a run file is written in is at most such a part of memory_limit.
+constexpr uint64_t kPiecesOfMemory = 32;
+constexpr uint64_t kPieceBytesMin = 128 << 10;
 
 OlderKeys keys_of(const View& view) {
   OlderKeys keys;
   for (const auto& run : view.runs) keys.add(run->ranges());
   return keys;
+}
+
+/// Has an older run keys between those of the memtables?
+bool overlap(const std::vector<std::unique_ptr<SourceCursor>>& tables, const OlderKeys& older) {
+  std::string smallest;
+  std::string largest;
+  for (const auto& table : tables) {
+    table->seek_last();
+    if (!table->valid()) continue;
+    largest = std::max<std::string_view>(largest, table->key());
+    table->seek_first();
+    if (smallest.empty() || table->key() < smallest) smallest = table->key();
+  }
+  return !largest.empty() && older.may_hold_any(smallest, largest);
 }
 
 }  // namespace
@@ -32,6 +52,16 @@ void Engine::schedule_flush() {
   if (!background_.run(Lane::slow, [this] { flush_in_background(); })) {
     flush_scheduled_.store(false, std::memory_order_release);
   }
+}
+
+// A removal takes little of the log and may hide much: what waits in memory counts by what it hides.
+void Engine::flush_early() {
+  if (flush_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
+  const auto flush = [this] {
+    if (refused().ok()) seal_active();
+    flush_in_background();
+  };
+  if (!background_.run(Lane::slow, flush)) flush_scheduled_.store(false, std::memory_order_release);
 }
 
 void Engine::flush_in_background() {
@@ -111,8 +141,12 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
   // A run is durable, so what it holds must not outlive what the log loses.
   if (Status status = log_.wait_durable(lsn_max); !status.ok()) return status;
   std::vector<std::unique_ptr<SourceCursor>> cursors;
+  std::vector<const Segment*> value_segments;
   for (auto source = sources.rbegin(); source != sources.rend(); ++source) {
-    if (Status status = verify_source(**source); !status.ok()) return status;
+    uint64_t large_bytes = 0;
+    if (Status status = verify_source(**source, &large_bytes); !status.ok()) return status;
+    const Segment& segment = *(*source)->segment;
+    if (becomes_value_file(segment, large_bytes)) value_segments.push_back(&segment);
     if (Status status = (*source)->order_up_to((*source)->end_lsn); !status.ok()) return status;
     if (Status status = (*source)->table->order_index().settle(); !status.ok()) return status;
     cursors.push_back((*source)->table->cursor(kReadAllLsn));
@@ -120,16 +154,22 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
   }
   const std::shared_ptr<const View> before = view();
   Purge purge(expiry_clock_, snapshots_);
-  Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), keys_of(*before), purge,
+  OlderKeys older = keys_of(*before);
+  const uint64_t file_bytes =
+      flush_file_bytes(overlap(cursors, older), PolicyLimits::of(options_.write_buffer_size));
+  std::vector<uint64_t> read_lsns = snapshots_.list();
+  Sieve sieve(std::move(read_lsns), catalogue_.dropped_ids(), std::move(older), purge,
               snapshots_.oldest_checked());
   std::vector<RangeRemoval> removals;
   for (const auto& source : sources) source->table->range_removals().list(source->end_lsn, &removals);
   const RangeMap ranges = RangeMap::of(removals, sieve.read_lsns());
   VersionMerger merger(std::move(cursors), {.by_lsn = ranges.empty() ? nullptr : &ranges, .by_source = {}});
-  RunSetWriter writer(*directory_, *store_, run_options(0), lsn_min, lsn_max);
+  RunSetWriter writer(*directory_, *store_, run_options(file_bytes), lsn_min, lsn_max);
   writer.set_ranges(sieve.keep_ranges(ranges));
   merger.seek_first();
-  if (Status status = write_versions(merger, sieve, writer, closing_, nullptr); !status.ok()) return status;
+  const PlaceValues place = stay_in_segments(std::move(value_segments));
+  if (Status status = write_versions(merger, sieve, writer, closing_, place, nullptr); !status.ok())
+    return status;
   if (Status status = install_flush(sources, lsn_max, writer); !status.ok()) return status;
   pace.succeeded();
   const uint64_t took_us = (env_.clock().monotonic_ns() - began) / 1000;
@@ -142,12 +182,22 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
 Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>& sources, uint64_t floor,
                              RunSetWriter& writer) {
   std::shared_ptr<const SortedRun> run;
+  std::vector<uint64_t> value_files;
   SortedRunInfo info;
   for (const RunFileInfo& file : writer.files()) info.pieces.push_back({.file = file, .from = {}, .to = {}});
   if (!info.pieces.empty()) {
     Result<std::shared_ptr<const SortedRun>> opened = open_run(info);
     if (!opened) return opened.status();
     run = *std::move(opened);
+    value_files = value_files_of(run->files());
+  }
+  std::vector<ValueFileInfo> value_infos;
+  for (const auto& source : sources) {
+    Segment& segment = *source->segment;
+    if (!std::ranges::binary_search(value_files, segment.number())) continue;
+    Result<uint64_t> size = segment.file().size();
+    if (!size) return size.status();
+    value_infos.push_back({.number = segment.number(), .size = *size});
   }
   const std::function<void(View&)> change = [&](View& next) {
     for (const auto& source : sources) {
@@ -166,6 +216,8 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     if (run != nullptr) next.runs.insert(next.runs.begin(), std::move(info));
     std::erase_if(next.log_segments, [&](const LogSegmentInfo& segment) { return segment.base_lsn < floor; });
     next.log_floor = floor;
+    // Their numbers are above those of all others (I8).
+    next.value_files.insert(next.value_files.end(), value_infos.begin(), value_infos.end());
     next.durable_lsn = std::max(next.durable_lsn, floor);
     record_time(next);
   });
@@ -176,34 +228,50 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
   log_.forget_below(floor);
   for (const auto& source : sources) held_memory_.add(*source);
   install_view(change, std::move(room));
+  for (const auto& source : sources) {
+    if (std::ranges::binary_search(value_files, source->segment->number())) source->segment->keep_file();
+  }
+  reclaim_soon(value_files);
   return {};
 }
 
 // Memory can decay too: what goes into a run is what was committed.
-Status Engine::verify_source(const MemSource& source) const {
+Status Engine::verify_source(const MemSource& source, uint64_t* large_bytes) const {
   const Segment& segment = *source.segment;
-  const uint64_t end =
-      scan_records(segment, segment.base_lsn(), source.end_lsn, [](uint64_t, const RecordHeader&) {});
+  const auto look = [&](uint64_t lsn, const RecordHeader& header) {
+    if (header.kind != RecordKind::commit || header.length < large_value_bytes_) return;
+    for_each_entry(segment.at(lsn), header.length, [&](uint64_t, const LogEntry& entry) {
+      if (entry.value.size() >= large_value_bytes_) *large_bytes += entry.value.size();
+    });
+  };
+  const uint64_t end = scan_records(segment, segment.base_lsn(), source.end_lsn, look);
   if (end == source.end_lsn) return {};
   return Status(StatusCode::corruption, "a record in memory does not verify", segment.file_name(),
                 kSegmentHeaderBytes + (end - segment.base_lsn()));
 }
 
 RunWriterOptions Engine::run_options(uint64_t file_bytes) const {
-  const uint64_t most = PolicyLimits::of(options_.write_buffer_size).file_bytes_max;
+  const uint64_t piece = std::bit_floor(options_.memory_limit / kPiecesOfMemory);
   return {.value_separation = options_.value_separation,
-          .file_bytes_max = file_bytes == 0 ? most : std::min(file_bytes, most)};
+          .file_bytes_max = file_bytes,
+          .piece_bytes = std::clamp(piece, kPieceBytesMin, RunOutput::kPieceBytes)};
 }
 
 // From where `merger` stands to its end, or to the key that `ends_at` says.
 Status Engine::write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
+                              const PlaceValues& place,
                               const std::function<bool(std::string_view)>& ends_at) {
-  for (; merger.valid(); merger.next()) {
+  MemoryShare memory(merge_bytes_);
+  for (uint64_t keys = 0; merger.valid(); merger.next()) {
     if (closed_.load(std::memory_order_relaxed) && !closing) return Status(StatusCode::closed, "closing");
     if (ends_at != nullptr && ends_at(merger.key())) break;
-    const std::span<const Version> kept = sieve.keep(merger.key(), merger.versions());
+    const std::span<Version> kept = sieve.keep(merger.key(), merger.versions());
     if (kept.empty()) continue;
+    if (place != nullptr && std::ranges::any_of(kept, [&](const Version& one) { return large(one); })) {
+      if (Status status = place(kept); !status.ok()) return status;
+    }
     if (Status status = writer.add(merger.key(), kept); !status.ok()) return status;
+    if (keys++ % kKeysBetweenCounts == 0) memory.set(writer.memory_bytes());
   }
   if (!merger.status().ok()) return merger.status();
   return writer.finish({});

@@ -60,7 +60,8 @@ Result<IngestReport> Engine::ingest(uint32_t keyspace, IngestSource& source) {
   if (Status status = usable(keyspace); !status.ok()) return status;
   // The files have no LSN in them, so that any range will do: one that is in runs already.
   const uint64_t floor = store_->state().log_floor;
-  RunSetWriter writer(*directory_, *store_, run_options(0), floor, floor);
+  RunSetWriter writer(*directory_, *store_,
+                      run_options(PolicyLimits::of(options_.write_buffer_size).file_bytes_max), floor, floor);
   IngestReport report;
   if (Status status = write_ingested(keyspace, source, writer, &report); !status.ok()) return status;
   if (report.entries == 0) return report;
@@ -80,6 +81,7 @@ Status Engine::write_ingested(uint32_t keyspace, IngestSource& source, RunSetWri
   const uint64_t ttl_ms = catalogue_.default_ttl(keyspace);
   std::string expiring(kExpiryBytes, '\0');  // an expiry, then the value
   if (ttl_ms != 0) store<uint64_t>(expiring.data(), expiry_after(expiry_clock_.now(), ttl_ms));
+  MemoryShare memory(merge_bytes_);
   while (source.next()) {
     const std::string_view key = source.key();
     const std::string_view value = source.value();
@@ -99,7 +101,8 @@ Status Engine::write_ingested(uint32_t keyspace, IngestSource& source, RunSetWri
       version.value = expiring;
     }
     if (Status status = writer.add(internal.view(), {&version, 1}); !status.ok()) return status;
-    if (++report->entries % kEntriesBetweenLooks != 0) continue;
+    if (report->entries++ % kEntriesBetweenLooks != 0) continue;
+    memory.set(writer.memory_bytes());
     if (Status status = refused(); !status.ok()) return status;
   }
   if (Status status = source.status(); !status.ok()) return status;

@@ -16,6 +16,7 @@
 #include "compaction/older_keys.h"
 #include "compaction/shape.h"
 #include "engine/engine.h"
+#include "engine/value_extents.h"
 #include "format/log_entry.h"
 #include "view/merge_cursor.h"
 
@@ -24,7 +25,8 @@ namespace lightning {
 namespace {
 
 constexpr uint64_t kRetryDelayNs = 200'000'000;
-constexpr uint64_t kIdleNs = 1'000'000'000;
+// Nobody writes: less than this part of the runs is not worth a flush.
+constexpr uint64_t kHiddenShareSettled = 10;
 constexpr uint64_t kExpiryWatchNs = 60'000'000'000;
 constexpr uint64_t kNanosPerMicro = 1000;
 
@@ -82,7 +84,7 @@ class ViewProbe final : public RunProbe {
         const RunFile& file = *view_.runs[under]->files()[static_cast<size_t>(at - ranges.begin())];
         const std::string_view from = std::max(removals.from(i), at->smallest);
         const std::string_view to = at->ends_before(removals.to(i)) ? at->largest : removals.to(i);
-        bytes += file.approximate_bytes(from, to) * stride;
+        bytes += (file.approximate_bytes(from, to) + file.approximate_value_bytes(from, to)) * stride;
       }
     }
     return bytes;
@@ -109,6 +111,38 @@ std::shared_ptr<const SortedRun> part_of(const SortedRun& run, size_t first, siz
   return std::make_shared<const SortedRun>(
       std::move(info),
       std::vector<std::shared_ptr<const RunFile>>(run.files().begin() + begin, run.files().begin() + behind));
+}
+
+/// Puts value files that a change of runs leaves without a reference among `gone`, whose runs go; answers
+/// those that it leaves with fewer.
+std::vector<uint64_t> value_files_touched(std::span<const std::shared_ptr<const SortedRun>> before,
+                                          std::span<const std::shared_ptr<const SortedRun>> after,
+                                          RetiredFiles::Files* gone_files) {
+  const std::vector<uint64_t>& gone_runs = gone_files->runs;
+  std::vector<std::shared_ptr<const RunFile>> gone;
+  for (const auto& run : before) {
+    for (const auto& file : run->files()) {
+      if (std::ranges::find(gone_runs, file->info().id) != gone_runs.end()) gone.push_back(file);
+    }
+  }
+  const std::vector<uint64_t> were_used = value_files_of(gone);
+  if (were_used.empty()) return {};
+  std::vector<std::shared_ptr<const RunFile>> present;
+  for (const auto& run : after) present.insert(present.end(), run->files().begin(), run->files().end());
+  const std::vector<uint64_t> are_used = value_files_of(present);
+  std::vector<uint64_t> touched;
+  for (const uint64_t number : were_used) {
+    if (std::ranges::binary_search(are_used, number)) {
+      touched.push_back(number);
+    } else {
+      gone_files->values.push_back(value_file_of(gone, number));
+    }
+  }
+  return touched;
+}
+
+bool is_gone(const RetiredFiles::Files& gone, const ValueFileInfo& info) {
+  return std::ranges::any_of(gone.values, [&](const auto& file) { return file->number() == info.number; });
 }
 
 /// The keys of the runs that are older than what the Choice merges.
@@ -145,6 +179,17 @@ std::string next_from(const View& view, size_t first, size_t end, std::string_vi
     if (next.empty() || from < next) next = from;
   }
   return std::string(next);
+}
+
+/// What all keys of the runs begin with.
+std::string_view prefix_of(const std::vector<std::shared_ptr<const SortedRun>>& runs) {
+  std::string_view prefix = runs.front()->ranges().front().smallest;
+  for (const auto& run : runs) {
+    for (const std::string_view key : {run->ranges().front().smallest, run->ranges().back().largest}) {
+      prefix = prefix.substr(0, common_prefix(prefix, key));
+    }
+  }
+  return prefix;
 }
 
 bool same_pieces(const SortedRunInfo& a, const SortedRunInfo& b) {
@@ -211,13 +256,14 @@ void Engine::merge_in_background() {
   }
 }
 
-// While nobody writes, less garbage is worth a merge. Watches as long as there are tiers and writers, or
-// entries that will expire.
+// While nobody writes, less garbage is worth a merge, or a flush of removals. Watches as long as there are
+// tiers or removals in memory and writers, or entries that will expire.
 void Engine::settle_when_idle() {
   const std::shared_ptr<const View> now = view();
   const bool tiers = !now->runs.empty() && now->runs.front()->info().level != kLastLevel;
-  const uint64_t purge_ns = next_purge_ns(*now);
-  if (tiers || purge_ns != UINT64_MAX) watch_runs(tiers ? kIdleNs : purge_ns);
+  const bool removals = now->active != nullptr && removals_since(*now->active) != 0;
+  const uint64_t purge_ns = tiers || removals ? kIdleNs : next_purge_ns(*now);
+  if (purge_ns != UINT64_MAX) watch_runs(purge_ns);
 }
 
 void Engine::watch_runs(uint64_t delay_ns) {
@@ -232,11 +278,21 @@ void Engine::look_at_runs() {
   const bool idle = counters_.commits.sum() == idle_commits_.load(std::memory_order_relaxed);
   const uint64_t purge_ns = next_purge_ns(*view());
   if (!idle && purge_ns > kIdleNs) return settle_when_idle();
+  if (idle && removals_in_memory_hide_much()) return flush_early();
   const Result<Step> step = guarded_step(idle ? Goal::settle : Goal::keep_up);
   refuse_after_store_failure();
   if (!step || *step == Step::made) return schedule_merge();
   if (!idle) return settle_when_idle();
   if (const uint64_t next_ns = next_purge_ns(*view()); next_ns != UINT64_MAX) watch_runs(next_ns);
+}
+
+bool Engine::removals_in_memory_hide_much() const {
+  const std::shared_ptr<const View> now = view();
+  if (now->active == nullptr) return false;
+  Debt debt;
+  measure_runs(*now, &debt);
+  return removals_since(*now->active) * debt.entry_bytes * kHiddenShareSettled >
+         debt.last_bytes + debt.upper_bytes;
 }
 
 uint64_t Engine::next_purge_ns(const View& view) const {
@@ -263,6 +319,7 @@ void Engine::record_time(DurableState& state) const {
 
 void Engine::measure_runs(const View& view, Debt* debt) const {
   uint64_t last_entries = 0;
+  double upper_entries = 0;
   double upper_bytes = 0;
   double removals = 0;
   for (const auto& run : view.runs) {
@@ -276,15 +333,26 @@ void Engine::measure_runs(const View& view, Debt* debt) const {
         continue;
       }
       const double share = share_of(*run->files()[i], run->ranges()[i]);
+      upper_entries += share * static_cast<double>(file.entries);
       upper_bytes += share * static_cast<double>(file.size);
       removals += share * static_cast<double>(file.removals);
     }
   }
-  const double average =
-      last_entries == 0 ? 0 : static_cast<double>(debt->last_bytes) / static_cast<double>(last_entries);
+  double average = upper_bytes / std::max(upper_entries, 1.0);
+  if (last_entries != 0) average = static_cast<double>(debt->last_bytes) / static_cast<double>(last_entries);
+  const MemSource* const oldest = view.sealed.empty() ? view.active.get() : view.sealed.back().get();
+  if (oldest != nullptr) removals += static_cast<double>(removals_since(*oldest));
   debt->upper_bytes = static_cast<uint64_t>(upper_bytes);
   debt->removed_bytes = static_cast<uint64_t>(removals * average);
   debt->entry_bytes = static_cast<uint64_t>(average);
+}
+
+uint64_t Engine::reclaimable_bytes(const View& view) const {
+  Debt debt;
+  measure_runs(view, &debt);
+  uint64_t hidden = debt.upper_bytes + debt.removed_bytes;
+  for (const RunShape& run : shape_of_runs(view).runs) hidden += run.covered;
+  return std::min(hidden, debt.last_bytes + debt.upper_bytes);
 }
 
 Shape Engine::shape_of_runs(const View& view) const {
@@ -402,7 +470,7 @@ Status Engine::merge(const Choice& choice, const View& view, Purge& purge, uint6
   for (const auto& run : inputs) ranges.by_source.push_back(&run->removals());
   const RangeMap removals = RangeMap::merge(ranges.by_source, snapshots);
   if (removals.empty()) ranges.by_source.clear();
-  VersionMerger merger(std::move(cursors), std::move(ranges));
+  VersionMerger merger(std::move(cursors), std::move(ranges), prefix_of(inputs));
   merger.seek_first();
   const std::string first(merger.valid() ? merger.key() : std::string_view());
   // A drop that did not survive has failed the log before its id was in the list.
@@ -420,7 +488,9 @@ Status Engine::merge(const Choice& choice, const View& view, Purge& purge, uint6
     output->stopped = true;
     return true;
   };
-  if (Status status = write_versions(merger, sieve, writer, false, ends_at); !status.ok()) return status;
+  const PlaceValues place = leave_wasteful_files(view, inputs);
+  if (Status status = write_versions(merger, sieve, writer, false, place, ends_at); !status.ok())
+    return status;
   if (output->next.empty() && !choice.to.empty())
     output->next = next_from(view, choice.first, choice.end, choice.to, {});
   output->files = writer.files();
@@ -440,7 +510,8 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
                             const MergeOutput& output, RunSetWriter* writer) {
   OpenFiles opened;
   for (const RunFileInfo& info : output.files) {
-    Result<std::shared_ptr<const RunFile>> file = RunFile::open(*directory_, info, mapped_);
+    Result<std::shared_ptr<const RunFile>> file =
+        RunFile::open(*directory_, info, mapped_, value_files_.get());
     if (!file) return file.status();
     opened[info.id] = *std::move(file);
   }
@@ -448,9 +519,10 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
   const std::vector<SortedRunInfo> before = infos_of(*now);
   std::vector<SortedRunInfo> after = before;
   apply(&after);
-  RetiredFiles::Ids gone;
-  gone.push_back(files_gone(before, after));
+  RetiredFiles::List gone(1);
+  gone.front().runs = files_gone(before, after);
   const std::vector<std::shared_ptr<const SortedRun>> runs = runs_of(std::move(after), now->runs, opened);
+  const std::vector<uint64_t> touched = value_files_touched(now->runs, runs, &gone.front());
   const std::function<void(View&)> change = [&](View& next) {
     const size_t added = next.runs.size() - now->runs.size();
     next.runs.resize(added);
@@ -462,6 +534,7 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
   if (writer != nullptr) writer->keep();
   const Status status = store_->commit([&](DurableState& next) {
     apply(&next.runs);
+    std::erase_if(next.value_files, [&](const ValueFileInfo& file) { return is_gone(gone.front(), file); });
     record_time(next);
   });
   if (!status.ok()) {
@@ -469,7 +542,9 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
     return status;
   }
   install_view(change, std::move(room));
+  const bool gone_values = !gone.front().values.empty();
   retired_files_.retire(*directory_, std::move(gone));
+  reclaim_soon(touched, gone_values);
   return {};
 }
 
@@ -482,6 +557,7 @@ Status Engine::compact() {
   }
   refuse_after_store_failure();
   schedule_merge();
+  reclaim_values();
   return status;
 }
 

@@ -25,13 +25,13 @@ Status no_database(const std::string& path) {
 }  // namespace
 
 Result<std::shared_ptr<Engine>> Engine::open(Env& env, const std::string& path, const Options& options,
-                                             OpenKind kind) {
+                                             OpenKind kind, uint64_t large_value_bytes) {
   if (Status status = check_options(options); !status.ok()) return status;
   if (options.read_only && kind == OpenKind::create) {
     return Status(StatusCode::invalid_argument, "a database cannot be created read-only");
   }
   // A forked child leaves the engine to its parent: other threads were changing it when the child was made.
-  const std::shared_ptr<Engine> engine(new Engine(env, options), [](Engine* last) {
+  const std::shared_ptr<Engine> engine(new Engine(env, options, large_value_bytes), [](Engine* last) {
     if (last->in_this_process()) delete last;
   });
   Status status;
@@ -55,6 +55,7 @@ Status Engine::start(const std::string& path, OpenKind kind) {
   if (!directory)
     return directory.status().is(StatusCode::not_found) ? no_database(path) : directory.status();
   directory_ = *std::move(directory);
+  value_files_ = std::make_unique<ValueFiles>(*directory_, segment_file_name, mapped_);
   page_cache_id_ = page_cache_id(env_, *directory_);
   // Nothing is written into a directory that holds no database and is not to become one.
   if (!may_create) {
@@ -120,6 +121,11 @@ Status Engine::load_database() {
   if (options_.read_only) return {};
   if (view()->sealed.size() >= kSegmentsKeptAtClose) schedule_flush();
   if (!view()->runs.empty()) schedule_merge();
+  if (store_->damage().empty()) {
+    std::vector<uint64_t> numbers;
+    for (const ValueFileInfo& file : state.value_files) numbers.push_back(file.number);
+    reclaim_soon(numbers);
+  }
   return {};
 }
 
@@ -136,7 +142,8 @@ Status Engine::settle_files(const RecoveredLog& log) {
     if (!parse_segment_file_name(file.name, &number)) continue;
     number_max = std::max(number_max, number);
     const bool kept = std::any_of(log.segments.begin(), log.segments.end(),
-                                  [&](const LogSegmentInfo& info) { return info.number == number; });
+                                  [&](const LogSegmentInfo& info) { return info.number == number; }) ||
+                      is_value_file(state, number);
     if (!kept && store_->damage().empty() && number >= state.removal_floor) leftovers.push_back(file.name);
   }
   if (!log.state_changed && leftovers.empty() && number_max < state.next_segment_number) return {};
@@ -183,7 +190,8 @@ bool Engine::known_file(const DurableState& state, const std::string& name) cons
 Result<std::shared_ptr<const SortedRun>> Engine::open_run(const SortedRunInfo& info) const {
   std::vector<std::shared_ptr<const RunFile>> files;
   for (const RunPiece& piece : info.pieces) {
-    Result<std::shared_ptr<const RunFile>> file = RunFile::open(*directory_, piece.file, mapped_);
+    Result<std::shared_ptr<const RunFile>> file =
+        RunFile::open(*directory_, piece.file, mapped_, value_files_.get());
     if (!file) return file.status();
     files.push_back(*std::move(file));
   }
@@ -264,6 +272,7 @@ Status Engine::finish() {
     closing_ = true;
     if (Status status = flush_everything(); !status.ok()) return status;
   }
+  reclaim_values();
   return keep_log_for_next_open();
 }
 

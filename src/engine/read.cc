@@ -19,13 +19,13 @@ constexpr size_t kManyKeys = 64;  // keys that go through the stages of lookup_m
 
 Status wrong_snapshot() { return Status(StatusCode::invalid_argument, "a snapshot of another database"); }
 
-/// Makes what holds a registered LSN; without memory for it the registration ends.
+/// Makes what holds a registered reader; without memory for it the registration ends.
 template <typename Fn>
-auto or_unregister(Snapshots& snapshots, uint64_t lsn, Fn&& make) -> decltype(make()) {
+auto or_unregister(Snapshots& snapshots, RegisteredReader* reader, Fn&& make) -> decltype(make()) {
   try {
     return make();
   } catch (const std::bad_alloc&) {
-    snapshots.remove(lsn);
+    snapshots.remove(reader);
     throw;
   }
 }
@@ -59,10 +59,15 @@ bool Engine::is_mine(const Snapshot& snapshot) const {
   return snapshot.valid() && snapshot.state()->engine() == this;
 }
 
+bool Engine::is_too_old(const ReadOptions& options) {
+  return options.snapshot != nullptr && options.snapshot->state()->reader().too_old();
+}
+
 Lookup Engine::find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
                     Value* value) const {
   ReadPoint point = ReadPoint::latest(log_);
   if (options.snapshot != nullptr || options.level != ReadLevel::latest) [[unlikely]] {
+    if (is_too_old(options)) return too_old();  // asked after the View was loaded
     point = ReadPoint::at(read_lsn(view, options));
   }
   Hit hit;
@@ -120,6 +125,7 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
   }
   // One View for all keys: the moment is fixed, so what it can see must not be merged away between them.
   const std::shared_ptr<const View> view = this->view();
+  if (is_too_old(options)) return too_old();
   const uint64_t lsn = read_lsn(*view, options);
   for (const std::string_view key : keys) {
     if (key.size() > kKeyBytesMax) {
@@ -163,36 +169,38 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
   return {};
 }
 
+template <typename Fn>
+RegisteredReader* Engine::add_reader(ReaderKind kind, Fn&& read_lsn) {
+  RegisteredReader* const reader = snapshots_.add(kind, env_.clock().monotonic_ns(), read_lsn);
+  if (options_.max_snapshot_age_ms != 0) [[unlikely]]
+    watch_ages(reader_age_ns());
+  return reader;
+}
+
 std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions& options,
                                             std::shared_ptr<CursorOverlay> overlay) {
   if (Status status = usable(keyspace); !status.ok()) return std::make_unique<CursorState>(status);
   if (options.snapshot != nullptr && !is_mine(*options.snapshot)) {
     return std::make_unique<CursorState>(wrong_snapshot());
   }
-  const uint64_t lsn = snapshots_.add([&] { return read_lsn(*view(), options); });
-  return or_unregister(snapshots_, lsn, [&] {
-    return std::make_unique<CursorState>(shared_from_this(), keyspace, lsn, std::move(overlay));
+  RegisteredReader* const reader =
+      options.snapshot != nullptr
+          ? snapshots_.add_again(ReaderKind::cursor, options.snapshot->state()->reader())
+          : add_reader(ReaderKind::cursor, [&] {
+              return options.level == ReadLevel::latest ? log_.published() : read_lsn(*view(), options);
+            });
+  if (reader == nullptr) return std::make_unique<CursorState>(too_old());
+  return or_unregister(snapshots_, reader, [&] {
+    return std::make_unique<CursorState>(shared_from_this(), keyspace, reader, std::move(overlay));
   });
 }
 
-Result<std::shared_ptr<const SnapshotState>> Engine::snapshot() {
+Result<std::shared_ptr<const SnapshotState>> Engine::snapshot_of(ReaderKind kind) {
   if (Status status = usable(); !status.ok()) return status;
-  const uint64_t lsn = snapshots_.add([&] { return log_.published(); });
-  return or_unregister(snapshots_, lsn, [&]() -> std::shared_ptr<const SnapshotState> {
-    return std::make_shared<SnapshotState>(shared_from_this(), lsn);
+  RegisteredReader* const reader = add_reader(kind, [&] { return log_.published(); });
+  return or_unregister(snapshots_, reader, [&]() -> std::shared_ptr<const SnapshotState> {
+    return std::make_shared<SnapshotState>(shared_from_this(), reader);
   });
-}
-
-Result<std::shared_ptr<const SnapshotState>> Engine::checked_snapshot() {
-  if (Status status = usable(); !status.ok()) return status;
-  const uint64_t lsn = snapshots_.add_checked([&] { return log_.published(); });
-  try {
-    return std::shared_ptr<const SnapshotState>(
-        std::make_shared<SnapshotState>(shared_from_this(), lsn, true));
-  } catch (const std::bad_alloc&) {
-    snapshots_.remove_checked(lsn);
-    throw;
-  }
 }
 
 Result<uint64_t> Engine::approximate_size(uint32_t keyspace, std::string_view from,
@@ -207,7 +215,9 @@ Result<uint64_t> Engine::approximate_size(uint32_t keyspace, std::string_view fr
   for (const auto& run : view->runs) {
     for (size_t i = 0; i < run->files().size(); ++i) {
       const std::string_view begin = std::max(first.view(), run->ranges()[i].smallest);
-      bytes += run->files()[i]->approximate_bytes(begin, last.view());
+      const RunFile& file = *run->files()[i];
+      bytes += file.approximate_bytes(begin, last.view());
+      bytes += file.approximate_value_bytes(begin, last.view());
     }
   }
   const uint64_t lsn = log_.published();

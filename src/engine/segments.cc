@@ -56,7 +56,7 @@ Status Engine::switch_segment(uint64_t full_number, uint64_t deadline) {
 bool Engine::memory_allows(uint64_t capacity) const {
   const std::shared_ptr<const View> view = this->view();
   if (view->sealed.size() >= kSealedMax) return false;
-  const uint64_t held = memory_bytes(*view) + held_memory_.bytes();
+  const uint64_t held = memory_bytes(*view);
   const uint64_t more = spare_ != nullptr ? spare_->memory_bytes() : capacity;
   return held + more + more / kIndexShare <= options_.memory_limit;
 }
@@ -163,6 +163,7 @@ Result<std::shared_ptr<const MemSource>> Engine::make_source(uint64_t capacity) 
   }
   LIGHTNING_INVARIANT("I1", segment->capacity() >= capacity || capacity == next_capacity());
   source->end_lsn = segment->end_lsn();
+  source->removals_before = counters_.removals.sum();
   source->segment = std::move(segment);
   source->table = *std::move(table);
   return std::shared_ptr<const MemSource>(std::move(source));
@@ -270,6 +271,7 @@ void Engine::retire_segment_files(const std::vector<std::shared_ptr<const MemSou
   for (const auto& source : sources) {
     Segment& segment = *source->segment;
     segment.drop_mapping();
+    if (segment.keeps_file()) continue;
     const bool keep = recycled_ == nullptr && segment.capacity() == capacity_of(options_.write_buffer_size) &&
                       segment.kind() == SegmentFileKind::mapped && segment.file().recyclable() &&
                       refused().ok();

@@ -1,78 +1,155 @@
-// Snapshots: the registered read LSNs of a database. What a registered reader sees is kept by flush and merge
-// (I6).
+// Snapshots: the registered readers of a database: snapshots, cursors and the moments of transactions. What a
+// registered reader sees is kept by flush and merge (I6), for a transaction also what is newer (X1), until it
+// is given up for its age.
 //
 // A reader takes its LSN under the registry's lock, so that a flush which reads the list under the same lock
-// either finds it or has all its inputs below it.
+// either finds it or has all its inputs below it. A reader that was given up knows it no later than a View
+// from which something that it sees is missing: it asks too_old() after it has loaded a View.
 // Thread safety: internally synchronised.
+// Ownership: a registration belongs to whoever added it, until remove(). What is taken from cursors is freed
+// by the caller, outside of the lock.
 #pragma once
 
+#include <lightning/stats.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <list>
 #include <map>
-#include <new>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/mutex.h"
+#include "engine/turn.h"
+#include "format/source_cursor.h"
+#include "view/view.h"
 
 namespace lightning {
 
+/// The side of a cursor that the background sees.
+class IdleCursor {
+ public:
+  /// What a cursor does not need as long as it stands still.
+  struct Left {
+    std::shared_ptr<const View> view;
+    std::vector<std::unique_ptr<SourceCursor>> sources;  // over the View's; go first
+  };
+  /// It is the background's turn: gives up all but what keeps the present entry, which `pin` says. Never
+  /// fails.
+  virtual Left leave_view(SourceCursor::Pin* pin) = 0;
+  Turn& turn() { return turn_; }
+
+ protected:
+  ~IdleCursor() = default;
+
+  Turn turn_;
+};
+
+class RegisteredReader {
+ public:
+  RegisteredReader(ReaderKind kind, uint64_t lsn, uint64_t since_ns)
+      : kind_(kind), lsn_(lsn), since_ns_(since_ns) {}
+
+  ReaderKind kind() const { return kind_; }
+  uint64_t lsn() const { return lsn_; }
+  uint64_t since_ns() const { return since_ns_; }
+  /// It was given up.
+  bool too_old() const { return too_old_.load(std::memory_order_acquire); }
+
+ private:
+  friend class Snapshots;
+
+  const ReaderKind kind_;
+  const uint64_t lsn_;
+  const uint64_t since_ns_;
+  std::atomic<bool> too_old_{false};  // set under the registry's lock; partner: a View that is loaded before
+  // By the registry's lock.
+  std::list<RegisteredReader>::iterator place_;
+  uint64_t moment_ = 0;  // 0: none
+  // Of a cursor.
+  IdleCursor* cursor_ = nullptr;  // null: it holds no View
+  uint64_t view_sequence_ = 0;
+  std::weak_ptr<const View> view_;
+  uint64_t word_ = UINT64_MAX;  // of its turn, when it was last looked at
+  uint64_t bytes_ = 0;          // of its own
+  std::weak_ptr<const void> pinned_;
+  uint64_t pinned_bytes_ = 0;
+};
+
 class Snapshots {
  public:
-  /// Registers what `read_lsn()` answers under the lock.
+  /// Registers a reader of what `read_lsn()` answers under the lock.
   template <typename Fn>
-  uint64_t add(Fn&& read_lsn) EXCLUDES(mutex_) {
+  RegisteredReader* add(ReaderKind kind, uint64_t now_ns, Fn&& read_lsn) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    const uint64_t lsn = read_lsn();
-    ++counts_[lsn];
-    return lsn;
+    return insert(kind, read_lsn(), now_ns);
   }
-  /// Registers once more an LSN that is registered.
-  void add_again(uint64_t lsn) EXCLUDES(mutex_) {
+  /// Registers another reader of what `reader` reads, as old as it is; null: it was given up.
+  RegisteredReader* add_again(ReaderKind kind, const RegisteredReader& reader) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    ++counts_[lsn];
+    return reader.too_old() ? nullptr : insert(kind, reader.lsn(), reader.since_ns());
   }
-  void remove(uint64_t lsn) EXCLUDES(mutex_) {
+  /// From now on the background does not know it.
+  void remove(RegisteredReader* reader) EXCLUDES(mutex_);
+
+  /// What flush and merge keep for: the LSNs of those that were not given up, ascending.
+  std::vector<uint64_t> list() const EXCLUDES(mutex_);
+  /// The oldest LSN of a transaction that was not given up, UINT64_MAX if there is none: whatever is newer
+  /// for a key, removals included, stays to be found (commit_checked.cc). A flush or merge asks after list().
+  uint64_t oldest_checked() const EXCLUDES(mutex_);
+  /// Of those that were not given up.
+  uint64_t count() const EXCLUDES(mutex_);
+  /// Own memory of readers, about.
+  uint64_t memory_bytes() const EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    remove_one(lsn, &counts_);
+    return readers_.size() * kReaderBytes + bytes_;
   }
-  /// The same for the moment of a transaction: whatever is newer for a key, removals included, stays to be
-  /// found (commit_checked.cc). One remove_checked() for it, no remove().
-  template <typename Fn>
-  uint64_t add_checked(Fn&& read_lsn) EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    const uint64_t lsn = read_lsn();
-    ++checked_[lsn];
-    try {
-      ++counts_[lsn];
-    } catch (const std::bad_alloc&) {
-      remove_one(lsn, &checked_);
-      throw;
-    }
-    return lsn;
-  }
-  void remove_checked(uint64_t lsn) EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    remove_one(lsn, &checked_);
-    remove_one(lsn, &counts_);
-  }
-  /// The oldest such moment, UINT64_MAX if there is none. A flush or merge asks after list().
-  uint64_t oldest_checked() const EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    return checked_.empty() ? UINT64_MAX : checked_.begin()->first;
-  }
+  /// A reader as it is now.
+  struct Seen {
+    ReaderKind kind = ReaderKind::snapshot;
+    uint64_t lsn = 0;
+    uint64_t since_ns = 0;
+    bool too_old = false;
+    std::shared_ptr<const View> view;    // that a cursor reads; may be null
+    std::shared_ptr<const void> pinned;  // what one that stands still keeps
+    uint64_t pinned_bytes = 0;
+  };
+  std::vector<Seen> all() const EXCLUDES(mutex_);
+
+  /// Gives up those that were made at `since_ns` or before; since when the oldest of the others is there,
+  /// UINT64_MAX if there is none.
+  uint64_t give_up(uint64_t since_ns) EXCLUDES(mutex_);
+
+  /// In a step of a cursor: it holds `view` from now on, and so much memory of its own.
+  void attach(RegisteredReader* reader, IdleCursor* cursor, const std::shared_ptr<const View>& view,
+              uint64_t bytes) EXCLUDES(mutex_);
+  /// Until the background has left the cursors alone.
+  void wait_for_turn() EXCLUDES(mutex_) { const MutexLock lock(mutex_); }
+  /// Does a cursor hold a View other than number `sequence`?
+  bool views_left(uint64_t sequence) const EXCLUDES(mutex_);
+  /// Takes what they do not need from cursors that made no step since the last call and hold a View other
+  /// than number `sequence`, and from those that were given up. `more`: others are left that hold such a
+  /// View.
+  std::vector<IdleCursor::Left> take_from_idle(uint64_t sequence, bool* more) EXCLUDES(mutex_);
+
   // Moments by which cursors judge what has expired, and the times by which flushes and merges do (purges).
   // No purge is by a time above the moment of a cursor: a moment that comes meanwhile is at least that time,
   // and when a purge ends, the clock is at least at all that it gave up.
+  /// Until remove_moment(), or the reader is removed or given up.
   template <typename Fn>
-  uint64_t add_moment(Fn&& now) EXCLUDES(mutex_) {
+  uint64_t add_moment(RegisteredReader* reader, Fn&& now) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     const uint64_t moment = std::max(now(), purges_.empty() ? 0 : purges_.rbegin()->first);
+    if (reader->too_old()) return moment;
     ++moments_[moment];
+    reader->moment_ = moment;
     return moment;
   }
-  void remove_moment(uint64_t moment) EXCLUDES(mutex_) {
+  void remove_moment(RegisteredReader* reader) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    remove_one(moment, &moments_);
+    forget_moment(reader);
   }
   template <typename Fn>
   uint64_t begin_purge(Fn&& now) EXCLUDES(mutex_) {
@@ -91,32 +168,30 @@ class Snapshots {
     return purge_time(now);
   }
 
-  /// The registered LSNs, ascending.
-  std::vector<uint64_t> list() const EXCLUDES(mutex_) {
-    std::vector<uint64_t> lsns;
-    MutexLock lock(mutex_);
-    for (const auto& [lsn, count] : counts_) lsns.push_back(lsn);
-    return lsns;
-  }
-  uint64_t count() const EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    uint64_t total = 0;
-    for (const auto& [lsn, count] : counts_) total += count;
-    return total;
-  }
-
  private:
+  RegisteredReader* insert(ReaderKind kind, uint64_t lsn, uint64_t since_ns) REQUIRES(mutex_);
   uint64_t purge_time(uint64_t now) const REQUIRES(mutex_) {
     return moments_.empty() ? now : std::min(now, moments_.begin()->first);
   }
-  static void remove_one(uint64_t key, std::map<uint64_t, uint64_t>* counts) {
-    const auto found = counts->find(key);
-    if (--found->second == 0) counts->erase(found);
+  void forget_moment(RegisteredReader* reader) REQUIRES(mutex_) {
+    if (reader->moment_ != 0) remove_one(std::exchange(reader->moment_, 0), &moments_);
+  }
+  static void remove_one(uint64_t time, std::map<uint64_t, uint64_t>* times) {
+    const auto found = times->find(time);
+    if (--found->second == 0) times->erase(found);
+  }
+
+  /// About, with what its owner has beside it.
+  static constexpr uint64_t kReaderBytes = 640;
+
+  void count(RegisteredReader* reader, uint64_t bytes) REQUIRES(mutex_) {
+    bytes_ += bytes - reader->bytes_;
+    reader->bytes_ = bytes;
   }
 
   mutable Mutex mutex_;
-  std::map<uint64_t, uint64_t> counts_ GUARDED_BY(mutex_);
-  std::map<uint64_t, uint64_t> checked_ GUARDED_BY(mutex_);
+  uint64_t bytes_ GUARDED_BY(mutex_) = 0;  // of all readers
+  std::list<RegisteredReader> readers_ GUARDED_BY(mutex_);
   std::map<uint64_t, uint64_t> moments_ GUARDED_BY(mutex_);
   std::map<uint64_t, uint64_t> purges_ GUARDED_BY(mutex_);
 };

@@ -10,6 +10,8 @@
 
 #include <lightning/status.h>
 
+#include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -31,8 +33,16 @@ class SourceCursor {
   virtual void next() = 0;
   virtual void prev() = 0;
   /// Appends every version of the present key, newest first, whatever the read LSN. Views stay valid until
-  /// the next move.
+  /// the next move. Of a value in a value file it says where that stands, and does not read it.
   virtual void collect_versions(std::vector<Version>* versions) = 0;
+
+  /// What keeps the bytes of key() and value() alive beside this cursor, and how much it keeps.
+  struct Pin {
+    std::shared_ptr<const void> owner;
+    uint64_t bytes = 0;
+  };
+  /// Only while valid(). Never fails.
+  virtual Pin pin() const = 0;
 
   bool valid() const { return valid_; }
   std::string_view key() const { return key_; }

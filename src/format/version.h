@@ -28,13 +28,24 @@ inline constexpr uint64_t kSettledRangeLsn = 1;
 /// Reads everything, committed or not yet visible to others: for flush and merge.
 inline constexpr uint64_t kReadAllLsn = UINT64_MAX;
 
+/// Where a value stands that is in a value file (value/value_file.h).
+struct ValuePlace {
+  uint64_t file = 0;  // its number; 0: in no value file
+  uint64_t offset = 0;
+  uint64_t size = 0;
+  uint64_t checksum = 0;
+};
+
 /// Visible to a read at S when lsn < S.
 struct Version {
   uint64_t lsn = kSettledLsn;
   EntryKind kind = EntryKind::put;
-  std::string_view value;
+  std::string_view value;  // empty, or not of interest, when `place` is set
   /// Stands for a range removal over the key, which its source holds beside its entries.
   bool of_range = false;
+  ValuePlace place = {};
+
+  uint64_t value_size() const { return place.file != 0 ? place.size : value.size(); }
 };
 
 }  // namespace lightning

@@ -64,12 +64,18 @@ class File {
   /// Reads up to `size` bytes at `offset`; fewer only at the end of the file.
   virtual Result<uint64_t> read(uint64_t offset, void* to, uint64_t size) = 0;
   virtual Status write(uint64_t offset, std::string_view bytes) = 0;
+  /// Lets the system begin to bring what was written to the disk, so that sync() waits for less. A hint:
+  /// nothing is durable by it, and what fails is for sync() to report.
+  virtual void start_sync(uint64_t /*offset*/, uint64_t /*size*/) {}
   /// fdatasync: bytes, and the size when it changed.
   virtual Status sync() = 0;
   /// Reserves [0, size) on disk and makes the file that long; `not_supported` where the file system only
   /// pretends.
   virtual Status allocate(uint64_t size) = 0;
   virtual Status truncate(uint64_t size) = 0;
+  /// Gives back the blocks that lie wholly in [offset, offset + size), which then reads as zeros; the file
+  /// keeps its size. `not_supported` where the file system cannot.
+  virtual Status punch(uint64_t offset, uint64_t size) = 0;
   virtual Result<uint64_t> size() = 0;
   /// Bytes that the file takes on disk.
   virtual Result<uint64_t> disk_bytes() = 0;

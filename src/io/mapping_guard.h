@@ -36,6 +36,7 @@ bool mapping_guard_in_force();
 class GuardedRange {
  public:
   /// [begin, begin + size) is mapped from `descriptor` at `file_offset`; both stay so while the object lives.
+  /// Only a writable range needs the descriptor.
   /// `begin` and `size` are multiples of the page size. Error: out_of_memory.
   static Result<std::unique_ptr<GuardedRange>> create(char* begin, uint64_t size, int descriptor,
                                                       uint64_t file_offset, bool writable);

@@ -102,6 +102,11 @@ class PosixFile final : public File {
     return check(retry_interrupted([&] { return fdatasync(descriptor()); }), "sync");
   }
 
+  void start_sync(uint64_t offset, uint64_t size) override {
+    (void)sync_file_range(descriptor(), static_cast<off_t>(offset), static_cast<off_t>(size),
+                          SYNC_FILE_RANGE_WRITE);
+  }
+
   // Not posix_fallocate(): where the file system refuses, that one writes into every block instead.
   Status allocate(uint64_t size) override {
     if (!reservations_hold(descriptor())) {
@@ -115,6 +120,16 @@ class PosixFile final : public File {
   Status truncate(uint64_t size) override {
     return check(retry_interrupted([&] { return ftruncate(descriptor(), static_cast<off_t>(size)); }),
                  "truncate");
+  }
+
+  Status punch(uint64_t offset, uint64_t size) override {
+    const auto punch_hole = [&] {
+      return fallocate(descriptor(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                       static_cast<off_t>(size));
+    };
+    if (retry_interrupted(punch_hole) == 0) return Status();
+    if (errno != EOPNOTSUPP && errno != ENOSYS) return failure("punch a hole into", offset);
+    return Status(StatusCode::not_supported, "the file system punches no holes", name_, offset);
   }
 
   Result<uint64_t> size() override {

@@ -98,6 +98,22 @@ TEST_F(PosixFile, IsRecyclableWhileItHasOneName) {
   EXPECT_TRUE(file->recyclable());
 }
 
+TEST_F(PosixFile, AHoleReadsAsZerosAndTakesNoSpace) {
+  const std::unique_ptr<File> file = create_file(*directory_, "a");
+  const uint64_t page = page_bytes();
+  ASSERT_TRUE(file->write(0, std::string(64 * page, 'x')).ok());
+  ASSERT_TRUE(file->sync().ok());
+  const Status status = file->punch(page + 1, 62 * page);
+  if (status.is(StatusCode::not_supported)) GTEST_SKIP() << "the file system punches no holes";
+  ASSERT_TRUE(status.ok()) << status.to_string();
+  EXPECT_EQ(*file->size(), 64 * page);
+  EXPECT_LE(*file->disk_bytes(), 4 * page);
+  std::string bytes(64 * page, '?');
+  ASSERT_EQ(*file->read(0, bytes.data(), bytes.size()), bytes.size());
+  EXPECT_EQ(bytes, std::string(page + 1, 'x') + std::string(62 * page, '\0') + std::string(page - 1, 'x'));
+  EXPECT_FALSE((*directory_->open("a", OpenMode::read))->punch(0, page).ok());
+}
+
 TEST(PosixFileOnXfs, IsNotRecyclableWhileACopySharesItsBlocks) {
   ScratchMount mount;
   if (!mount.mount_image("mkfs.xfs -q -m reflink=1", uint64_t{320} << 20))

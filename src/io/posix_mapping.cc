@@ -21,7 +21,7 @@ class PosixMappedRegion final : public MappedRegion {
   PosixMappedRegion(char* data, uint64_t size, std::shared_ptr<const FileHandle> file, std::string name,
                     uint64_t offset, MapMode mode)
       : MappedRegion(data, size, nullptr),
-        file_(std::move(file)),
+        file_(mode == MapMode::write ? std::move(file) : nullptr),
         name_(std::move(name)),
         offset_(offset),
         mode_(mode) {}
@@ -32,8 +32,9 @@ class PosixMappedRegion final : public MappedRegion {
   }
 
   Status guard() {
-    Result<std::unique_ptr<GuardedRange>> range = GuardedRange::create(
-        data_, align_up(size_, page_bytes()), file_->get(), offset_, mode_ == MapMode::write);
+    Result<std::unique_ptr<GuardedRange>> range =
+        GuardedRange::create(data_, align_up(size_, page_bytes()), file_ != nullptr ? file_->get() : -1,
+                             offset_, mode_ == MapMode::write);
     if (!range) return range.status();
     guard_ = std::move(*range);
     faulted_ = guard_->faulted();
@@ -71,13 +72,13 @@ class PosixMappedRegion final : public MappedRegion {
   Status refusal(int error, uint64_t begin) const {
     const uint64_t at = offset_ + begin;
     if (error != EFAULT) return status_of_errno(error, "populate a mapping", name_, at);
+    if (file_ == nullptr) return status_of_errno(EIO, "populate a mapping", name_, at);
     char byte;
     const ssize_t count =
         retry_interrupted([&] { return pread(file_->get(), &byte, 1, static_cast<off_t>(at)); });
     if (count < 0) return status_of_errno(errno, "populate a mapping", name_, at);
     if (count == 0) return Status(StatusCode::io_error, "the file ends before its mapping", name_, at);
-    if (mode_ == MapMode::write) return status_of_errno(ENOSPC, "populate a mapping", name_, at);
-    return status_of_errno(EIO, "populate a mapping", name_, at);
+    return status_of_errno(ENOSPC, "populate a mapping", name_, at);
   }
 
   // Without a change of bytes that others may be storing.
@@ -91,7 +92,7 @@ class PosixMappedRegion final : public MappedRegion {
     }
   }
 
-  const std::shared_ptr<const FileHandle> file_;
+  const std::shared_ptr<const FileHandle> file_;  // null when it is only read
   const std::string name_;
   const uint64_t offset_;
   const MapMode mode_;

@@ -1,8 +1,8 @@
 // A guarded shared mapping of a POSIX file.
 //
-// The region shares the descriptor with the file that it was made of: the guard reads through it, and it may
-// outlive the file object. Not inherited by a forked child. Thread safety: populate(), drop() and faulted()
-// from any thread; the bytes are the caller's to synchronise.
+// A writable region shares the descriptor with the file that it was made of: the guard reads through it. One
+// that is only read needs none. Either may outlive the file object. Not inherited by a forked child.
+// Thread safety: populate(), drop() and faulted() from any thread; the bytes are the caller's to synchronise.
 #pragma once
 
 #include <memory>

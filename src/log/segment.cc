@@ -110,18 +110,26 @@ Result<std::shared_ptr<Segment>> Segment::open(Directory& directory, uint64_t nu
       directory.open(segment_file_name(number), writable ? OpenMode::read_write : OpenMode::read);
   if (!file) return file.status();
   segment->file_ = *std::move(file);
+  if (Status status = read_header(*segment->file_, number, &segment->identity_, &segment->loaded_mirror_);
+      !status.ok()) {
+    return status;
+  }
+  if (Status status = segment->load_data(); !status.ok()) return status;
+  return segment;
+}
+
+Status Segment::read_header(File& file, uint64_t number, SegmentIdentity* identity, uint64_t* mirror) {
   char page[kSegmentHeaderBytes];
-  Result<uint64_t> got = segment->file_->read(0, page, sizeof(page));
+  Result<uint64_t> got = file.read(0, page, sizeof(page));
   if (!got) return got.status();
   if (*got < sizeof(page)) return damaged(number, "log segment shorter than its header", *got);
   if (header_verifies(page) && load<uint32_t>(page + 8) > kSegmentFormatVersion) {
     return Status(StatusCode::not_supported, "log segment of a newer format", segment_file_name(number), 8);
   }
-  if (!parse_header(page, &segment->identity_)) return damaged(number, "log segment header", 0);
-  if (segment->number() != number) return damaged(number, "log segment under another's name", 16);
-  segment->loaded_mirror_ = load<uint64_t>(page + kSegmentMirrorOffset);
-  if (Status status = segment->load_data(); !status.ok()) return status;
-  return segment;
+  if (!parse_header(page, identity)) return damaged(number, "log segment header", 0);
+  if (identity->number != number) return damaged(number, "log segment under another's name", 16);
+  *mirror = load<uint64_t>(page + kSegmentMirrorOffset);
+  return {};
 }
 
 Status Segment::load_data() {

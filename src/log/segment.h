@@ -79,6 +79,8 @@ class Segment {
   /// not even name the database.
   static Result<std::shared_ptr<Segment>> open_headless(Directory& directory,
                                                         const SegmentIdentity& expected);
+  /// Reads the header of the file of segment `number` alone, as open() does.
+  static Status read_header(File& file, uint64_t number, SegmentIdentity* identity, uint64_t* mirror);
   /// The header page that `identity` gets.
   static std::string header_page(const SegmentIdentity& identity);
   /// The first byte of a header page that has to be zero and is not; kSegmentHeaderBytes if none.
@@ -160,6 +162,10 @@ class Segment {
   File& file() { return *file_; }
   /// Nothing is written any more: the file, to be used for another segment.
   std::unique_ptr<File> take_file() { return std::move(file_); }
+  /// Its memtable is in runs, and these refer to values in the file: it stays. Set and asked by whoever
+  /// flushes.
+  void keep_file() { keeps_file_ = true; }
+  bool keeps_file() const { return keeps_file_; }
 
  private:
   Segment() = default;
@@ -172,6 +178,7 @@ class Segment {
   PageMemory memory_;
   std::unique_ptr<File> file_;
   std::unique_ptr<MappedRegion> mapping_;
+  bool keeps_file_ = false;
   uint64_t loaded_mirror_ = 0;
   Mutex populate_mutex_;  // the mapping is not dropped while it is populated
   std::atomic<uint64_t> ahead_trigger_{0};

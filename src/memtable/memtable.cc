@@ -22,6 +22,7 @@ Result<std::shared_ptr<MemTable>> MemTable::create(const char* data, uint64_t ba
   std::shared_ptr<MemTable> table(new MemTable, DeleteUnlessForked());
   table->data_ = data;
   table->base_lsn_ = base_lsn;
+  table->capacity_ = capacity;
   table->memory_ = std::move(memory);
   table->point_index_ = *std::move(points);
   table->order_index_ = *std::move(order);

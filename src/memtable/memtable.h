@@ -35,6 +35,7 @@ class MemTable {
   RangeRemovals& range_removals() { return *range_removals_; }
   const RangeRemovals& range_removals() const { return *range_removals_; }
   const std::shared_ptr<const void>& memory() const { return memory_; }
+  uint64_t capacity() const { return capacity_; }
   uint64_t lsn_of(uint32_t entry) const { return base_lsn_ + entry * kLogAlignment; }
   LogEntry entry(uint32_t entry) const { return decode_log_entry(data_ + entry * kLogAlignment); }
   uint32_t chain(uint32_t entry) const { return log_entry_chain(data_ + entry * kLogAlignment); }
@@ -53,15 +54,19 @@ class MemTable {
   /// outlive it.
   std::unique_ptr<SourceCursor> cursor(uint64_t read_lsn) const;
 
-  uint64_t index_bytes() const {
-    return point_index_->memory_bytes() + order_index_->memory_bytes() + range_removals_->memory_bytes();
+  uint64_t point_index_bytes() const { return point_index_->memory_bytes(); }
+  /// With range removals.
+  uint64_t order_index_bytes() const {
+    return order_index_->memory_bytes() + range_removals_->memory_bytes();
   }
+  uint64_t index_bytes() const { return point_index_bytes() + order_index_bytes(); }
 
  private:
   MemTable() = default;
 
   const char* data_ = nullptr;
   uint64_t base_lsn_ = 0;
+  uint64_t capacity_ = 0;
   std::shared_ptr<const void> memory_;
   std::unique_ptr<PointIndex> point_index_;
   std::unique_ptr<OrderIndex> order_index_;

@@ -38,6 +38,7 @@ class MemTableCursor final : public SourceCursor {
   void next() override;
   void prev() override;
   void collect_versions(std::vector<Version>* versions) override;
+  Pin pin() const override { return {memtable_.memory(), memtable_.capacity()}; }
 
  private:
   static constexpr int kForward = 1;

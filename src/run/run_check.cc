@@ -68,13 +68,21 @@ class RunCheck : public LeafKeys {
       damaged("LSN range", footer_offset());
     }
     check_zeros({footer_.leaves_end, footer_.index_offset - footer_.leaves_end});
-    const uint64_t fences_end = footer_.fences_offset + footer_.fences_bytes;
-    if (footer_.range_removals == 0) return check_zeros({fences_end, footer_offset() - fences_end});
-    const uint64_t ranges_end = footer_.ranges_offset + footer_.ranges_bytes;
-    check_zeros({fences_end, footer_.ranges_offset - fences_end});
-    check_zeros({ranges_end, footer_offset() - ranges_end});
-    check_section("range removals checksum", footer_.ranges_offset, footer_.ranges_bytes,
-                  footer_.ranges_checksum);
+    // Behind the fences: range removals and the value list, in this order, where there are any.
+    uint64_t end = footer_.fences_offset + footer_.fences_bytes;
+    if (footer_.range_removals != 0) {
+      check_zeros({end, footer_.ranges_offset - end});
+      end = footer_.ranges_offset + footer_.ranges_bytes;
+      check_section("range removals checksum", footer_.ranges_offset, footer_.ranges_bytes,
+                    footer_.ranges_checksum);
+    }
+    if (footer_.values_bytes != 0) {
+      check_zeros({end, footer_.values_offset - end});
+      end = footer_.values_offset + footer_.values_bytes;
+      check_section("value list checksum", footer_.values_offset, footer_.values_bytes,
+                    footer_.values_checksum);
+    }
+    check_zeros({end, footer_offset() - end});
   }
 
   void check_section(std::string_view what, uint64_t offset, uint64_t size, uint64_t sum) {
@@ -184,11 +192,17 @@ class RunCheck : public LeafKeys {
     RunPages::Owner owner;
     Status status;
     if (version.outside()) {
+      const bool here = (version.ref().offset & kInValueFile) == 0;
+      // They are listed in the order of their entries.
+      if (!here && version.ref().offset != (kInValueFile | listed_values_++)) {
+        all_values_read_ = false;
+        return damaged("the value list has another order", footer_.values_offset);
+      }
       if (!pages_.value(version.ref(), version.value_size, &value, &owner, &status)) {
         all_values_read_ = false;
         return note(status);
       }
-      used_.push_back({version.ref().offset, version.value_size});
+      if (here) used_.push_back({version.ref().offset, version.value_size});
     }
     if (newest && version.kind() == EntryKind::put_expiring) expiries_.add(expiry_of(value));
   }
@@ -219,6 +233,7 @@ class RunCheck : public LeafKeys {
         entries_ != info.entries || removals_ != info.removals || raw_bytes_ != info.raw_bytes) {
       damaged("counts", footer_offset());
     }
+    if (listed_values_ != run_.values().size()) damaged("values in value files", footer_.values_offset);
     const bool expiry_known = !all_values_read_ || expiries_.sums(entries_) == footer_.expiry;
     if (!expiry_known || footer_.expiry != info.expiry) damaged("times of expiry", footer_offset());
     if (leaves_hash_ != footer_.leaves_hash) damaged("hash of all leaves", footer_offset());
@@ -292,6 +307,7 @@ class RunCheck : public LeafKeys {
   uint64_t entries_ = 0;
   uint64_t removals_ = 0;
   uint64_t raw_bytes_ = 0;
+  uint64_t listed_values_ = 0;
   ExpiryTally expiries_;
 };
 

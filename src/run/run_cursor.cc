@@ -103,6 +103,8 @@ bool RunCursor::show_version(const LeafEntry& entry) {
   if (visible == Visible::none) return false;
   if (!version.outside()) {
     value_ = version.bytes;
+  } else if (read_lsn_ == kReadAllLsn && (version.ref().offset & kInValueFile) != 0) {
+    value_ = {};  // a merge asks collect_versions(), which does not read it
   } else if (Status status;
              !run_.pages_->value(version.ref(), version.value_size, &value_, &value_owner_, &status)) {
     fail(std::move(status));
@@ -198,6 +200,11 @@ void RunCursor::seek_for_prev(std::string_view key) {
   if (run_.pages_->faulted()) fail(run_.pages_->fault());
 }
 
+// What was read from a file that is not mapped has owners here.
+SourceCursor::Pin RunCursor::pin() const {
+  return run_.pages_->mapped() ? Pin{run_.shared_from_this(), run_.info_.size} : Pin{};
+}
+
 void RunCursor::collect_versions(std::vector<Version>* versions) {
   LeafEntry entry;
   if (!leaf_.entry(slot_, &entry)) {
@@ -209,6 +216,14 @@ void RunCursor::collect_versions(std::vector<Version>* versions) {
     if (!version.outside()) return true;
     RunPages::Owner owner;
     Status status;
+    if ((version.ref().offset & kInValueFile) != 0) {
+      if (!run_.pages_->place(version.ref(), version.value_size, &shown.place, &status)) {
+        fail(std::move(status));
+        return false;
+      }
+      // Whoever merges asks when it expires, and believes no byte that was not verified.
+      if (version.kind() != EntryKind::put_expiring) return true;
+    }
     if (!run_.pages_->value(version.ref(), version.value_size, &shown.value, &owner, &status)) {
       fail(std::move(status));
       return false;

@@ -27,6 +27,7 @@ class RunCursor final : public SourceCursor {
   void next() override;
   void prev() override;
   void collect_versions(std::vector<Version>* versions) override;
+  Pin pin() const override;
 
   /// Fetches the header and the heads of a leaf.
   static void prefetch_leaf(const RunPages& pages, uint64_t page_number);

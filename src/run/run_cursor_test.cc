@@ -96,7 +96,7 @@ TEST(RunCursor, MovesAsAMapDoes) {
     MemoryDirectory directory;
     Result<RunFileInfo> info = write_run(directory, model, {});
     ASSERT_TRUE(info.ok());
-    const std::shared_ptr<const RunFile> run = *RunFile::open(directory, *info, seed % 3 != 0);
+    const std::shared_ptr<const RunFile> run = *open_run(directory, *info, seed % 3 != 0);
     const uint64_t read_lsn = seed % 2 == 0 ? kReadAllLsn : 1 + random.below(99);
     const std::map<std::string, ModelVersion> seen = seen_by(model, read_lsn);
     std::vector<std::string> keys;
@@ -139,7 +139,7 @@ TEST(RunCursor, WholeWalksInBothDirections) {
   MemoryDirectory directory;
   Result<RunFileInfo> info = write_run(directory, model, {});
   ASSERT_TRUE(info.ok());
-  const std::shared_ptr<const RunFile> run = *RunFile::open(directory, *info, true);
+  const std::shared_ptr<const RunFile> run = *open_run(directory, *info, true);
   for (const uint64_t read_lsn : {uint64_t{1}, uint64_t{50}, kReadAllLsn}) {
     const std::map<std::string, ModelVersion> seen = seen_by(model, read_lsn);
     CursorPair pair(*run, seen, read_lsn);
@@ -160,7 +160,7 @@ TEST(RunCursor, SeeksAmongKeysBeyondTheirFences) {
   ASSERT_TRUE(info.ok());
   const std::map<std::string, ModelVersion> seen = seen_by(model, 1);
   for (const bool mapped : {true, false}) {
-    const std::shared_ptr<const RunFile> run = *RunFile::open(directory, *info, mapped);
+    const std::shared_ptr<const RunFile> run = *open_run(directory, *info, mapped);
     CursorPair pair(*run, seen, 1);
     for (int i = -1; i < 6001; ++i) {
       const std::string key = std::string(200, 'p') + std::to_string(10'000 + i);
@@ -179,7 +179,7 @@ TEST(RunCursor, AllVersionsHidden) {
   MemoryDirectory directory;
   Result<RunFileInfo> info = write_run(directory, model, {});
   ASSERT_TRUE(info.ok());
-  const std::shared_ptr<const RunFile> run = *RunFile::open(directory, *info, true);
+  const std::shared_ptr<const RunFile> run = *open_run(directory, *info, true);
   const std::unique_ptr<SourceCursor> cursor = run->cursor(50);
   cursor->seek_first();
   EXPECT_FALSE(cursor->valid());

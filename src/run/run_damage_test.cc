@@ -9,13 +9,18 @@
 namespace lightning {
 namespace {
 
-/// A file of few pages with one of each: plain, removed, outside, versioned, jumbo.
+/// Values of this size stand in a value file.
+constexpr uint64_t kLargeBytes = 1200;
+
+/// A file of few pages with one of each: plain, removed, outside, in a value file, versioned, jumbo.
 RunModel small_model() {
   RunModel model;
   for (int i = 0; i < 4; ++i) model["key" + std::to_string(i)] = {put_of("value" + std::to_string(i))};
   model["gone"] = {removal()};
   model["outside"] = {put_of(std::string(1100, 'o'))};
-  model["versions"] = {put_of("second", 20), put_of(std::string(1030, 'f'), 10)};
+  model["placed"] = {put_of(std::string(1200, 'p'))};
+  model["versions"] = {put_of("second", 20), put_of(std::string(1030, 'f'), 10),
+                       put_of(std::string(1300, 'e'), 5)};
   model["zjumbo"] = {put_of(std::string(900, 'j'), 90), put_of(std::string(900, 'i'), 80),
                      put_of(std::string(900, 'h'), 70), put_of(std::string(900, 'g'), 60),
                      put_of(std::string(900, 'f'), 50)};
@@ -52,7 +57,7 @@ bool expect_right_or_corruption(const RunFile& run, const RunModel& model) {
   }
   for (const bool is_forward : {true, false}) {
     const std::string& expected = is_forward ? forward : backward;
-    const std::unique_ptr<SourceCursor> cursor = run.cursor(kReadAllLsn);
+    const std::unique_ptr<SourceCursor> cursor = run.cursor(kReadAllLsn - 1);
     const std::string seen = walk(*cursor, is_forward);
     if (seen == expected && cursor->status().ok()) continue;
     EXPECT_EQ(cursor->status().code(), StatusCode::corruption);
@@ -65,7 +70,7 @@ bool expect_right_or_corruption(const RunFile& run, const RunModel& model) {
 class RunDamage : public testing::Test {
  protected:
   void SetUp() override {
-    Result<RunFileInfo> info = write_run(directory_, model_, {});
+    Result<RunFileInfo> info = write_run(directory_, model_, {}, kTestRunId, {}, kLargeBytes);
     ASSERT_TRUE(info.ok());
     info_ = *info;
     intact_ = bytes();
@@ -74,7 +79,7 @@ class RunDamage : public testing::Test {
 
   /// Opens, reads, verifies; true when nothing was noticed.
   bool check(bool mapped, bool verifies = true) {
-    Result<std::shared_ptr<const RunFile>> run = RunFile::open(directory_, info_, mapped);
+    Result<std::shared_ptr<const RunFile>> run = open_run(directory_, info_, mapped);
     if (!run) {
       EXPECT_EQ(run.status().code(), StatusCode::corruption) << run.status().to_string();
       EXPECT_EQ(run.status().file(), run_file_name(kTestRunId));
@@ -96,7 +101,8 @@ class RunDamage : public testing::Test {
 TEST_F(RunDamage, IntactFileHasOneOfEach) {
   EXPECT_TRUE(check(true));
   EXPECT_TRUE(check(false));
-  EXPECT_EQ(intact_.size(), 7 * kUnitBytes);  // values, leaf, two of the jumbo page, index, fences, footer
+  EXPECT_EQ(intact_.size(),
+            8 * kUnitBytes);  // values, leaf, two of the jumbo page, index, fences, list, footer
 }
 
 #ifdef __SANITIZE_ADDRESS__
@@ -119,6 +125,42 @@ TEST_F(RunDamage, EveryBit) {
   EXPECT_LT(unnoticed, intact_.size() * 8 / 2);
 }
 
+// What a value file holds between its values means nothing.
+TEST_F(RunDamage, EveryByteOfTheValueFile) {
+  const std::string name = test_value_file_name(kTestValueFile);
+  const std::vector<char> whole = directory_.bytes(name);
+  ASSERT_EQ(whole.size(), 1201u + 1301u);
+  for (const bool mapped : {true, false}) {
+    const std::shared_ptr<const RunFile> run = *open_run(directory_, info_, mapped);
+    for (size_t at = 0; at < whole.size(); ++at) {
+      char& byte = directory_.bytes(name)[at];
+      byte = static_cast<char>(byte ^ 1);
+      const bool first = at < 1201;
+      RunFile::Hit hit;
+      const std::string key = first ? "placed" : "versions";
+      const bool meant = at != 0 && at != 1201;
+      ASSERT_EQ(run->find(key, hash_key(key), 7, &hit), meant ? RunFile::Found::error : RunFile::Found::found)
+          << at;
+      if (meant) {
+        ASSERT_EQ(hit.status.code(), StatusCode::corruption);
+        ASSERT_EQ(hit.status.file(), name);
+        ASSERT_EQ(hit.status.offset(), first ? 1u : 1202u);
+      }
+      ASSERT_EQ(run->verify().ok(), !meant);
+      byte = whole[at];
+    }
+  }
+  directory_.bytes(name).resize(1500);
+  EXPECT_EQ(found_text(**open_run(directory_, info_, false), "versions", 7), "corruption");
+  EXPECT_EQ(found_text(**open_run(directory_, info_, true), "versions", 7), "corruption");
+  EXPECT_EQ(found_text(**open_run(directory_, info_, true), "versions", 17),
+            model_text(model_, "versions", 17));
+  ASSERT_TRUE(directory_.remove(name).ok());
+  const Status missing = open_run(directory_, info_, true).status();
+  EXPECT_EQ(missing.code(), StatusCode::corruption);
+  EXPECT_EQ(missing.file(), name);
+}
+
 TEST_F(RunDamage, EveryTruncation) {
   for (size_t size = 0; size < intact_.size(); ++size) {
     bytes().assign(intact_.begin(), intact_.begin() + size);
@@ -131,7 +173,7 @@ TEST_F(RunDamage, EveryTruncation) {
 }
 
 TEST_F(RunDamage, TruncationWhileOpen) {
-  const std::shared_ptr<const RunFile> run = *RunFile::open(directory_, info_, false);
+  const std::shared_ptr<const RunFile> run = *open_run(directory_, info_, false);
   for (size_t size = 0; size < intact_.size(); size += 100) {
     bytes().assign(intact_.begin(), intact_.begin() + size);
     expect_right_or_corruption(*run, model_);
@@ -153,14 +195,14 @@ TEST_F(RunDamage, PagesInEachOthersPlaces) {
 TEST_F(RunDamage, AnotherRunsBytes) {
   RunModel other = model_;
   other["key1"] = {put_of("eulav1")};
-  Result<RunFileInfo> info = write_run(directory_, other, {}, kTestRunId + 1);
+  Result<RunFileInfo> info = write_run(directory_, other, {}, kTestRunId + 1, {}, kLargeBytes);
   ASSERT_TRUE(info.ok());
   ASSERT_EQ(info->size, info_.size);
   bytes() = directory_.bytes(run_file_name(kTestRunId + 1));
   EXPECT_FALSE(check(true));
   // The same id, but not the file that the manifest names.
   ASSERT_TRUE(directory_.remove(run_file_name(kTestRunId)).ok());
-  ASSERT_TRUE(write_run(directory_, other, {}).ok());
+  ASSERT_TRUE(write_run(directory_, other, {}, kTestRunId, {}, kLargeBytes).ok());
   EXPECT_FALSE(check(true));
 }
 
@@ -176,7 +218,7 @@ TEST_F(RunDamage, ChangesAfterVerification) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed);
     bytes() = intact_;
-    const std::shared_ptr<const RunFile> run = *RunFile::open(directory_, info_, true);
+    const std::shared_ptr<const RunFile> run = *open_run(directory_, info_, true);
     ASSERT_TRUE(run->verify().ok());
     for (uint64_t changes = 1 + random.below(200); changes > 0; --changes) {
       bytes()[random.below(intact_.size())] = static_cast<char>(random.chance(0.5) ? random.next() : 0xff);
@@ -197,8 +239,8 @@ TEST_F(RunDamage, ChangesAfterVerification) {
 }
 
 TEST_F(RunDamage, FaultsOfTheMappingAreErrors) {
-  const std::shared_ptr<const RunFile> run = *RunFile::open(directory_, info_, true);
-  const std::unique_ptr<SourceCursor> cursor = run->cursor(kReadAllLsn);
+  const std::shared_ptr<const RunFile> run = *open_run(directory_, info_, true);
+  const std::unique_ptr<SourceCursor> cursor = run->cursor(kReadAllLsn - 1);
   cursor->seek_first();
   ASSERT_TRUE(cursor->valid());
   EXPECT_TRUE(run->faulted().ok());
@@ -221,7 +263,7 @@ TEST_F(RunDamage, LaterFormats) {
     change(footer);
     footer->checksum = checksum(footer, offsetof(Footer, checksum), page_seed(kTestRunId, kFooterSeed));
     info_.footer_hash = footer->checksum;
-    return RunFile::open(directory_, info_, true).status();
+    return open_run(directory_, info_, true).status();
   };
   EXPECT_EQ(change_footer([](Footer* footer) { footer->format_version = 2; }).code(),
             StatusCode::not_supported);
@@ -246,7 +288,7 @@ TEST_F(RunDamage, VerifyComparesIndexAndLeaves) {
     page[kIndexHeaderBytes + bucket * sizeof(RunBucket)] ^= 1;  // a fingerprint
   }
   seal_page(page, kUnitBytes, kTestRunId, page_number);
-  const Status verified = (*RunFile::open(directory_, info_, true))->verify();
+  const Status verified = (*open_run(directory_, info_, true))->verify();
   EXPECT_EQ(verified.code(), StatusCode::corruption);
 }
 

@@ -40,7 +40,7 @@ bool footer_is_sound(const Footer& footer, uint64_t size) {
          footer.index_buckets <= UINT32_MAX && has_index == (footer.index_buckets != 0) &&
          pages == (footer.fences_offset - footer.index_offset) / kUnitBytes &&
          footer.fences_offset <= sections_end && footer.fences_bytes <= sections_end - footer.fences_offset &&
-         ranges_are_sound(footer, sections_end);
+         ranges_are_sound(footer, sections_end) && values_are_sound(footer, sections_end);
 }
 
 Status read_footer(File& file, const std::string& name, const RunFileInfo& info, Footer* footer) {
@@ -103,6 +103,23 @@ bool spans(const RunFileInfo& info, const Fences& fences, const RangeMap& remova
   return smallest == info.smallest && largest == info.largest && excluded == info.largest_excluded;
 }
 
+Status read_values(File& file, const std::string& name, const Footer& footer, ValueFiles* files,
+                   ValueList* values) {
+  if (footer.values_bytes == 0) return Status();
+  std::string section(footer.values_bytes, '\0');
+  if (Status s = read_exactly(file, name, footer.values_offset, section.data(), section.size()); !s.ok())
+    return s;
+  const uint64_t seed = page_seed(footer.file_id, footer.values_offset / kUnitBytes);
+  if (checksum(section.data(), section.size(), seed) != footer.values_checksum) {
+    return damaged(name, "value list checksum", footer.values_offset);
+  }
+  if (!values->load(section) || values->value_bytes() != footer.value_bytes) {
+    return damaged(name, "value list", footer.values_offset);
+  }
+  if (files == nullptr) return Status(StatusCode::invalid_argument, "values in value files", name, 0);
+  return values->open(*files);
+}
+
 }  // namespace
 
 RunFile::RunFile() = default;
@@ -111,7 +128,7 @@ RunFile::~RunFile() = default;
 const RangeMap& RunFile::removals() const { return ranges_->map(); }
 
 Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const RunFileInfo& info,
-                                                     bool mapped) try {
+                                                     bool mapped, ValueFiles* values) try {
   const std::string name = run_file_name(info.id);
   Result<std::unique_ptr<File>> file = directory.open(name, OpenMode::read);
   if (!file) {
@@ -130,7 +147,12 @@ Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const
   if (!spans(info, *run->fences_, run->removals())) {
     return damaged(name, "key range", run->footer_->fences_offset);
   }
-  Result<std::unique_ptr<RunPages>> pages = RunPages::create(*std::move(file), name, *run->footer_, mapped);
+  if (Status s = read_values(**file, name, *run->footer_, values, &run->values_); !s.ok()) return s;
+  if (run->values_.value_bytes() != info.value_bytes) {
+    return damaged(name, "bytes in value files", run->footer_->values_offset);
+  }
+  Result<std::unique_ptr<RunPages>> pages =
+      RunPages::create(*std::move(file), name, *run->footer_, run->values_, mapped);
   if (!pages) return pages.status();
   run->pages_ = *std::move(pages);
   return std::shared_ptr<const RunFile>(std::move(run));
@@ -140,8 +162,10 @@ Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const
 
 uint64_t RunFile::memory_bytes() const {
   return sizeof(*this) + info_.smallest.capacity() + info_.largest.capacity() + sizeof(Footer) +
-         pages_->memory_bytes() + fences_->memory_bytes() + ranges_->memory_bytes();
+         pages_->memory_bytes() + fences_->memory_bytes() + ranges_->memory_bytes() + values_.memory_bytes();
 }
+
+uint64_t RunFile::fence_bytes() const { return fences_->memory_bytes(); }
 
 uint64_t RunFile::mapped_bytes() const { return pages_->mapped_bytes(); }
 
@@ -365,6 +389,13 @@ uint64_t RunFile::approximate_bytes(std::string_view from, std::string_view to) 
   const uint64_t start = bytes_before(from);
   const uint64_t end = bytes_before(to);
   return end > start ? end - start : 0;
+}
+
+uint64_t RunFile::approximate_value_bytes(std::string_view from, std::string_view to) const {
+  if (values_.size() == 0) return 0;
+  const double share =
+      static_cast<double>(approximate_bytes(from, to)) / static_cast<double>(footer_->leaves_end);
+  return static_cast<uint64_t>(share * static_cast<double>(values_.value_bytes()));
 }
 
 }  // namespace lightning

@@ -23,12 +23,12 @@
 #include "io/env.h"
 #include "run/run_file_info.h"
 #include "run/run_pages.h"
+#include "run/value_list.h"
 
 namespace lightning {
 
 class Fences;
 class RunRanges;
-struct Footer;
 struct LeafEntry;
 
 /// What RunFile::verify() tells while it works.
@@ -37,7 +37,7 @@ struct RunCheckEvents {
   std::function<void(uint64_t offset)> progressed;  // the file is read up to here
 };
 
-class RunFile {
+class RunFile : public std::enable_shared_from_this<RunFile> {
  public:
   enum class Found { absent, found, error };
 
@@ -52,9 +52,10 @@ class RunFile {
 
   /// Opens run_file_name(info.id). `mapped` = false reads pages by File::read as they are needed.
   /// `corruption` when the file is missing or is not the one that `info` names, `not_supported` when its
-  /// format is of a later version.
+  /// format is of a later version. `values` opens the value files that it refers to, `corruption` when one is
+  /// missing; without it only files that refer to none can be opened.
   static Result<std::shared_ptr<const RunFile>> open(Directory& directory, const RunFileInfo& info,
-                                                     bool mapped);
+                                                     bool mapped, ValueFiles* values = nullptr);
   ~RunFile();
   RunFile(const RunFile&) = delete;
   RunFile& operator=(const RunFile&) = delete;
@@ -80,10 +81,16 @@ class RunFile {
   /// Fetches the lines that a cursor's seek(key) needs first; for seeks over several files in stages.
   void prefetch_seek(std::string_view key) const;
 
+  /// Its values in value files.
+  const ValueList& values() const { return values_; }
+
   /// Bytes of the file that hold keys in [from, to), to within a leaf at either end.
   uint64_t approximate_bytes(std::string_view from, std::string_view to) const;
+  /// The part of all its bytes in value files that belongs to such keys, if they are like the others.
+  uint64_t approximate_value_bytes(std::string_view from, std::string_view to) const;
   /// Own memory.
   uint64_t memory_bytes() const;
+  uint64_t fence_bytes() const;  // of it
   uint64_t mapped_bytes() const;
 
   /// `io_error` when a fault in the mapping was answered by a page of zeros: what was copied out of views
@@ -117,6 +124,7 @@ class RunFile {
   RunFileInfo info_;
   std::unique_ptr<Footer> footer_;
   uint32_t locator_offset_bits_ = 0;
+  ValueList values_;
   std::unique_ptr<RunPages> pages_;
   std::unique_ptr<Fences> fences_;
   std::unique_ptr<RunRanges> ranges_;

@@ -5,6 +5,7 @@
 //   point index         pages of 63 buckets, absent in a file without the feature
 //   fences              one section, read at open
 //   range removals      one section, read at open; absent in a file without the feature
+//   value list          one section, read at open; absent in a file without the feature
 //   footer              the last 4 KiB
 //
 // Everything is little-endian. Page numbers count units of 4 KiB from the start of the file. A leaf starts
@@ -20,7 +21,8 @@
 // Entry: u8 flags (EntryKind of the newest version, kEntry...), varint size of the key behind the prefix,
 // varint value size, these key bytes, and then
 //   - plain: the value (nothing for a removal): one settled version, visible to every reader
-//   - kEntryOutside: ValueRef; the value size is that of the value it names
+//   - kEntryOutside: ValueRef; the value size is that of the value it names, which stands in this file or,
+//     where the offset has the bit kInValueFile, in a value file: the other bits are its index in the list
 //   - kEntryVersioned: varint n >= 1; n times varint LSN, u8 flags, varint value size, newest first; then for
 //     each in turn its value or ValueRef. LSN 0 is settled. The entry's value size counts all this
 // A key has one entry, so one slot and one locator.
@@ -44,7 +46,11 @@
 // older sources alone: of the file's own keys nothing was written that they hide. So that there is a leaf,
 // a file of nothing but range removals has a removal of the first key of the first of them.
 //
-// Checksums are seeded with the file's id and the number of the page (of a value: its offset).
+// Value list: ValueListHeader, u64 numbers[files] of the value files, ValueListItem[values] in the order of
+// keys and versions: each is named by one entry. A value file's number is that of the segment that it was.
+//
+// Checksums are seeded with the file's id and the number of the page (of a value: its offset). That of a
+// value in a value file stands in its entry, seeded as value/value_file.h says.
 #pragma once
 
 #include <cstddef>
@@ -93,6 +99,22 @@ struct ValueRef {
   uint64_t checksum;
 };
 static_assert(sizeof(ValueRef) == 16);
+inline constexpr uint64_t kInValueFile = 1ull << 63;
+
+struct ValueListHeader {
+  uint32_t files;
+  uint32_t values;
+};
+struct ValueListItem {
+  uint64_t offset;
+  uint32_t file;  // index among the numbers
+  uint32_t size;
+};
+static_assert(sizeof(ValueListHeader) == 8 && sizeof(ValueListItem) == 16);
+inline uint64_t value_list_bytes(const ValueListHeader& header) {
+  return sizeof(header) + header.files * uint64_t{sizeof(uint64_t)} +
+         header.values * uint64_t{sizeof(ValueListItem)};
+}
 
 // Point index.
 
@@ -159,7 +181,8 @@ inline constexpr uint64_t kRunMagic = 0x0a1a6e75722d446cull;  // "lD-run\x1a\n"
 inline constexpr uint32_t kRunFormatVersion = 1;
 inline constexpr uint64_t kFeaturePointIndex = 1;
 inline constexpr uint64_t kFeatureRangeRemovals = 2;
-inline constexpr uint64_t kKnownFeatures = kFeaturePointIndex | kFeatureRangeRemovals;
+inline constexpr uint64_t kFeatureValueList = 4;
+inline constexpr uint64_t kKnownFeatures = kFeaturePointIndex | kFeatureRangeRemovals | kFeatureValueList;
 inline constexpr uint64_t kFooterSeed = UINT64_MAX;  // stands for a page number
 
 /// Of every format version: magic, version and checksum stand where they do here.
@@ -184,11 +207,15 @@ struct Footer {
   uint64_t lsn_min;
   uint64_t lsn_max;
   RunExpiry expiry;
-  uint64_t ranges_offset;  // this and what follows are 0 without the feature
+  uint64_t ranges_offset;  // this and the next three are 0 without the feature
   uint64_t ranges_bytes;
   uint64_t ranges_checksum;  // seeded page_seed() of ranges_offset / 4096
   uint64_t range_removals;   // fragments
-  uint8_t reserved[kUnitBytes - 8 * 27];
+  uint64_t values_offset;    // of the list; 0, as the next three, without the feature
+  uint64_t values_bytes;
+  uint64_t values_checksum;  // seeded page_seed() of values_offset / 4096
+  uint64_t value_bytes;      // of the values in value files; counted in raw_bytes, too
+  uint8_t reserved[kUnitBytes - 8 * 31];
   uint64_t checksum;  // of all before it, seeded page_seed() of kFooterSeed
 };
 static_assert(sizeof(Footer) == kUnitBytes && offsetof(Footer, checksum) == kUnitBytes - 8);

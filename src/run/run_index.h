@@ -58,7 +58,8 @@ class RunIndexBuilder {
  public:
   void add(uint64_t hash, uint32_t locator) { keys_.push_back({hash, locator}); }
   uint64_t keys() const { return keys_.size(); }
-  uint64_t memory_bytes() const { return keys_.capacity() * sizeof(Key); }
+  /// With the buckets of the end.
+  uint64_t memory_bytes() const { return keys_.capacity() * sizeof(Key) + buckets_wanted() * sizeof(Bucket); }
   /// About what the pages will take.
   uint64_t file_bytes() const { return index_pages(buckets_wanted()) * kUnitBytes; }
 

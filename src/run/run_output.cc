@@ -15,16 +15,18 @@ constexpr std::align_val_t kPieceAlignment{kUnitBytes};
 void RunOutput::FreePiece::operator()(char* piece) const { ::operator delete[](piece, kPieceAlignment); }
 
 Status RunOutput::start() {
-  piece_.reset(static_cast<char*>(::operator new[](kPieceBytes, kPieceAlignment, std::nothrow)));
+  piece_.reset(static_cast<char*>(::operator new[](piece_bytes_, kPieceAlignment, std::nothrow)));
   if (piece_ == nullptr) return Status(StatusCode::out_of_memory, "a buffer to write a run file");
   return Status();
 }
 
 Status RunOutput::make_room() {
-  if (used_ < kPieceBytes) return Status();
+  if (used_ < piece_bytes_) return Status();
   const uint64_t start = piece_start();
   used_ = 0;
-  return file_->write(start, {piece_.get(), kPieceBytes});
+  if (Status s = file_->write(start, {piece_.get(), piece_bytes_}); !s.ok()) return s;
+  file_->start_sync(start, piece_bytes_);
+  return Status();
 }
 
 Status RunOutput::align(uint64_t alignment) {
@@ -32,7 +34,7 @@ Status RunOutput::align(uint64_t alignment) {
   const uint64_t to = align_up(end_, alignment);
   while (end_ < to) {
     if (Status s = make_room(); !s.ok()) return s;
-    const uint64_t size = std::min(to - end_, kPieceBytes - used_);
+    const uint64_t size = std::min(to - end_, piece_bytes_ - used_);
     std::memset(piece_.get() + used_, 0, size);
     used_ += size;
     end_ += size;
@@ -48,7 +50,7 @@ Status RunOutput::align(uint64_t alignment) {
 Status RunOutput::append(std::string_view bytes) {
   while (!bytes.empty()) {
     if (Status s = make_room(); !s.ok()) return s;
-    const uint64_t size = std::min<uint64_t>(bytes.size(), kPieceBytes - used_);
+    const uint64_t size = std::min<uint64_t>(bytes.size(), piece_bytes_ - used_);
     std::memcpy(piece_.get() + used_, bytes.data(), size);
     used_ += size;
     end_ += size;

@@ -1,4 +1,4 @@
-// RunOutput: the bytes of a run file on their way to it, in aligned pieces of 2 MiB.
+// RunOutput: the bytes of a run file on their way to it, in aligned pieces.
 //
 // Thread safety: externally synchronised.
 #pragma once
@@ -16,12 +16,15 @@ class RunOutput {
  public:
   static constexpr uint64_t kPieceBytes = 2u << 20;
 
-  explicit RunOutput(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  /// `piece_bytes`: a power of two, and a multiple of the largest page.
+  explicit RunOutput(std::unique_ptr<File> file, uint64_t piece_bytes = kPieceBytes)
+      : piece_bytes_(piece_bytes), file_(std::move(file)) {}
   /// Allocates the piece.
   Status start();
 
   /// Where the next byte goes.
   uint64_t end() const { return end_; }
+  uint64_t memory_bytes() const { return piece_bytes_; }
 
   /// Zeros up to a multiple of `alignment`. The gap may be filled by place().
   Status align(uint64_t alignment);
@@ -41,6 +44,7 @@ class RunOutput {
   uint64_t piece_start() const { return end_ - used_; }
   Status make_room();
 
+  const uint64_t piece_bytes_;
   std::unique_ptr<File> file_;
   std::unique_ptr<char, FreePiece> piece_;
   uint64_t used_ = 0;  // bytes of the piece

@@ -5,8 +5,9 @@
 namespace lightning {
 
 Result<std::unique_ptr<RunPages>> RunPages::create(std::unique_ptr<File> file, std::string name,
-                                                   const Footer& footer, bool mapped) {
-  std::unique_ptr<RunPages> pages(new RunPages(std::move(file), std::move(name), footer));
+                                                   const Footer& footer, const ValueList& values,
+                                                   bool mapped) {
+  std::unique_ptr<RunPages> pages(new RunPages(std::move(file), std::move(name), footer, values));
   // A leaf that starts below has its whole size before leaves_end.
   pages->leaf_units_end_ = (footer.leaves_end - footer.leaf_bytes) / kUnitBytes + 1;
   pages->leaf_bytes_ = footer.leaf_bytes;
@@ -100,8 +101,24 @@ const char* RunPages::load_bucket(uint64_t number, RunBucket* copy, Status* stat
   return reinterpret_cast<const char*>(copy);
 }
 
+bool RunPages::place(const ValueRef& ref, uint64_t size, ValuePlace* place, Status* status) const {
+  const uint64_t index = ref.offset & ~kInValueFile;
+  if (index < values_.size()) {
+    *place = values_.place(index);
+    place->checksum = ref.checksum;
+    if (place->size == size) return true;
+  }
+  *status = corruption("the value list has not the value of an entry", footer_.values_offset);
+  return false;
+}
+
 bool RunPages::value(const ValueRef& ref, uint64_t size, std::string_view* value, Owner* owner,
                      Status* status) const {
+  if ((ref.offset & kInValueFile) != 0) {
+    ValuePlace where;
+    return place(ref, size, &where, status) &&
+           values_.read(ref.offset & ~kInValueFile, ref.checksum, value, owner, status);
+  }
   if (ref.offset > footer_.leaves_end || size > footer_.leaves_end - ref.offset) {
     *status = corruption("a value's place", ref.offset);
     return false;

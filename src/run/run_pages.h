@@ -17,6 +17,7 @@
 
 #include "io/env.h"
 #include "run/run_format.h"
+#include "run/value_list.h"
 
 namespace lightning {
 
@@ -29,9 +30,9 @@ class RunPages {
   };
   using Owner = std::shared_ptr<const void>;
 
-  /// `footer` is that of the file, verified, and outlives this object.
+  /// `footer` is that of the file, verified, and outlives this object, as `values` does.
   static Result<std::unique_ptr<RunPages>> create(std::unique_ptr<File> file, std::string name,
-                                                  const Footer& footer, bool mapped);
+                                                  const Footer& footer, const ValueList& values, bool mapped);
 
   bool mapped() const { return map_ != nullptr; }
   uint64_t mapped_bytes() const { return map_ != nullptr ? footer_.file_bytes : 0; }
@@ -67,9 +68,12 @@ class RunPages {
     prefetch(bucket_page(number) * kUnitBytes + bucket_offset(number));
   }
 
-  /// The bytes of a value that stands outside its leaf.
+  /// The bytes of a value that stands outside its leaf, here or in a value file.
   bool value(const ValueRef& ref, uint64_t size, std::string_view* value, std::shared_ptr<const void>* owner,
              Status* status) const;
+
+  /// Of a reference into a value file: where the value of `size` stands.
+  bool place(const ValueRef& ref, uint64_t size, ValuePlace* place, Status* status) const;
 
   /// [offset, + size) of the file, inside it, as it stands there: not verified.
   bool fetch(uint64_t offset, uint64_t size, Page* page, Owner* owner, Status* status) const;
@@ -93,8 +97,8 @@ class RunPages {
   Status fault() const;
 
  private:
-  RunPages(std::unique_ptr<File> file, std::string name, const Footer& footer)
-      : file_(std::move(file)), name_(std::move(name)), footer_(footer) {}
+  RunPages(std::unique_ptr<File> file, std::string name, const Footer& footer, const ValueList& values)
+      : file_(std::move(file)), name_(std::move(name)), footer_(footer), values_(values) {}
 
   uint64_t bit_words() const { return map_ != nullptr ? footer_.file_bytes / kUnitBytes / 64 + 1 : 0; }
   // Only pages of the mapping are ever marked, so that a marked page is a mapped one.
@@ -116,6 +120,7 @@ class RunPages {
   std::unique_ptr<File> file_;  // null when mapped
   std::string name_;
   const Footer& footer_;
+  const ValueList& values_;
   std::unique_ptr<MappedRegion> region_;
   const char* map_ = nullptr;
   std::unique_ptr<std::atomic<uint64_t>[]> bits_;

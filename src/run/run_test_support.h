@@ -62,6 +62,7 @@ class MemoryFile final : public File {
   }
   Result<uint64_t> size() override { return uint64_t{bytes_->size()}; }
   Result<uint64_t> disk_bytes() override { return size(); }
+  Status punch(uint64_t, uint64_t) override { return Status(StatusCode::not_supported, "punch"); }
   bool recyclable() override { return false; }
   void drop_cache(uint64_t, uint64_t) override {}
   Result<std::unique_ptr<MappedRegion>> map(uint64_t offset, uint64_t size, MapMode) override {
@@ -133,9 +134,26 @@ inline const ModelVersion* visible_in(const std::vector<ModelVersion>& versions,
 
 inline constexpr uint64_t kTestRunId = 7;
 
+inline constexpr uint64_t kTestValueFile = 3;
+inline std::string test_value_file_name(uint64_t number) { return std::to_string(number) + ".values"; }
+
+/// Appends a value to the value file, behind a byte that means nothing.
+inline ValuePlace place_value(Directory& directory, std::string_view value) {
+  const std::string name = test_value_file_name(kTestValueFile);
+  const bool exists = directory.open(name, OpenMode::read).ok();
+  const std::unique_ptr<File> file = *directory.open(name, exists ? OpenMode::read_write : OpenMode::create);
+  const uint64_t offset = *file->size() + 1;
+  (void)file->write(offset - 1, std::string("?").append(value));
+  return {.file = kTestValueFile,
+          .offset = offset,
+          .size = value.size(),
+          .checksum = checksum(value.data(), value.size(), value_file_seed(kTestValueFile, offset))};
+}
+
+/// Values of `large_bytes` or more go into a value file.
 inline Result<RunFileInfo> write_run(Directory& directory, const RunModel& model,
                                      const RunWriterOptions& options, uint64_t id = kTestRunId,
-                                     const RangeMap& ranges = {}) {
+                                     const RangeMap& ranges = {}, uint64_t large_bytes = UINT64_MAX) {
   Result<std::unique_ptr<RunWriter>> writer = RunWriter::create(directory, id, options);
   if (!writer) return writer.status();
   uint64_t lsn_max = 1000;
@@ -143,6 +161,10 @@ inline Result<RunFileInfo> write_run(Directory& directory, const RunModel& model
     std::vector<Version> shown;
     for (const ModelVersion& version : versions) {
       shown.push_back({version.lsn, version.kind, version.value});
+      if (version.value.size() >= large_bytes) {
+        shown.back().place = place_value(directory, version.value);
+        shown.back().value = {};
+      }
       lsn_max = std::max(lsn_max, version.lsn + 1);
     }
     if (Status s = (*writer)->add(key, shown); !s.ok()) return s;
@@ -152,6 +174,12 @@ inline Result<RunFileInfo> write_run(Directory& directory, const RunModel& model
     if (Status s = (*writer)->add_range(ranges.from(i), ranges.to(i), ranges.lsns(i)); !s.ok()) return s;
   }
   return (*writer)->finish(1, lsn_max);
+}
+
+inline Result<std::shared_ptr<const RunFile>> open_run(Directory& directory, const RunFileInfo& info,
+                                                       bool mapped) {
+  ValueFiles values(directory, test_value_file_name, mapped);
+  return RunFile::open(directory, info, mapped, &values);
 }
 
 /// What find() says, for comparing: "absent", "removed", "=value@lsn" or the error's code.

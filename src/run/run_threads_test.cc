@@ -15,7 +15,7 @@ TEST(RunThreads, ReadersShareAFile) {
   MemoryDirectory directory;
   const RunFileInfo info = *write_run(directory, model, {});
   for (const bool mapped : {true, false}) {
-    const std::shared_ptr<const RunFile> run = *RunFile::open(directory, info, mapped);
+    const std::shared_ptr<const RunFile> run = *open_run(directory, info, mapped);
     std::vector<std::thread> readers;
     for (uint64_t seed = 1; seed <= 4; ++seed) {
       readers.emplace_back([&, seed] {

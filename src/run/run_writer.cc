@@ -24,7 +24,7 @@ RunWriter::RunWriter(std::unique_ptr<File> file, uint64_t id, const RunWriterOpt
     : value_separation_(std::min(options.value_separation, kValueSeparationMax)),
       file_bytes_max_(std::min(options.file_bytes_max, kLeafStartMax)),
       wants_index_(options.point_index),
-      output_(std::move(file)) {
+      output_(std::move(file), options.piece_bytes) {
   info_.id = id;
   info_.plain = true;
 }
@@ -51,7 +51,7 @@ bool RunWriter::full() const {
 
 uint64_t RunWriter::file_bytes() const {
   return output_.end() + leaf_.size() + (wants_index_ ? index_.file_bytes() : 0) + fences_.file_bytes() +
-         ranges_.size() + kUnitBytes;
+         ranges_.size() + values_.file_bytes() + kUnitBytes;
 }
 
 Status RunWriter::check(std::string_view key, std::span<const Version> versions) const {
@@ -65,7 +65,8 @@ Status RunWriter::check(std::string_view key, std::span<const Version> versions)
   if (versions.empty()) return Status(StatusCode::invalid_argument, "a key without a version");
   for (size_t i = 0; i < versions.size(); ++i) {
     const auto kind = static_cast<uint8_t>(versions[i].kind);
-    if (versions[i].value.size() > kRunValueBytesMax || !known_entry_kind(kind, versions[i].value.size()))
+    const uint64_t size = versions[i].value_size();
+    if (size > kRunValueBytesMax || !known_entry_kind(kind, size))
       return Status(StatusCode::invalid_argument, "the size of a value");
     if (i > 0 && versions[i].lsn >= versions[i - 1].lsn) {
       return Status(StatusCode::invalid_argument, "a key's versions must stand newest first");
@@ -88,8 +89,8 @@ Status RunWriter::add(std::string_view key, std::span<const Version> versions) {
 Status RunWriter::add_checked(std::string_view key, std::span<const Version> versions) {
   uint64_t outside_bytes = 0;
   for (const Version& version : versions) {
-    info_.raw_bytes += version.value.size();
-    if (outside(version)) outside_bytes += align_up(version.value.size(), kValueAlignment);
+    info_.raw_bytes += version.value_size();
+    if (stands_here(version)) outside_bytes += align_up(version.value.size(), kValueAlignment);
   }
   info_.raw_bytes += key.size();
   info_.entries += 1;
@@ -109,7 +110,9 @@ Status RunWriter::add_checked(std::string_view key, std::span<const Version> ver
 Status RunWriter::add_before_values(std::string_view key, std::span<const Version> versions) {
   uint64_t anywhere = 0;
   Body body;
+  const uint64_t listed = values_.values();
   if (Status s = encode(versions, &anywhere, &body); !s.ok()) return s;  // for its size
+  values_.drop_from(listed);
   if (leaf_bytes_ == 0) choose_leaf_bytes(leaf_.size_with(key, body.value_size, body.bytes.size()));
   if (!leaf_.empty() && leaf_.size_with(key, body.value_size, body.bytes.size()) > leaf_bytes_) {
     if (Status s = write_leaf(); !s.ok()) return s;
@@ -121,7 +124,7 @@ Status RunWriter::add_before_values(std::string_view key, std::span<const Versio
   leaf_.add(key, hash_key(key), body.flags, body.value_size, body.bytes);
   if (Status s = write_leaf(); !s.ok()) return s;
   for (const Version& version : versions) {
-    if (!outside(version)) continue;
+    if (!stands_here(version)) continue;
     if (Status s = output_.align(kValueAlignment); !s.ok()) return s;
     if (Status s = output_.append(version.value); !s.ok()) return s;
   }
@@ -129,8 +132,14 @@ Status RunWriter::add_before_values(std::string_view key, std::span<const Versio
 }
 
 // Writes the ValueRef of a value that goes to *values_at (moved on) or, without that, into the file now.
-Status RunWriter::put_outside(std::string_view value, uint64_t* values_at, char* to) {
+Status RunWriter::put_outside(const Version& version, uint64_t* values_at, char* to) {
   ValueRef ref;
+  if (version.place.file != 0) {
+    store(to,
+          ValueRef{.offset = kInValueFile | values_.add(version.place), .checksum = version.place.checksum});
+    return Status();
+  }
+  const std::string_view value = version.value;
   if (values_at != nullptr) {
     ref.offset = *values_at;
     *values_at = align_up(*values_at + value.size(), kValueAlignment);
@@ -147,14 +156,14 @@ Status RunWriter::put_outside(std::string_view value, uint64_t* values_at, char*
 Status RunWriter::encode(std::span<const Version> versions, uint64_t* values_at, Body* body) {
   const Version& newest = versions.front();
   body->flags = static_cast<uint8_t>(newest.kind);
-  body->value_size = static_cast<uint32_t>(newest.value.size());
+  body->value_size = static_cast<uint32_t>(newest.value_size());
   body->bytes = newest.value;
   if (versions.size() == 1 && newest.lsn == kSettledLsn) {
     if (!outside(newest)) return Status();
     body->flags |= kEntryOutside;
     body_bytes_.resize(sizeof(ValueRef));
     body->bytes = body_bytes_;
-    return put_outside(newest.value, values_at, body_bytes_.data());
+    return put_outside(newest, values_at, body_bytes_.data());
   }
   uint64_t size_max = kVarint32BytesMax;
   for (const Version& version : versions) {
@@ -168,11 +177,11 @@ Status RunWriter::encode(std::span<const Version> versions, uint64_t* values_at,
   for (const Version& version : versions) {
     at = put_varint(at, version.lsn);
     *at++ = static_cast<char>(static_cast<uint8_t>(version.kind) | (outside(version) ? kEntryOutside : 0));
-    at = put_varint(at, version.value.size());
+    at = put_varint(at, version.value_size());
   }
   for (const Version& version : versions) {
     if (outside(version)) {
-      if (Status s = put_outside(version.value, values_at, at); !s.ok()) return s;
+      if (Status s = put_outside(version, values_at, at); !s.ok()) return s;
       at += sizeof(ValueRef);
     } else {
       at = std::copy(version.value.begin(), version.value.end(), at);
@@ -276,6 +285,19 @@ Status RunWriter::write_ranges(Footer* footer) {
   return output_.align(kUnitBytes);
 }
 
+Status RunWriter::write_value_list(Footer* footer) {
+  if (values_.values() == 0) return {};
+  const std::string list = values_.encode();
+  footer->features |= kFeatureValueList;
+  footer->values_offset = output_.end();
+  footer->values_bytes = list.size();
+  footer->values_checksum =
+      checksum(list.data(), list.size(), page_seed(info_.id, output_.end() / kUnitBytes));
+  footer->value_bytes = info_.value_bytes = values_.value_bytes();
+  if (Status s = output_.append(list); !s.ok()) return s;
+  return output_.align(kUnitBytes);
+}
+
 Result<RunFileInfo> RunWriter::finish(uint64_t lsn_min, uint64_t lsn_max) {
   if (!failed_.ok()) return failed_;
   if (info_.entries == 0 && info_.range_removals == 0)
@@ -315,6 +337,7 @@ Result<RunFileInfo> RunWriter::write_sections(uint64_t lsn_min, uint64_t lsn_max
   if (Status s = output_.align(kUnitBytes); !s.ok()) return s;
   info_.largest = last_key_;
   if (Status s = write_ranges(&footer); !s.ok()) return s;
+  if (Status s = write_value_list(&footer); !s.ok()) return s;
 
   info_.size = output_.end() + kUnitBytes;
   info_.lsn_min = lsn_min;

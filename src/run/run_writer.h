@@ -1,9 +1,9 @@
 // RunWriter: writes a run file (run/run_format.h) from ascending keys, each once with all its versions.
 //
-// Bytes leave in aligned pieces of 2 MiB, so that file systems with large folios keep and map the file in
-// huge pages. Large values stream through while the leaf that refers to them is still in memory; per key
-// sixteen bytes (hash and locator) are held until finish() builds the point index, and eight where it has an
-// expiry: a file ends at four million keys.
+// Bytes leave in aligned pieces, mostly of 2 MiB, so that file systems with large folios keep and map the
+// file in huge pages. Large values stream through while the leaf that refers to them is still in memory; per
+// key sixteen bytes (hash and locator) are held until finish() builds the point index, and eight where it has
+// an expiry: a file ends at four million keys.
 //
 // Thread safety: externally synchronised.
 // Ownership: keys and values are copied during add(). A file that was not finished is closed, not removed.
@@ -25,6 +25,7 @@
 #include "run/run_file_info.h"
 #include "run/run_index.h"
 #include "run/run_output.h"
+#include "run/value_list.h"
 
 namespace lightning {
 
@@ -33,6 +34,8 @@ struct RunWriterOptions {
   uint64_t value_separation = 1024;
   /// full() from about this size on; a single key may exceed it. More than 256 MiB means 256 MiB.
   uint64_t file_bytes_max = 256u << 20;
+  /// Bytes leave in pieces of this size: a power of two from 64 KiB on.
+  uint64_t piece_bytes = RunOutput::kPieceBytes;
   /// Without a point index point reads descend by fences and leaf heads: for files whose index would be the
   /// memory.
   bool point_index = true;
@@ -57,8 +60,12 @@ class RunWriter {
   uint64_t entries() const { return info_.entries; }
   /// About the size that the file would have if it were finished now.
   uint64_t file_bytes() const;
-  /// Writes point index, fences, range removals and footer and syncs the file (not its directory). At least
-  /// one key or range removal must have been added.
+  /// Own memory, about.
+  uint64_t memory_bytes() const {
+    return output_.memory_bytes() + index_.memory_bytes() + fences_.file_bytes() + ranges_.capacity();
+  }
+  /// Writes point index, fences, range removals, value list and footer and syncs the file (not its
+  /// directory). At least one key or range removal must have been added.
   Result<RunFileInfo> finish(uint64_t lsn_min, uint64_t lsn_max);
 
  private:
@@ -73,9 +80,13 @@ class RunWriter {
 
   Status check(std::string_view key, std::span<const Version> versions) const;
   Status add_checked(std::string_view key, std::span<const Version> versions);
-  bool outside(const Version& version) const { return version.value.size() > value_separation_; }
+  bool outside(const Version& version) const {
+    return version.place.file != 0 || version.value.size() > value_separation_;
+  }
+  /// Outside of the leaves, and in this file.
+  bool stands_here(const Version& version) const { return outside(version) && version.place.file == 0; }
   Status encode(std::span<const Version> versions, uint64_t* values_at, Body* body);
-  Status put_outside(std::string_view value, uint64_t* values_at, char* to);
+  Status put_outside(const Version& version, uint64_t* values_at, char* to);
   Status add_to_leaf(std::string_view key, const Body& body);
   Status add_before_values(std::string_view key, std::span<const Version> versions);
   Status write_leaf();
@@ -85,6 +96,7 @@ class RunWriter {
   uint64_t next_leaf_start() const;
   Status add_first_removal();
   Status write_ranges(Footer* footer);
+  Status write_value_list(Footer* footer);
   Result<RunFileInfo> write_sections(uint64_t lsn_min, uint64_t lsn_max);
 
   const uint64_t value_separation_;
@@ -94,6 +106,7 @@ class RunWriter {
   LeafBuilder leaf_;
   RunIndexBuilder index_;
   FencesBuilder fences_;
+  ValueListBuilder values_;
   uint64_t leaf_bytes_ = 0;  // 0: not yet known
   uint64_t leaves_hash_ = 0;
   std::string body_bytes_;  // of entries that are not a plain value

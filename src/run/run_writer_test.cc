@@ -74,7 +74,7 @@ TEST(RunWriter, EndsAFileAtItsSize) {
   for (const RunFileInfo& info : infos) {
     EXPECT_LT(info.size, file_bytes_max + 4 * kUnitBytes);
     EXPECT_GT(info.size, file_bytes_max - 4 * kUnitBytes);
-    const std::shared_ptr<const RunFile> run = *RunFile::open(directory, info, true);
+    const std::shared_ptr<const RunFile> run = *open_run(directory, info, true);
     EXPECT_TRUE(run->verify().ok());
     EXPECT_EQ(found_text(*run, info.smallest, 1), model_text(written, info.smallest, 1));
   }
@@ -107,7 +107,7 @@ TEST(RunWriter, ValuesBeyondTheReachOfLocators) {
     EXPECT_TRUE(writer->full());
     const RunFileInfo info = *writer->finish(1, 10);
     EXPECT_GT(info.size, kLeafStartMax);
-    const std::shared_ptr<const RunFile> run = *RunFile::open(directory, info, true);
+    const std::shared_ptr<const RunFile> run = *open_run(directory, info, true);
     const Status verified = run->verify();
     EXPECT_TRUE(verified.ok()) << verified.to_string();
     const RunModel model = {{"key24", {put_of(value)}},
@@ -131,7 +131,7 @@ TEST(RunWriter, FillsAFileWithLeaves) {
   }
   const RunFileInfo info = *writer->finish(1, 10);
   EXPECT_GT(info.size, 250u << 20);
-  const std::shared_ptr<const RunFile> run = *RunFile::open(directory, info, true);
+  const std::shared_ptr<const RunFile> run = *open_run(directory, info, true);
   EXPECT_TRUE(run->verify().ok());
   EXPECT_EQ(found_text(*run, info.largest, 1), "=" + value + "@0");
 }
@@ -155,6 +155,7 @@ class FailingFile final : public File {
   Status truncate(uint64_t size) override { return file_->truncate(size); }
   Result<uint64_t> size() override { return file_->size(); }
   Result<uint64_t> disk_bytes() override { return file_->disk_bytes(); }
+  Status punch(uint64_t offset, uint64_t size) override { return file_->punch(offset, size); }
   bool recyclable() override { return false; }
   void drop_cache(uint64_t, uint64_t) override {}
   Result<std::unique_ptr<MappedRegion>> map(uint64_t offset, uint64_t size, MapMode mode) override {

@@ -30,7 +30,7 @@ Status change_key(Engine& engine, uint32_t keyspace, std::string_view key, const
   for (bool first = true;; first = false) {
     // At first without a registration: it is only needed where a segment ends meanwhile.
     Snapshot moment;
-    CommitCheck check{.since = 0, .registered = !first, .writes = true, .reads = nullptr};
+    CommitCheck check{.since = 0, .reader = nullptr, .writes = true, .reads = nullptr};
     ReadOptions read;
     if (first) {
       check.since = engine.published_lsn();
@@ -39,9 +39,11 @@ Status change_key(Engine& engine, uint32_t keyspace, std::string_view key, const
       if (!state) return state.status();
       moment = Snapshot(*std::move(state));
       check.since = moment.lsn();
+      check.reader = &moment.state()->reader();
       read.snapshot = &moment;
     }
     const Lookup found = engine.get(keyspace, key, read, &value);
+    if (found.status().is(StatusCode::snapshot_too_old)) continue;
     if (!found.status().ok()) return found.status();
     const Decision decision = decide(found ? std::optional<std::string_view>(value.view()) : std::nullopt);
     if (!decision.refusal.ok()) return decision.refusal;
@@ -54,7 +56,8 @@ Status change_key(Engine& engine, uint32_t keyspace, std::string_view key, const
                         .offset = 0,
                         .expiry = options.ttl_ms};
     Status status = engine.commit_checked({&operation, 1}, check, options);
-    if (!status.is(StatusCode::conflict)) return status;
+    // A moment may become too old while the commit waits for memory.
+    if (!status.is(StatusCode::conflict) && !status.is(StatusCode::snapshot_too_old)) return status;
   }
 }
 

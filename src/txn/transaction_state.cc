@@ -208,7 +208,10 @@ void TransactionState::saw(SeenStretch* stretch, std::string_view from, std::str
 
 CommitCheck TransactionState::check_for_commit() {
   CommitCheck check;
-  if (snapshot_.valid()) check.since = snapshot_.lsn();
+  if (snapshot_.valid()) {
+    check.since = snapshot_.lsn();
+    check.reader = &snapshot_.state()->reader();
+  }
   check.writes = options_.isolation == Isolation::snapshot;
   if (notes_keys() && !reads_.empty()) {
     reads_.seal();
@@ -222,6 +225,10 @@ Status TransactionState::commit() {
   if (writes_.empty()) {
     end();
     return {};
+  }
+  if (snapshot_.valid() && snapshot_.state()->reader().too_old()) {
+    end();
+    return Engine::too_old();
   }
   std::vector<Operation> operations = writes_.operations();
   const CommitCheck check = check_for_commit();

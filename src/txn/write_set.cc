@@ -9,7 +9,7 @@ namespace lightning {
 
 namespace {
 
-/// An ordered walk over the writes.
+/// An ordered walk over the writes. Whoever frees it may be another thread, after they are gone.
 class WriteSetCursor final : public SourceCursor {
  public:
   explicit WriteSetCursor(const WriteSet::Writes& writes) : writes_(writes), at_(writes.end()) {}
@@ -23,6 +23,8 @@ class WriteSetCursor final : public SourceCursor {
   void collect_versions(std::vector<Version>* versions) override {
     versions->push_back({.lsn = kSettledLsn, .kind = kind_, .value = value_});
   }
+  /// The cursor holds the transaction, which keeps the bytes.
+  Pin pin() const override { return {}; }
 
  private:
   void show(WriteSet::Writes::const_iterator at) {

@@ -47,6 +47,7 @@ class DisjointCursor final : public SourceCursor {
   void next() override;
   void prev() override;
   void collect_versions(std::vector<Version>* versions) override;
+  Pin pin() const override { return cursor_->pin(); }
 
  private:
   const KeyRange& range() const { return ranges_[file_]; }

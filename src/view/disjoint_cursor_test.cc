@@ -135,6 +135,7 @@ class BrokenCursor final : public SourceCursor {
   void next() override {}
   void prev() override {}
   void collect_versions(std::vector<Version>*) override {}
+  Pin pin() const override { return {}; }
 };
 
 TEST(DisjointCursor, AFileThatFailsEndsTheWalk) {
@@ -175,6 +176,7 @@ class VersionlessCursor final : public SourceCursor {
   void next() override { valid_ = false; }
   void prev() override { valid_ = false; }
   void collect_versions(std::vector<Version>*) override { status_ = Status(StatusCode::corruption, "page"); }
+  Pin pin() const override { return {}; }
 
  private:
   void show() {

@@ -1,5 +1,7 @@
 #include "view/durable_state.h"
 
+#include <algorithm>
+
 #include "format/internal_key.h"
 
 namespace lightning {
@@ -62,7 +64,23 @@ std::string_view check_runs(const DurableState& state) {
   return {};
 }
 
+std::string_view check_value_files(const DurableState& state) {
+  uint64_t before = 0;
+  for (const ValueFileInfo& file : state.value_files) {
+    if (file.number <= before || file.number >= state.next_segment_number) return "a value file's number";
+    before = file.number;
+  }
+  for (const LogSegmentInfo& segment : state.log_segments) {
+    if (is_value_file(state, segment.number)) return "a segment that is a value file";
+  }
+  return {};
+}
+
 }  // namespace
+
+bool is_value_file(const DurableState& state, uint64_t number) {
+  return std::ranges::binary_search(state.value_files, number, {}, &ValueFileInfo::number);
+}
 
 std::string_view check_state(const DurableState& state) {
   if (state.database_id == 0) return "a database id of zero";
@@ -70,6 +88,7 @@ std::string_view check_state(const DurableState& state) {
   if (state.log_floor > state.next_base_lsn) return "the log floor";
   if (state.durable_lsn > state.next_base_lsn) return "the durable LSN";
   if (std::string_view wrong = check_segments(state); !wrong.empty()) return wrong;
+  if (std::string_view wrong = check_value_files(state); !wrong.empty()) return wrong;
   return check_runs(state);
 }
 

@@ -9,6 +9,8 @@
 //  D2  log_segments stand in the order of number and base LSN, and do not overlap.
 //  D3  runs stand newest first, levels ascending, at most one run at the last level; none is empty. The
 //      pieces of a run stand in key order, and no key is answered for by two of them.
+//  D4  value_files ascend; each was a segment whose records went into runs: none is in log_segments. Every
+//      one that a run refers to is among them.
 // Thread safety: a value.
 #pragma once
 
@@ -32,6 +34,14 @@ struct LogSegmentInfo {
   uint64_t end_lsn = kOpenEnd;  // where a recovery or a clean close ended it: all before it is durable
 
   bool operator==(const LogSegmentInfo&) const = default;
+};
+
+/// A segment whose large values runs refer to.
+struct ValueFileInfo {
+  uint64_t number = 0;  // of the segment
+  uint64_t size = 0;    // of the file
+
+  bool operator==(const ValueFileInfo&) const = default;
 };
 
 /// A run file, or what merges left of it: it answers for its keys in [from, to) alone. An empty bound is no
@@ -65,7 +75,11 @@ struct DurableState {
   uint64_t removal_floor = 0;  // unknown files of a lower id are never removed; kept by StateStore
   std::vector<LogSegmentInfo> log_segments;  // those that end above the floor, as known when this was written
   std::vector<SortedRunInfo> runs;
+  std::vector<ValueFileInfo> value_files;
 };
+
+/// Is it the number of a value file?
+bool is_value_file(const DurableState& state, uint64_t number);
 
 /// The invariant that `state` breaks, empty if none.
 std::string_view check_state(const DurableState& state);

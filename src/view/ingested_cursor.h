@@ -49,6 +49,7 @@ class IngestedCursor final : public SourceCursor {
     for (size_t i = before; i < versions->size(); ++i) (*versions)[i].lsn = lsn_;
     status_ = file_->status();
   }
+  Pin pin() const override { return file_->pin(); }
 
  private:
   void show() {

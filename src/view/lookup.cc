@@ -1,8 +1,13 @@
 #include "view/lookup.h"
 
+#include <algorithm>
+#include <array>
+
 namespace lightning {
 
 namespace {
+
+constexpr size_t kStagedRuns = 24;
 
 // What the memtable has of `key`; false when it does not know the key.
 bool find_in_memory(const MemSource& source, std::string_view key, uint32_t head, uint64_t read_lsn,
@@ -66,34 +71,58 @@ Found lookup_below_ranges(const View& view, std::string_view key, uint64_t hash,
 
 }  // namespace
 
-Found lookup(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit) {
-  if (view.range_removals.load(std::memory_order_relaxed)) [[unlikely]]
-    return lookup_below_ranges(view, key, hash, point, hit);
-  const auto ask_memory = [&](const MemSource& source) {
+namespace {
+
+/// Does a run answer? `file` is its file_of(key).
+inline bool ask_run(const SortedRun& run, const std::shared_ptr<const RunFile>* file, std::string_view key,
+                    uint64_t hash, ReadPoint point, Hit* hit, Found* found) {
+  if (file == nullptr) return false;
+  const RunFile::Found outcome = (*file)->find(key, hash, point.run_lsn(), hit);
+  if (outcome == RunFile::Found::absent) return false;
+  if (run.ingested_at() != 0 && !run.shows(file, point.lsn())) [[unlikely]] {
+    *hit = {};
+    return false;
+  }
+  *found = take_run_hit(outcome, *file, hit);
+  return true;
+}
+
+// Where more than one source may be asked, the lines of all runs are fetched side by side.
+[[gnu::noinline]] Found lookup_in_all(const View& view, std::string_view key, uint64_t hash, ReadPoint point,
+                                      Hit* hit) {
+  std::array<const std::shared_ptr<const RunFile>*, kStagedRuns> files;
+  const size_t staged = std::min(view.runs.size(), files.size());
+  for (size_t i = 0; i < staged; ++i) {
+    files[i] = view.runs[i]->file_of(key);
+    if (files[i] != nullptr) (*files[i])->prefetch(hash);
+  }
+  const auto memory_answers = [&](const MemSource& source) {
     const uint32_t head = source.table->point_index().find(hash);
     return head != kNoEntry && find_in_memory(source, key, head, point.lsn(), hit);
   };
-  if (view.runs.size() > 1 || view.active != nullptr) {
-    for (const auto& run : view.runs) {
-      if (run->files().size() == 1) run->files()[0]->prefetch(hash);
-    }
-  }
-  if (view.active != nullptr && ask_memory(*view.active)) return answer_of(*hit);
+  if (view.active != nullptr && memory_answers(*view.active)) return answer_of(*hit);
   for (const auto& source : view.sealed) {
-    if (ask_memory(*source)) return answer_of(*hit);
+    if (memory_answers(*source)) return answer_of(*hit);
   }
-  for (const auto& run : view.runs) {
-    const std::shared_ptr<const RunFile>* file = run->file_of(key);
-    if (file == nullptr) continue;
-    const RunFile::Found outcome = (*file)->find(key, hash, point.run_lsn(), hit);
-    if (outcome == RunFile::Found::absent) continue;
-    if (run->ingested_at() != 0 && !run->shows(file, point.lsn())) [[unlikely]] {
-      *hit = {};
-      continue;
-    }
-    return take_run_hit(outcome, *file, hit);
+  Found found = Found::absent;
+  for (size_t i = 0; i < view.runs.size(); ++i) {
+    const SortedRun& run = *view.runs[i];
+    if (ask_run(run, i < staged ? files[i] : run.file_of(key), key, hash, point, hit, &found)) break;
   }
-  return Found::absent;
+  return found;
+}
+
+}  // namespace
+
+Found lookup(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit) {
+  if (view.range_removals.load(std::memory_order_relaxed)) [[unlikely]]
+    return lookup_below_ranges(view, key, hash, point, hit);
+  if (view.active != nullptr || !view.sealed.empty() || view.runs.size() != 1)
+    return lookup_in_all(view, key, hash, point, hit);
+  Found found = Found::absent;
+  const SortedRun& settled = *view.runs[0];
+  (void)ask_run(settled, settled.file_of(key), key, hash, point, hit, &found);
+  return found;
 }
 
 namespace {
@@ -116,7 +145,7 @@ void ask_memory(const MemSource& source, std::span<ManyKey> keys, uint64_t read_
   }
 }
 
-void ask_run(const SortedRun& run, std::span<ManyKey> keys, uint64_t read_lsn) {
+void ask_run_for_many(const SortedRun& run, std::span<ManyKey> keys, uint64_t read_lsn) {
   const bool shows_all = run.ingested_at() < read_lsn;
   for (const ManyKey& one : keys) {
     if (one.done) continue;
@@ -149,7 +178,7 @@ bool lookup_many(const View& view, std::span<ManyKey> keys, uint64_t read_lsn) {
   }
   if (view.active != nullptr) ask_memory(*view.active, keys, read_lsn);
   for (const auto& source : view.sealed) ask_memory(*source, keys, read_lsn);
-  for (const auto& run : view.runs) ask_run(*run, keys, read_lsn);
+  for (const auto& run : view.runs) ask_run_for_many(*run, keys, read_lsn);
   for (const ManyKey& one : keys) {
     if (one.found == Found::error) return false;
   }

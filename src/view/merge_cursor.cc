@@ -12,7 +12,7 @@ namespace lightning {
 namespace {
 
 constexpr std::string_view kNoKey("", 1);   // [kNoKey, kNoKey) is an interval without keys
-constexpr uint64_t kLastRank = UINT64_MAX;  // of lanes without a key; a key may have it too
+constexpr Uint128 kLastRank = ~Uint128{0};  // of lanes without a key; a key may have it too
 
 /// The least string above all that begin with `prefix`; empty if there is none.
 std::string end_of_prefix(std::string prefix) {
@@ -260,7 +260,7 @@ void MergeCursor::step() {
     if (!move_lane(current_lane_) || ranks_[current_lane_] < gallop_below_) return;
   } else {
     // The present key is read until its own lane has moved; newer lanes do not have it.
-    const uint64_t rank = ranks_[current_lane_];
+    const Uint128 rank = ranks_[current_lane_];
     for (size_t lane = current_lane_ + 1; lane < sources_.size(); ++lane) {
       if (ranks_[lane] != rank || !live_[lane] || sources_[lane]->key() != key()) continue;
       if (!move_lane(lane)) return;
@@ -280,7 +280,7 @@ bool MergeCursor::note(size_t lane) {
   const SourceCursor& source = *sources_[lane];
   if (source.valid() && inside(source.key())) [[likely]] {
     const std::string_view rest = source.key().substr(prefix_.size());
-    const uint64_t head = key_head(rest.data(), rest.size());
+    const Uint128 head = key_head_128(rest.data(), rest.size());
     ranks_[lane] = backward_ ? ~head : head;
     live_[lane] = 1;
     return true;
@@ -295,7 +295,7 @@ bool MergeCursor::note(size_t lane) {
 void MergeCursor::choose() {
   if (sources_.empty()) return end();
   size_t chosen = 0;
-  uint64_t least = ranks_[0];
+  Uint128 least = ranks_[0];
   for (size_t lane = 1; lane < ranks_.size(); ++lane) {
     const bool below = ranks_[lane] < least;
     chosen = below ? lane : chosen;
@@ -331,9 +331,10 @@ void append_range(uint64_t lsn, std::vector<Version>* versions) {
 void MergeCursor::collect_versions(const VersionRanges& ranges, std::vector<Version>* versions) {
   LIGHTNING_INVARIANT("valid", valid());
   const std::string_view present = key();
+  const Uint128 rank = ranks_[current_lane_];
   for (size_t lane = 0; lane < sources_.size(); ++lane) {
     SourceCursor& source = *sources_[lane];
-    if (lane >= current_lane_ && live_[lane] && source.key() == present) {
+    if (lane >= current_lane_ && ranks_[lane] == rank && live_[lane] && source.key() == present) {
       source.collect_versions(versions);
       if (!source.status().ok()) return end();
     }
@@ -349,6 +350,14 @@ void MergeCursor::collect_versions(const VersionRanges& ranges, std::vector<Vers
   for (const uint64_t lsn : over) append_range(lsn, versions);
   std::sort(versions->begin(), versions->end(),
             [](const Version& a, const Version& b) { return a.lsn > b.lsn; });
+}
+
+std::vector<std::unique_ptr<SourceCursor>> MergeCursor::stand_still(SourceCursor::Pin* pin) {
+  if (valid()) {
+    *pin = current_->pin();
+    still_ = std::move(sources_[current_lane_]);
+  }
+  return std::exchange(sources_, {});
 }
 
 void MergeCursor::end() {

@@ -29,6 +29,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/coding.h"
 #include "format/expiry.h"
 #include "format/range_map.h"
 #include "format/source_cursor.h"
@@ -100,12 +101,20 @@ class MergeCursor {
   /// `remove` only with show_removals.
   EntryKind kind() const { return current_->kind(); }
 
+  /// Ends the walk but leaves the present entry as it is, and the views that were given of it. Answers what
+  /// they do not need; `pin` keeps their bytes. Changes nothing that the accessors above read. Never fails.
+  std::vector<std::unique_ptr<SourceCursor>> stand_still(SourceCursor::Pin* pin);
+
+  /// Own memory, about, whatever the sources read.
+  uint64_t memory_bytes() const { return sizeof(*this) + sources_.size() * kSourceBytes; }
+
   /// Appends the versions of the present key that any source has, newest first, whatever the read LSN; those
   /// of `ranges` among them. Ends the walk when a source fails.
   void collect_versions(const VersionRanges& ranges, std::vector<Version>* versions);
 
  private:
   static constexpr uint32_t kLeadToGallop = 8;
+  static constexpr uint64_t kSourceBytes = 1024;
   /// Hidden entries in a row that are met before the memory is asked.
   static constexpr uint32_t kHiddenPatience = 8;
 
@@ -142,7 +151,8 @@ class MergeCursor {
   void end();
 
   // A lane is a source and what is noted of it.
-  const std::vector<std::unique_ptr<SourceCursor>> sources_;
+  std::vector<std::unique_ptr<SourceCursor>> sources_;
+  std::unique_ptr<SourceCursor> still_;  // the present one, when it stands still
   const std::string prefix_;
   const std::string prefix_end_;  // the least key above all that are shown; empty if there is none
   const bool show_removals_;
@@ -159,18 +169,20 @@ class MergeCursor {
   SourceCursor* current_ = nullptr;  // null when not valid()
   size_t current_lane_ = 0;
   /// Heads of the keys behind the prefix, complemented going backward: the least is next.
-  std::vector<uint64_t> ranks_;
+  std::vector<Uint128> ranks_;
   std::vector<uint8_t> live_;  // does the source stand on a key within the prefix?
   uint32_t lead_ = 0;          // times in a row that current_lane_ was chosen
-  uint64_t gallop_below_ = 0;  // the least rank of the other lanes, known from lead_ == kLeadToGallop on
+  Uint128 gallop_below_ = 0;   // the least rank of the other lanes, known from lead_ == kLeadToGallop on
 };
 
 /// What flush and merge read: every key of the sources in ascending order with all its versions, newest
-/// first, and range removals over it among them. Make the sources with kReadAllLsn.
+/// first, and range removals over it among them. Make the sources with kReadAllLsn. `prefix` is one that all
+/// their keys have: what is compared of them first lies behind it.
 class VersionMerger {
  public:
-  explicit VersionMerger(std::vector<std::unique_ptr<SourceCursor>> sources, VersionRanges ranges = {})
-      : merge_(std::move(sources), {}, true), ranges_(std::move(ranges)) {}
+  explicit VersionMerger(std::vector<std::unique_ptr<SourceCursor>> sources, VersionRanges ranges = {},
+                         std::string_view prefix = {})
+      : merge_(std::move(sources), prefix, true), ranges_(std::move(ranges)) {}
 
   void seek_first();
   /// To the first key >= `key`.

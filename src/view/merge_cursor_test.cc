@@ -195,6 +195,7 @@ class FailingCursor final : public SourceCursor {
   void prev() override {
     show([&] { source_->prev(); });
   }
+  Pin pin() const override { return source_->pin(); }
   void collect_versions(std::vector<Version>* versions) override {
     if (moves_-- <= 0) {
       status_ = Status(StatusCode::corruption, "versions");

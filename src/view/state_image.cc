@@ -21,6 +21,7 @@ enum Field : uint32_t {
   kNextKeyspaceId = 18,
   kRemovalFloor = 20,
   kLogSegments = 22,
+  kValueFiles = 24,
 };
 
 bool may_be_ignored(uint32_t tag) { return tag % 2 == 1; }
@@ -41,7 +42,8 @@ enum PieceFlag : uint32_t {
   kExpires = 16,
   kHasRangeRemovals = 32,
   kLargestExcluded = 64,
-  kAllPieceFlags = 127,
+  kHasValueBytes = 128,
+  kAllPieceFlags = 255,
 };
 
 constexpr uint64_t RunExpiry::* kExpiryNumbers[] = {&RunExpiry::expiring, &RunExpiry::first_us,
@@ -120,6 +122,7 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   if (file.expiry.expiring != 0) flags |= kExpires;
   if (file.range_removals != 0) flags |= kHasRangeRemovals;
   if (file.largest_excluded) flags |= kLargestExcluded;
+  if (file.value_bytes != 0) flags |= kHasValueBytes;
   std::string item;
   put_number(&item, flags);
   if ((flags & kBeginsRun) != 0) put_number(&item, run.level);
@@ -133,6 +136,7 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
     for (uint64_t RunExpiry::* number : kExpiryNumbers) put_number(&item, file.expiry.*number);
   }
   if (file.range_removals != 0) put_number(&item, file.range_removals);
+  if (file.value_bytes != 0) put_number(&item, file.value_bytes);
   put_bytes(&item, file.smallest);
   put_bytes(&item, file.largest);
   if (!piece.from.empty()) put_bytes(&item, piece.from);
@@ -165,6 +169,7 @@ Status read_item(std::string_view item, std::vector<SortedRunInfo>* runs) {
     if (file.expiry.expiring == 0) return malformed("the expiry of a run in the manifest");
   }
   if ((flags & kHasRangeRemovals) != 0) reader.number(&file.range_removals);
+  if ((flags & kHasValueBytes) != 0) reader.number(&file.value_bytes);
   reader.bytes(&file.smallest);
   reader.bytes(&file.largest);
   if ((flags & kHasFrom) != 0) reader.bytes(&piece.from);
@@ -191,6 +196,19 @@ bool read_segments(Reader* reader, std::vector<LogSegmentInfo>* segments) {
   return true;
 }
 
+bool read_value_files(Reader* reader, std::vector<ValueFileInfo>* files) {
+  uint64_t number = 0;
+  while (!reader->done()) {
+    uint64_t step = 0;
+    reader->number(&step);
+    ValueFileInfo file;
+    if (!reader->number(&file.size) || step > UINT64_MAX - number) return false;
+    file.number = number += step;
+    files->push_back(file);
+  }
+  return true;
+}
+
 Status read_field(uint32_t tag, std::string_view bytes, DurableState* state) {
   Reader reader(bytes);
   const auto* const number = std::find_if(std::begin(kNumbers), std::end(kNumbers),
@@ -206,6 +224,8 @@ Status read_field(uint32_t tag, std::string_view bytes, DurableState* state) {
     good = reader.number(&state->next_keyspace_id);
   } else if (tag == kLogSegments) {
     good = read_segments(&reader, &state->log_segments);
+  } else if (tag == kValueFiles) {
+    good = read_value_files(&reader, &state->value_files);
   } else if (may_be_ignored(tag)) {
     return Status();
   } else {
@@ -306,6 +326,13 @@ Image image_of(const DurableState& state) {
     put_number(field, segment.number);
     put_number(field, segment.base_lsn);
     put_number(field, segment.end_lsn + 1);
+  }
+  uint64_t before = 0;
+  for (const ValueFileInfo& file : state.value_files) {
+    std::string* field = &image.fields[kValueFiles];
+    put_number(field, file.number - before);
+    put_number(field, file.size);
+    before = file.number;
   }
   for (auto run = state.runs.rbegin(); run != state.runs.rend(); ++run) {
     for (const RunPiece& piece : run->pieces) image.items.push_back(piece_item(*run, piece));

@@ -11,10 +11,11 @@
 //
 // Format of an image. Numbers are varints; a number that is zero is an absent field. Tags: Field, in
 // state_image.cc. An unknown tag is `not_supported`, unless it is odd: such a field may be ignored, and the
-// next manifest is without it. Log segments: for each number, base LSN, end LSN + 1 (0: open). An item:
-// varint flags (PieceFlag), level if it begins a run, id, size, u64 footer hash, entries, removals, raw
-// bytes, lsn_min, lsn_max, where the flags say so the numbers of RunExpiry, and that of range removals, then
-// with a varint length each: smallest, largest, and `from` and `to` where the flags say so.
+// next manifest is without it. Log segments: for each number, base LSN, end LSN + 1 (0: open). Value files:
+// for each how much its number is above that before, and its size. An item: varint flags (PieceFlag), level
+// if it begins a run, id, size, u64 footer hash, entries, removals, raw bytes, lsn_min, lsn_max, where the
+// flags say so the numbers of RunExpiry, that of range removals and bytes in value files, then with a varint
+// length each: smallest, largest, and `from` and `to` where the flags say so.
 //
 // Bytes are hostile: every length and count is checked before it is used.
 // Thread safety: values.

@@ -27,7 +27,8 @@ struct Leftovers {
 bool names(const DurableState* state, const NumberedName& file) {
   if (state == nullptr) return false;
   if (file.kind == ".log") {
-    return std::any_of(state->log_segments.begin(), state->log_segments.end(),
+    return is_value_file(*state, file.number) ||
+           std::any_of(state->log_segments.begin(), state->log_segments.end(),
                        [&](const LogSegmentInfo& segment) { return segment.number == file.number; });
   }
   for (const SortedRunInfo& run : state->runs) {
@@ -384,6 +385,11 @@ Status StateStore::fail(Status status) {
                 ? std::move(status)
                 : Status(StatusCode::io_error, status.message(), status.file(), status.offset());
   return failed_;
+}
+
+bool StateStore::has_committed() const {
+  const MutexLock lock(mutex_);
+  return manifest_file_ != nullptr;
 }
 
 Status StateStore::failure() const {

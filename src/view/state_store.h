@@ -105,6 +105,10 @@ class StateStore {
   /// An id for a file to come, never given out before. May commit.
   Result<uint64_t> new_file_id();
 
+  /// Is the present state known to be durable? What an open read may be in the page cache alone, and a power
+  /// cut may bring back the state before, until the first commit.
+  bool has_committed() const;
+
   /// The failure that ended all commits; ok while there was none.
   Status failure() const;
 

@@ -34,6 +34,7 @@ inline RunPiece sample_piece(Random& random, uint64_t id, uint64_t from, uint64_
                 .entries = to - from + 1,
                 .removals = random.below(5),
                 .raw_bytes = random.next() >> 30,
+                .value_bytes = random.chance(0.3) ? random.next() >> 31 : 0,
                 .lsn_min = lsn_min,
                 .lsn_max = lsn_min + random.below(1000),
                 .expiry = random.chance(0.5) ? RunExpiry() : sample_expiry(random),
@@ -67,6 +68,13 @@ inline void sample_log_edit(Random& random, DurableState* state) {
       {.number = state->next_segment_number++, .base_lsn = base, .end_lsn = kOpenEnd});
   if (random.chance(0.3)) state->log_segments.back().end_lsn = base + random.below(4097);
   if (state->log_segments.size() > 4) {
+    if (random.chance(0.5)) {
+      state->value_files.push_back(
+          {.number = state->log_segments.front().number, .size = random.next() >> 35});
+    }
+    if (state->value_files.size() > 6) {
+      state->value_files.erase(state->value_files.begin() + static_cast<ptrdiff_t>(random.below(6)));
+    }
     state->log_segments.erase(state->log_segments.begin());
     state->log_floor = state->log_segments.front().base_lsn;
     state->durable_lsn = state->log_floor;
@@ -108,8 +116,8 @@ inline DurableState sample_initial_state(Random& random) {
 inline bool same_piece(const RunPiece& a, const RunPiece& b) {
   const auto all = [](const RunPiece& p) {
     const RunFileInfo& f = p.file;
-    return std::tie(f.id, f.size, f.footer_hash, f.entries, f.removals, f.raw_bytes, f.lsn_min, f.lsn_max,
-                    f.expiry.expiring, f.expiry.first_us, f.expiry.quarter_us, f.expiry.half_us,
+    return std::tie(f.id, f.size, f.footer_hash, f.entries, f.removals, f.raw_bytes, f.value_bytes, f.lsn_min,
+                    f.lsn_max, f.expiry.expiring, f.expiry.first_us, f.expiry.quarter_us, f.expiry.half_us,
                     f.range_removals, f.plain, f.largest_excluded, f.smallest, f.largest, p.from, p.to);
   };
   return all(a) == all(b);
@@ -124,7 +132,7 @@ inline bool same_run(const SortedRunInfo& a, const SortedRunInfo& b) {
 inline bool same_state(const DurableState& a, const DurableState& b) {
   const auto all = [](const DurableState& s) {
     return std::tie(s.database_id, s.incarnation, s.next_segment_number, s.next_base_lsn, s.log_floor,
-                    s.durable_lsn, s.time_max_us, s.next_keyspace_id, s.log_segments);
+                    s.durable_lsn, s.time_max_us, s.next_keyspace_id, s.log_segments, s.value_files);
   };
   return all(a) == all(b) && std::equal(a.runs.begin(), a.runs.end(), b.runs.begin(), b.runs.end(), same_run);
 }

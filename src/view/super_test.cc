@@ -30,6 +30,7 @@ class BytesFile final : public File {
   Status truncate(uint64_t) override { return Status(StatusCode::not_supported, "truncate"); }
   Result<uint64_t> size() override { return uint64_t{bytes.size()}; }
   Result<uint64_t> disk_bytes() override { return uint64_t{bytes.size()}; }
+  Status punch(uint64_t, uint64_t) override { return Status(StatusCode::not_supported, "punch"); }
   bool recyclable() override { return false; }
   void drop_cache(uint64_t, uint64_t) override {}
   Result<std::unique_ptr<MappedRegion>> map(uint64_t, uint64_t, MapMode) override {
