@@ -123,8 +123,8 @@ class [[nodiscard]] LIGHTNING_EXPORT Transaction : public TransactionKeyspace {
   /// ok while it can be used; why begin() failed; `closed` after its end.
   Status status() const;
   /// Makes its writes visible at once. `conflict` names a key: nothing was done, the transaction has ended.
-  /// `snapshot_too_old`: the same. `busy`, `no_space`, `out_of_memory`: nothing was done, commit() may be called again. Else as
-  /// Database::write(). `closed` when it has ended before.
+  /// `snapshot_too_old`: the same. `busy`, `no_space`, `out_of_memory`: nothing was done, commit() may be
+  /// called again. Else as Database::write(). `closed` when it has ended before.
   Status commit();
   void abort();
 
