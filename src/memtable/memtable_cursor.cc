@@ -21,7 +21,7 @@ MemTableCursor::MemTableCursor(const MemTable& memtable, std::shared_ptr<const A
       read_lsn_(read_lsn),
       has_ranges_(read_lsn != kReadAllLsn && !memtable.range_removals().empty()),
       set_(std::move(set)) {
-  cover_.from = cover_.to = std::string_view("", 1);  // of no key
+  cover_.from = cover_.to = std::string_view("\0", 1);  // of no key
   for (uint32_t i = 0; i < set_->count; ++i) sources_[i].array = set_->arrays[i].get();
 }
 

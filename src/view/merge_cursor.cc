@@ -11,8 +11,8 @@ namespace lightning {
 
 namespace {
 
-constexpr std::string_view kNoKey("", 1);   // [kNoKey, kNoKey) is an interval without keys
-constexpr Uint128 kLastRank = ~Uint128{0};  // of lanes without a key; a key may have it too
+constexpr std::string_view kNoKey("\0", 1);  // [kNoKey, kNoKey) is an interval without keys
+constexpr Uint128 kLastRank = ~Uint128{0};   // of lanes without a key; a key may have it too
 
 /// The least string above all that begin with `prefix`; empty if there is none.
 std::string end_of_prefix(std::string prefix) {
