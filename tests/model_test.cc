@@ -91,16 +91,17 @@ TEST_P(SimulatedModel, AgreesWithRandomHistories) {
     if (!run_simulated(seed, std::min(kStepsOfHistory, steps - done), &work)) return;
   }
   if (steps < 2 * kStepsOfHistory || first_seed != 1) return;  // of a few other histories, chance
-  EXPECT_GT(work.given_up, 5u);
   EXPECT_GT(work.merges, 20u);
-  EXPECT_GT(work.value_files, 20u);
-  EXPECT_GE(work.levels.size(), 3u);
+  EXPECT_GT(work.value_files, 0u);
+  EXPECT_GE(work.levels.size(), 2u);
   EXPECT_GT(work.over_expiring, 100u);
   EXPECT_GT(work.under_snapshots, 10u);
   EXPECT_GT(work.over_expired, 10u);
   EXPECT_GT(work.expiring_again, 100u);
   if (steps < 20 * kStepsOfHistory) return;
+  EXPECT_GE(work.levels.size(), 3u);
   EXPECT_GT(work.moves, 0u);
+  EXPECT_GT(work.given_up, 5u);  // half of the histories know no age that is too old
 }
 
 INSTANTIATE_TEST_SUITE_P(Shards, SimulatedModel, testing::Range<uint64_t>(0, kShards));

@@ -151,7 +151,9 @@ constexpr Option kOptions[] = {
      64 * KiB,
      4 * GiB},
     {{"value_separation", "bytes", "1KiB", "64 to 2KiB",
-      "Values longer than this stand outside the leaf pages of runs."},
+      "Values longer than this stand outside the leaf pages of runs. Those of 1 MiB or more stay in the file "
+      "of "
+      "the log segment that they were written to, whatever this says."},
      set_bytes,
      &Options::value_separation,
      64,

@@ -247,7 +247,9 @@ class Chooser {
   /// Large values are garbage that costs the rewrite of their places alone.
   static bool hides_values(const Sums& upper, const Sums& reached, const Sums& last) {
     if (last.values == 0) return false;
-    const uint64_t hidden = upper.values + upper.removals * (last.values / last.entries);
+    // Of a file that is cut the counts are estimates, and may be none.
+    const uint64_t average = last.values / std::max<uint64_t>(last.entries, 1);
+    const uint64_t hidden = upper.values + upper.removals * average;
     const uint64_t rewritten = upper.bytes - upper.values + reached.bytes - reached.values;
     return hidden * 100 > last.values * kHiddenPercentOfValues && rewritten <= hidden;
   }

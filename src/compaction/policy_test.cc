@@ -433,6 +433,21 @@ TEST(Policy, RewritesWhatHasExpiredInItsPlace) {
   EXPECT_EQ(words(shape, begin_compaction(shape, kLimits)), "move 0 to 6");
 }
 
+TEST(Policy, DrainsForTheLargeValuesThatItMayHide) {
+  Shape shape = shape_of_table({flushed("d", "e", {0}), {kLastLevel, {{"b", "h"}}}});
+  FileShape& upper = shape.runs[0].files[0];
+  FileShape& last = shape.runs[1].files[0];
+  last.bytes += last.value_bytes = 100 * kBuffer;
+  upper.bytes += upper.value_bytes = 13 * kBuffer;
+  EXPECT_EQ(words(shape, choose(shape, Goal::keep_up, kLimits)), "move 0 to 6");
+  upper.bytes = upper.value_bytes = 11 * kBuffer;
+  EXPECT_EQ(words(shape, choose(shape, Goal::keep_up, kLimits)), "nothing");
+  // Of what is left of a file the entries are estimated.
+  last.entries = 0;
+  upper.removals = 1;
+  EXPECT_EQ(words(shape, choose(shape, Goal::keep_up, kLimits)), "move 0 to 6");
+}
+
 TEST(Policy, NamesARewriteThatIsWrong) {
   const Shape shape = shape_of_table({flushed(), kLarge});
   Choice choice{
