@@ -6,9 +6,12 @@
 // LIGHTNING_ALLOCATION_STRIDE=n  every n-th k
 // LIGHTNING_ALLOCATION_SEED=s    another life, and the k at which the strides begin
 #include <gtest/gtest.h>
+#include <lightning/database.h>
 
+#include <string>
 #include <vector>
 
+#include "api/open_in.h"
 #include "testing/allocation_truce.h"
 #include "testing/counts.h"
 #include "testing/sim_env.h"
@@ -74,6 +77,32 @@ TEST_P(Allocations, RefusedLoseNothing) {
 INSTANTIATE_TEST_SUITE_P(Times, Allocations, testing::Values(1, 3, 30, kForever), [](const auto& times) {
   return times.param == kForever ? "for_ever" : std::to_string(times.param);
 });
+
+// Removals that hide a write buffer have their memtable flushed; refused, that must not be the last flush.
+TEST(AllocationsOfAnEarlyFlush, RefusedAreMadeUpFor) {
+  const AllocationTruce truce;
+  const auto key = [](uint64_t i) { return std::to_string(10'000 + i); };
+  uint64_t refused = 1;
+  for (uint64_t k = 0; refused != 0 && k < 400; ++k) {
+    SimEnv env({.seed = k, .keeps_unsynced = false});
+    Options options;
+    options.durability = Durability::process;
+    options.write_buffer_size = 256 * KiB;
+    options.memory_limit = 4 * MiB;
+    Result<Database> db = open_in(env, "db", options, OpenKind::create);
+    ASSERT_TRUE(db) << db.status().to_string();
+    for (uint64_t i = 0; i < 2'000; ++i) ASSERT_TRUE(db->put(key(i), std::string(400, 'v')).ok());
+    ASSERT_TRUE(db->compact().ok());
+    g_allocation_script = {.after = k, .times = 1};
+    for (uint64_t i = 0; i < 2'000; ++i) (void)db->remove(key(i));
+    (void)env.run_until_idle();
+    refused = g_allocation_script.refused;
+    g_allocation_script = {};
+    for (uint64_t i = 0; i < 20'000; ++i) ASSERT_TRUE(db->put(key(i), std::string(400, 'w')).ok()) << k;
+    ASSERT_TRUE(db->close().ok()) << k;
+  }
+  EXPECT_EQ(refused, 0u);
+}
 
 }  // namespace
 }  // namespace lightning

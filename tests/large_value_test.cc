@@ -69,6 +69,17 @@ class LargeValues : public testing::Test {
     env_->sleep(5 * kNanosPerSecond);
     ASSERT_TRUE(env_->run_until_idle().ok());
   }
+  /// A database in `directory` opens and has what the model has.
+  void expect_copy(const std::string& directory, const std::map<std::string, std::string>& model) {
+    Result<Database> copy = open_in(*env_, directory, options(), OpenKind::open, kLarge);
+    ASSERT_TRUE(copy) << copy.status().to_string();
+    for (const auto& [key, value] : model) {
+      const Lookup found = copy->get(key);
+      ASSERT_TRUE(found) << found.status().to_string();
+      ASSERT_TRUE(found.value() == value) << key;
+    }
+    ASSERT_TRUE(copy->close().ok());
+  }
   void expect_answers() {
     uint64_t entries = 0;
     auto expected = model_.begin();
@@ -236,14 +247,7 @@ TEST_F(LargeValues, OfACheckpointStayAsTheyAre) {
     Result<VerifyReport> verified = verify_in(*env_, directory, {});
     ASSERT_TRUE(verified) << verified.status().to_string();
     ASSERT_TRUE(verified->ok()) << verified->findings[0].what << " in " << verified->findings[0].file;
-    Result<Database> opened = open_in(*env_, directory, options(), OpenKind::open, kLarge);
-    ASSERT_TRUE(opened) << opened.status().to_string();
-    for (const auto& [key, value] : model) {
-      const Lookup found = opened->get(key);
-      ASSERT_TRUE(found) << found.status().to_string();
-      ASSERT_TRUE(found.value() == value) << key;
-    }
-    ASSERT_TRUE(opened->close().ok());
+    expect_copy(directory, model);
   };
   expect_of("copy", then);
   // Now the checkpoint overwrites and merges beside a copy of it and the database.
@@ -340,14 +344,7 @@ TEST_F(LargeValues, OfACopyUnderWayStayAsTheyAre) {
     ASSERT_TRUE(report) << report.status().to_string();
     EXPECT_GT(pieces, 3);
     expect_answers();
-    Result<Database> copy = open_in(*env_, "copy", options(), OpenKind::open, kLarge);
-    ASSERT_TRUE(copy) << copy.status().to_string();
-    for (const auto& [key, value] : then) {
-      const Lookup found = copy->get(key);
-      ASSERT_TRUE(found) << found.status().to_string();
-      ASSERT_TRUE(found.value() == value) << key;
-    }
-    ASSERT_TRUE(copy->close().ok());
+    expect_copy("copy", then);
     for (uint64_t i = 0; i < 40; ++i) put(i);
     settle();
     EXPECT_LE(stats().value_file_bytes, 40 * kLarge * 3 / 2 + 8 * 5 * 4096);

@@ -106,6 +106,8 @@ class Engine {
   // Bytes that flushes and merges wrote since the open, by the engine's own counters, its log apart; nothing
   // if it does not count them.
   virtual std::optional<uint64_t> written_bytes() { return std::nullopt; }
+  // Bytes on disk of files that have the name of the log and hold data.
+  virtual uint64_t data_under_log_names() { return 0; }
 };
 
 }  // namespace lightning::bench

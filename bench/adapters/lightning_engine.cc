@@ -150,6 +150,12 @@ class LightningEngine : public Engine {
     check(stats.status(), "stats");
     return stats->flush_bytes_written + stats->merge_bytes_written;
   }
+  // Large values stay in the file of the segment that they were written to.
+  uint64_t data_under_log_names() override {
+    const Result<Stats> stats = db_.stats();
+    check(stats.status(), "stats");
+    return stats->value_file_bytes;
+  }
 
  private:
   Database db_;

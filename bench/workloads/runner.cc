@@ -30,7 +30,10 @@ class Unit {
   void open(Durability durability) {
     engine_ = kind_.open({directory_, durability, data_.raw_bytes, data_.config.threads});
   }
-  void close() { engine_.reset(); }
+  void close() {
+    data_under_log_names_ = engine_->data_under_log_names();
+    engine_.reset();
+  }
 
   // All keys, in random order.
   void load(Durability durability) {
@@ -62,7 +65,13 @@ class Unit {
     require(engine_->session()->scan(Direction::forward) == expected,
             "wrong answer: the database does not hold what was written");
   }
-  DiskUse disk_use() const { return bench::disk_use(directory_, kind_.log_name); }
+  DiskUse disk_use() const {
+    DiskUse use = bench::disk_use(directory_, kind_.log_name);
+    const uint64_t data = engine_ != nullptr ? engine_->data_under_log_names() : data_under_log_names_;
+    use.data_bytes += data;
+    use.log_bytes -= std::min(use.log_bytes, data);
+    return use;
+  }
 
   Result measure(const Workload& workload);
   Result measure_course(const Workload& workload);
@@ -73,6 +82,7 @@ class Unit {
   const EngineKind& kind_;
   std::string directory_;
   std::unique_ptr<Engine> engine_;
+  uint64_t data_under_log_names_ = 0;  // when it was closed
 };
 
 // Lets all threads of a workload start at one moment, and takes the time.

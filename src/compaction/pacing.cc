@@ -14,7 +14,7 @@ constexpr double kMergesPriceMost = 10;
 constexpr double kGarbageUnpaced = 0.4;
 constexpr double kGarbageMost = 0.6;
 constexpr double kTiersUnpaced = 1.25;
-constexpr double kTiersMost = 1.75;
+constexpr double kTiersMost = 2.25;
 
 // Price of a byte in units of what it costs to flush it. Free memory of three times the backlog is no debt;
 // without any it is three: what stops a writer is the limit itself. (Steeper prices made the slowest seconds

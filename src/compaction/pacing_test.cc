@@ -57,7 +57,7 @@ TEST(Pacing, SpaceIsWhatMayBeGarbageOverWhatIsLeft) {
              .tier_bytes_min = 96 * kMiB,
              .flush_bytes_per_s = kFlush};
   EXPECT_EQ(pace_of(small).ns_per_mib, 0u);
-  small.upper_bytes = 144 * kMiB;
+  small.upper_bytes = 168 * kMiB;
   EXPECT_EQ(pace_of(small).ns_per_mib, 3 * kFlushNs);
 }
 

@@ -370,7 +370,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void schedule_flush();
   /// Seals what is active, too.
   void flush_early();
-  void flush_in_background();
+  enum class Flush : uint8_t { sealed, active_too };
+  void flush_in_background(Flush what);
   /// Seals what is active; the end of all that is sealed then, published.
   uint64_t seal_active() EXCLUDES(switch_mutex_);
   Status flush_round() EXCLUDES(flush_mutex_);
@@ -387,7 +388,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
                        RunSetWriter& writer) REQUIRES(flush_mutex_);
   /// Adds up the bytes of large values.
   Status verify_source(const MemSource& source, uint64_t* large_bytes) const;
-  /// `file_bytes`: about where files are cut; 0: at their largest.
+  /// `file_bytes`: about where files are cut.
   RunWriterOptions run_options(uint64_t file_bytes) const;
   Status write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
                         const PlaceValues& place, const std::function<bool(std::string_view)>& ends_at);

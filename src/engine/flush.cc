@@ -49,7 +49,7 @@ bool overlap(const std::vector<std::unique_ptr<SourceCursor>>& tables, const Old
 
 void Engine::schedule_flush() {
   if (flush_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
-  if (!background_.run(Lane::slow, [this] { flush_in_background(); })) {
+  if (!background_.run(Lane::slow, [this] { flush_in_background(Flush::sealed); })) {
     flush_scheduled_.store(false, std::memory_order_release);
   }
 }
@@ -57,17 +57,15 @@ void Engine::schedule_flush() {
 // A removal takes little of the log and may hide much: what waits in memory counts by what it hides.
 void Engine::flush_early() {
   if (flush_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
-  const auto flush = [this] {
-    if (refused().ok()) seal_active();
-    flush_in_background();
-  };
-  if (!background_.run(Lane::slow, flush)) flush_scheduled_.store(false, std::memory_order_release);
+  if (!background_.run(Lane::slow, [this] { flush_in_background(Flush::active_too); }))
+    flush_scheduled_.store(false, std::memory_order_release);
 }
 
-void Engine::flush_in_background() {
+void Engine::flush_in_background(Flush what) {
   flush_scheduled_.store(false, std::memory_order_release);
   Status status;
   try {
+    if (what == Flush::active_too && refused().ok()) seal_active();
     status = flush_round();
   } catch (const std::bad_alloc&) {
     status = Status(StatusCode::out_of_memory, "a flush");
@@ -78,7 +76,7 @@ void Engine::flush_in_background() {
   if (log_.failed() || flush_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
   // More was sealed meanwhile; or it failed, and space or memory may return.
   if (!background_.run_after(Lane::slow, status.ok() ? 0 : kRetryDelayNs,
-                             [this] { flush_in_background(); })) {
+                             [this] { flush_in_background(Flush::sealed); })) {
     flush_scheduled_.store(false, std::memory_order_release);
   }
 }

@@ -34,10 +34,6 @@ Found take_run_hit(RunFile::Found outcome, const std::shared_ptr<const RunFile>&
   return answer_of(*hit);
 }
 
-}  // namespace
-
-namespace {
-
 // A View with range removals. A source's own entry counts if it is newer than the range removals over its
 // key: in a run it always is.
 Found lookup_below_ranges(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit) {
@@ -68,10 +64,6 @@ Found lookup_below_ranges(const View& view, std::string_view key, uint64_t hash,
   }
   return Found::absent;
 }
-
-}  // namespace
-
-namespace {
 
 /// Does a run answer? `file` is its file_of(key).
 inline bool ask_run(const SortedRun& run, const std::shared_ptr<const RunFile>* file, std::string_view key,
