@@ -72,15 +72,33 @@ class HistoryTransaction {
     }
     if (h_.random_.chance(0.05)) return;  // aborted
     const bool expected = !conflict_expected();
-    const Status status = tx_.commit();
+    const bool in_two_phases = !own_.commits.empty() && h_.random_.chance(0.2);
+    const Status status = in_two_phases ? tx_.prepare(kGid) : tx_.commit();
     h_.check(status.ok() || status.is(StatusCode::conflict), "commit: " + status.to_string());
     h_.check(status.ok() == expected, expected ? "a conflict where nobody was first: " + status.to_string()
                                                : std::string("no conflict where somebody was first"));
-    if (status.ok() && !own_.commits.empty()) h_.model_.write(own_.commits);
+    const bool commits = status.ok() && (!in_two_phases || resolve());
+    if (commits && !own_.commits.empty()) h_.model_.write(own_.commits);
     h_.check(tx_.get("").status().is(StatusCode::closed), "a read behind the end");
   }
 
  private:
+  static constexpr char kGid[] = "of a history";
+
+  // Commits what is prepared, or gives it up: false. Nobody else writes there before.
+  bool resolve() {
+    const ModelWrite& first = own_.commits.front();
+    if (first.keyspace.empty() && own_.spaces.at("").has_written(first.key)) {
+      const Status blocked = h_.database_.put(first.key, "", {.timeout_ms = 0});
+      h_.check(blocked.is(StatusCode::busy), "a write where something is prepared: " + blocked.to_string());
+    }
+    if (h_.random_.chance(0.2)) h_.flush();
+    const bool commits = h_.random_.chance(0.7);
+    h_.check(commits ? h_.database_.commit_prepared(kGid) : h_.database_.abort_prepared(kGid),
+             "the resolution of a prepared transaction");
+    return commits;
+  }
+
   // Was it given up for its age? Then that is the end of it.
   bool given_up() {
     if (at_ == Model::kNow || !h_.given_up(tx_.cursor().status(), since_ns_)) return false;

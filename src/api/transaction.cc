@@ -114,6 +114,11 @@ Status Transaction::commit() {
   return guarded([&] { return state_->commit(); });
 }
 
+Status Transaction::prepare(std::string_view gid) {
+  if (state_ == nullptr) return no_transaction();
+  return guarded([&] { return state_->prepare(gid); });
+}
+
 void Transaction::abort() {
   if (state_ != nullptr) state_->abort();
 }

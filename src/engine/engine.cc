@@ -228,6 +228,7 @@ Result<Stats> Engine::stats() const {
   stats.reclaimable_bytes = reclaimable_bytes(*view);
   stats.transactions_active = transactions_.count();
   stats.transaction_conflicts = counters_.transaction_conflicts;
+  stats.prepared_transactions = prepared_.list();
   stats.unasked_scan_errors = counters_.unasked_scan_errors;
   stats.recovered_records = counters_.recovered_records;
   stats.recovery_us = counters_.recovery_us;

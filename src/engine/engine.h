@@ -43,6 +43,7 @@
 #include "engine/long_calls.h"
 #include "engine/memory_queue.h"
 #include "engine/pacer.h"
+#include "engine/prepared.h"
 #include "engine/purge.h"
 #include "engine/retired_files.h"
 #include "engine/snapshots.h"
@@ -92,6 +93,16 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// The operations' `expiry` is their time to live in milliseconds. Range removals come before others.
   Status commit_checked(std::span<Operation> operations, const CommitCheck& check,
                         const WriteOptions& options);
+
+  // Two-phase commit (two_phase.cc).
+  struct Preparation {
+    uint8_t isolation = 0;
+    std::span<const Operation> operations;  // as of commit_checked()
+    const Footprint* guards = nullptr;      // as of encode_prepared()
+    const CommitCheck& check;               // its owner holds the locks, and keeps them if this succeeds
+  };
+  Status prepare(std::string_view gid, const Preparation& preparation, const WriteOptions& options);
+  Status resolve_prepared(std::string_view gid, Resolution resolution, const WriteOptions& options);
 
   // Ingestion (ingest.cc).
   Result<IngestReport> ingest(uint32_t keyspace, IngestSource& source);
@@ -276,6 +287,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
    private:
     Engine& engine_;
   };
+  // Two-phase commit (two_phase.cc).
+  Status commit_resolution(std::string_view gid, Resolution resolution, uint64_t owner,
+                           const WriteOptions& options);
+  /// What an open finds in the catalogue.
+  Status load_prepared(std::string_view gid, std::string_view record);
+  Status lock_prepared(const PreparedRecord& record, uint64_t owner);
+
   Status wait_for(Durability durability, uint64_t end_lsn);
   Status check_keyspaces(const CommitPlan& plan) const;
   /// Gives a put its expiry. `now` is 0 until it was needed.

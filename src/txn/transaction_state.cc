@@ -240,6 +240,46 @@ Status TransactionState::commit() {
   return status;
 }
 
+Status TransactionState::lock_for_prepare(std::span<const Operation> operations) {
+  return {};
+}
+
+Status TransactionState::prepare(std::string_view gid) {
+  if (Status status = writable(0); !status.ok()) return status;
+  if (snapshot_.valid() && snapshot_.state()->reader().too_old()) {
+    end();
+    return Engine::too_old();
+  }
+  const std::vector<Operation> operations = writes_.operations();
+  CommitCheck check = check_for_commit();
+  const Footprint* const guards = check.reads;
+  Status status = lock_for_prepare(operations);
+  // Nobody was first, up to the place of the promise; behind it the locks see to that.
+  Footprint written;
+  if (check.writes) {
+    for (const Operation& operation : operations) {
+      const LogEntry& entry = operation.entry;
+      if (entry.kind == EntryKind::remove_range) {
+        written.add_range(entry.key, entry.value);
+      } else {
+        written.add_key(entry.key, hash_key(entry.key));
+      }
+    }
+    written.seal();
+    check.writes = false;
+    check.reads = &written;
+  }
+  if (status.ok()) {
+    status = engine_->prepare(gid,
+                              {.isolation = static_cast<uint8_t>(options_.isolation),
+                               .operations = operations,
+                               .guards = guards,
+                               .check = check},
+                              {.durability = options_.durability, .timeout_ms = options_.timeout_ms, .ttl_ms = 0});
+  }
+  return status;
+}
+
 std::vector<TransactionInfo> list_transactions(const Engine& engine) {
   constexpr uint64_t kNanosPerMilli = 1'000'000;
   std::vector<TransactionInfo> list;

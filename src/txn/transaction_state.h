@@ -46,6 +46,7 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
 
   Status commit();
   void abort() { end(); }
+  Status prepare(std::string_view gid);
   Result<uint64_t> set_savepoint();
   Status rollback_to(uint64_t savepoint);
   Status release(uint64_t savepoint);
@@ -74,6 +75,8 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
   Status check_reads() const;
   uint64_t memory_allowed() const;
   CommitCheck check_for_commit();
+  /// The locks that outlive it once it is prepared.
+  Status lock_for_prepare(std::span<const Operation> operations);
   void end();
 
   std::shared_ptr<Engine> engine_;  // null: it could not begin
