@@ -49,9 +49,9 @@ void seeds(const SeedSink& sink) {
   guards.add_key(b.view(), hash_key(b.view()));
   guards.add_range(a.view(), z.view());
   guards.seal();
-  sink("empty", encode_prepared(0, 0, {}, nullptr));
-  sink("writes", encode_prepared(1, 2, operations, nullptr));
-  sink("guards", encode_prepared(2, 3, operations, &guards));
+  sink("empty", encode_prepared(0, Isolation::read_committed, {}, nullptr));
+  sink("writes", encode_prepared(1, Isolation::snapshot, operations, nullptr));
+  sink("guards", encode_prepared(2, Isolation::serializable, operations, &guards));
 }
 
 }  // namespace

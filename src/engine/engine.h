@@ -96,7 +96,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // Two-phase commit (two_phase.cc).
   struct Preparation {
-    uint8_t isolation = 0;
+    Isolation isolation = Isolation::snapshot;
     std::span<const Operation> operations;  // as of commit_checked()
     const Footprint* guards = nullptr;      // as of encode_prepared()
     const CommitCheck& check;               // its owner holds the locks, and keeps them if this succeeds
@@ -288,11 +288,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
     Engine& engine_;
   };
   // Two-phase commit (two_phase.cc).
-  Status commit_resolution(std::string_view gid, Resolution resolution, uint64_t owner,
+  Status commit_resolution(std::string_view gid, Resolution resolution, LockOwner owner,
                            const WriteOptions& options);
   /// What an open finds in the catalogue.
   Status load_prepared(std::string_view gid, std::string_view record);
-  Status lock_prepared(const PreparedRecord& record, uint64_t owner);
+  Status lock_prepared(const PreparedRecord& record, LockOwner owner);
 
   Status wait_for(Durability durability, uint64_t end_lsn);
   Status check_keyspaces(const CommitPlan& plan) const;

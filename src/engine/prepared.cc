@@ -1,7 +1,5 @@
 #include "engine/prepared.h"
 
-#include <lightning/transaction.h>
-
 #include "format/internal_key.h"
 
 namespace lightning {
@@ -81,8 +79,9 @@ bool read_record(std::string_view bytes, PreparedRecord* record) {
   std::string_view fixed;
   if (!reader.bytes(sizeof(uint64_t) + 1, &fixed)) return false;
   record->prepared_us = load<uint64_t>(fixed.data());
-  record->isolation = static_cast<uint8_t>(fixed.back());
-  if (record->isolation > static_cast<uint8_t>(Isolation::serializable)) return false;
+  const auto isolation = static_cast<uint8_t>(fixed.back());
+  if (isolation > static_cast<uint8_t>(Isolation::serializable)) return false;
+  record->isolation = static_cast<Isolation>(isolation);
   uint64_t operations = 0;
   if (!reader.number(&operations)) return false;
   bool ranges_over = false;
@@ -106,7 +105,7 @@ bool read_record(std::string_view bytes, PreparedRecord* record) {
 
 }  // namespace
 
-std::string encode_prepared(uint64_t prepared_us, uint8_t isolation, std::span<const Operation> operations,
+std::string encode_prepared(uint64_t prepared_us, Isolation isolation, std::span<const Operation> operations,
                             const Footprint* guards) {
   std::string record(sizeof(uint64_t), '\0');
   store<uint64_t>(record.data(), prepared_us);

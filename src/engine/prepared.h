@@ -15,6 +15,7 @@
 
 #include <lightning/stats.h>
 #include <lightning/status.h>
+#include <lightning/transaction.h>
 
 #include <map>
 #include <span>
@@ -26,6 +27,7 @@
 #include "base/mutex.h"
 #include "engine/commit_plan.h"
 #include "engine/footprint.h"
+#include "engine/lock_table.h"
 
 namespace lightning {
 
@@ -36,7 +38,7 @@ inline std::string prepared_key(std::string_view gid) { return "p" + std::string
 
 struct PreparedRecord {
   uint64_t prepared_us = 0;
-  uint8_t isolation = 0;
+  Isolation isolation = Isolation::snapshot;
   /// `expiry` is the time to live.
   std::vector<Operation> operations;
   struct Guard {
@@ -47,7 +49,7 @@ struct PreparedRecord {
 };
 
 /// `guards`: what the transaction read and that nobody may change before it is resolved; null: nothing.
-std::string encode_prepared(uint64_t prepared_us, uint8_t isolation, std::span<const Operation> operations,
+std::string encode_prepared(uint64_t prepared_us, Isolation isolation, std::span<const Operation> operations,
                             const Footprint* guards);
 /// Refers to `record`. `corruption` where it is malformed.
 Result<PreparedRecord> decode_prepared(std::string_view record);
@@ -57,7 +59,7 @@ enum class Resolution : uint8_t { commit, abort };
 class PreparedTransactions {
  public:
   struct Row {
-    uint64_t owner = 0;  // of its locks
+    LockOwner owner = 0;  // of its locks
     uint64_t prepared_us = 0;
     uint64_t operations = 0;
     uint64_t bytes = 0;  // of its record
@@ -67,7 +69,7 @@ class PreparedTransactions {
   /// in the end.
   class [[nodiscard]] Claim {
    public:
-    Claim(PreparedTransactions& all, std::string_view gid, uint64_t owner)
+    Claim(PreparedTransactions& all, std::string_view gid, LockOwner owner)
         : all_(&all), gid_(gid), owner_(owner) {}
     Claim(Claim&& other) noexcept
         : all_(std::exchange(other.all_, nullptr)), gid_(other.gid_), owner_(other.owner_) {}
@@ -77,12 +79,12 @@ class PreparedTransactions {
     }
     /// It is prepared, and stays so.
     void settle() { std::exchange(all_, nullptr)->settle(gid_); }
-    uint64_t owner() const { return owner_; }
+    LockOwner owner() const { return owner_; }
 
    private:
     PreparedTransactions* all_;
     std::string_view gid_;  // the caller's
-    uint64_t owner_;
+    LockOwner owner_;
   };
 
   /// For one that is to be prepared: already_exists if the name is in use.

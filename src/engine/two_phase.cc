@@ -56,14 +56,14 @@ Status Engine::resolve_prepared(std::string_view gid, Resolution resolution, con
   if (!claim) return claim.status();
   Status status = commit_resolution(gid, resolution, claim->owner(), options);
   if (in_force(status)) {
-    locks_.release_all(claim->owner());
+    release_locks(claim->owner());
   } else {
     claim->settle();
   }
   return status;
 }
 
-Status Engine::commit_resolution(std::string_view gid, Resolution resolution, uint64_t owner,
+Status Engine::commit_resolution(std::string_view gid, Resolution resolution, LockOwner owner,
                                  const WriteOptions& options) {
   const std::string name = prepared_key(gid);
   const InternalKey key(kCatalogueKeyspaceId, name);
@@ -86,7 +86,7 @@ Status Engine::commit_resolution(std::string_view gid, Resolution resolution, ui
 Status Engine::load_prepared(std::string_view gid, std::string_view bytes) {
   Result<PreparedRecord> record = decode_prepared(bytes);
   if (!record) return record.status();
-  const uint64_t owner = transactions_.next_id();
+  const LockOwner owner = transactions_.take_id();
   Result<PreparedTransactions::Claim> claim = prepared_.reserve(gid, {.owner = owner,
                                                                       .prepared_us = record->prepared_us,
                                                                       .operations = record->operations.size(),
@@ -95,6 +95,23 @@ Status Engine::load_prepared(std::string_view gid, std::string_view bytes) {
   if (Status status = lock_prepared(*record, owner); !status.ok()) return status;
   claim->settle();
   return {};
+}
+
+Status Engine::lock_prepared(const PreparedRecord& record, LockOwner owner) {
+  const auto lock = [&](std::string_view from, std::string_view to, KeyLock mode) {
+    return to.empty() ? locks_.acquire(owner, from, mode, 0) : locks_.acquire_range(owner, from, to, mode, 0);
+  };
+  Status status;
+  for (const Operation& operation : record.operations) {
+    const LogEntry& entry = operation.entry;
+    const bool range = entry.kind == EntryKind::remove_range;
+    status = lock(entry.key, range ? entry.value : std::string_view(), KeyLock::exclusive);
+    if (!status.ok()) return status;
+  }
+  for (const PreparedRecord::Guard& guard : record.guards) {
+    if (status = lock(guard.from, guard.to, KeyLock::shared); !status.ok()) return status;
+  }
+  return status;
 }
 
 }  // namespace lightning

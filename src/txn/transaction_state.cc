@@ -240,11 +240,32 @@ Status TransactionState::commit() {
   return status;
 }
 
-Status TransactionState::lock_for_prepare(std::span<const Operation> operations) {
-  return {};
+// Writes first: a lock of what was read is then mostly there.
+Status TransactionState::lock_for_prepare(std::span<const Operation> operations, const Footprint* reads) {
+  const uint64_t deadline = engine_->deadline_after(options_.lock_timeout_ms);
+  const auto lock = [&](std::string_view from, std::string_view to, KeyLock mode) {
+    return to.empty() ? engine_->lock_key(active_.id, from, mode, deadline)
+                      : engine_->lock_range(active_.id, from, to, mode, deadline);
+  };
+  Status status;
+  for (const Operation& operation : operations) {
+    const LogEntry& entry = operation.entry;
+    const bool range = entry.kind == EntryKind::remove_range;
+    status = lock(entry.key, range ? entry.value : std::string_view(), KeyLock::exclusive);
+    if (!status.ok()) return status;
+  }
+  if (reads == nullptr) return status;
+  for (const Footprint::Key& key : reads->keys()) {
+    if (status = lock(key.bytes, {}, KeyLock::shared); !status.ok()) return status;
+  }
+  for (const Footprint::Range& range : reads->ranges()) {
+    if (status = lock(range.from, range.to, KeyLock::shared); !status.ok()) return status;
+  }
+  return status;
 }
 
 Status TransactionState::prepare(std::string_view gid) {
+  const Call call(*this);
   if (Status status = writable(0); !status.ok()) return status;
   if (snapshot_.valid() && snapshot_.state()->reader().too_old()) {
     end();
@@ -252,9 +273,8 @@ Status TransactionState::prepare(std::string_view gid) {
   }
   const std::vector<Operation> operations = writes_.operations();
   CommitCheck check = check_for_commit();
-  const Footprint* const guards = check.reads;
-  Status status = lock_for_prepare(operations);
-  // Nobody was first, up to the place of the promise; behind it the locks see to that.
+  const Footprint* const reads = check.reads;
+  // Nobody was first up to the place of the promise; behind it the locks see to that.
   Footprint written;
   if (check.writes) {
     for (const Operation& operation : operations) {
@@ -269,13 +289,19 @@ Status TransactionState::prepare(std::string_view gid) {
     check.writes = false;
     check.reads = &written;
   }
+  Status status = lock_for_prepare(operations, reads);
   if (status.ok()) {
-    status = engine_->prepare(gid,
-                              {.isolation = static_cast<uint8_t>(options_.isolation),
-                               .operations = operations,
-                               .guards = guards,
-                               .check = check},
-                              {.durability = options_.durability, .timeout_ms = options_.timeout_ms, .ttl_ms = 0});
+    status = engine_->prepare(
+        gid,
+        {.isolation = options_.isolation, .operations = operations, .guards = reads, .check = check},
+        {.durability = options_.durability, .timeout_ms = options_.timeout_ms, .ttl_ms = 0});
+  }
+  const bool prepared = status.ok() || status.is(StatusCode::unknown_outcome);
+  if (prepared) {
+    leave(Locks::stay);
+  } else if (status.is(StatusCode::conflict) || status.is(StatusCode::deadlock) ||
+             status.is(StatusCode::snapshot_too_old)) {
+    end();
   }
   return status;
 }

@@ -75,8 +75,8 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
   Status check_reads() const;
   uint64_t memory_allowed() const;
   CommitCheck check_for_commit();
-  /// The locks that outlive it once it is prepared.
-  Status lock_for_prepare(std::span<const Operation> operations);
+  /// All that keep others from what it writes and from what its level relies on.
+  Status lock_for_prepare(std::span<const Operation> operations, const Footprint* reads);
   void end();
 
   std::shared_ptr<Engine> engine_;  // null: it could not begin
