@@ -214,6 +214,7 @@ Status Engine::close() {
   if (closed_.exchange(true, std::memory_order_seq_cst))
     return Status(StatusCode::closed, "the database is closed");
   if (!in_this_process()) return {};  // a forked child has no share in the files
+  locks_.close();
   {
     // Whoever makes a segment or waits for memory ends before, or finds the database closed.
     MutexLock lock(switch_mutex_);

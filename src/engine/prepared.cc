@@ -77,11 +77,8 @@ class RecordReader {
 bool read_record(std::string_view bytes, PreparedRecord* record) {
   RecordReader reader(bytes);
   std::string_view fixed;
-  if (!reader.bytes(sizeof(uint64_t) + 1, &fixed)) return false;
+  if (!reader.bytes(sizeof(uint64_t), &fixed)) return false;
   record->prepared_us = load<uint64_t>(fixed.data());
-  const auto isolation = static_cast<uint8_t>(fixed.back());
-  if (isolation > static_cast<uint8_t>(Isolation::serializable)) return false;
-  record->isolation = static_cast<Isolation>(isolation);
   uint64_t operations = 0;
   if (!reader.number(&operations)) return false;
   bool ranges_over = false;
@@ -105,11 +102,10 @@ bool read_record(std::string_view bytes, PreparedRecord* record) {
 
 }  // namespace
 
-std::string encode_prepared(uint64_t prepared_us, Isolation isolation, std::span<const Operation> operations,
+std::string encode_prepared(uint64_t prepared_us, std::span<const Operation> operations,
                             const Footprint* guards) {
   std::string record(sizeof(uint64_t), '\0');
   store<uint64_t>(record.data(), prepared_us);
-  record.push_back(static_cast<char>(isolation));
   append_varint(&record, operations.size());
   for (const Operation& operation : operations) append_operation(&record, operation);
   append_varint(&record, guards == nullptr ? 0 : guards->keys().size() + guards->ranges().size());

@@ -6,7 +6,6 @@
 //
 // Format of a record:
 //   u64     when it was prepared, microseconds since 1970
-//   u8      Isolation
 //   varint  count of operations, each as format/batch_codec.h says, range removals first
 //   varint  count of guards, ranges and keys that nobody else may write, each:
 //           varint size, varint size, bytes of its first key, bytes of the first key behind it (none: one key)
@@ -15,7 +14,6 @@
 
 #include <lightning/stats.h>
 #include <lightning/status.h>
-#include <lightning/transaction.h>
 
 #include <map>
 #include <span>
@@ -38,7 +36,6 @@ inline std::string prepared_key(std::string_view gid) { return "p" + std::string
 
 struct PreparedRecord {
   uint64_t prepared_us = 0;
-  Isolation isolation = Isolation::snapshot;
   /// `expiry` is the time to live.
   std::vector<Operation> operations;
   struct Guard {
@@ -49,7 +46,7 @@ struct PreparedRecord {
 };
 
 /// `guards`: what the transaction read and that nobody may change before it is resolved; null: nothing.
-std::string encode_prepared(uint64_t prepared_us, Isolation isolation, std::span<const Operation> operations,
+std::string encode_prepared(uint64_t prepared_us, std::span<const Operation> operations,
                             const Footprint* guards);
 /// Refers to `record`. `corruption` where it is malformed.
 Result<PreparedRecord> decode_prepared(std::string_view record);

@@ -29,8 +29,7 @@ Status Engine::prepare(std::string_view gid, const Preparation& preparation, con
     if (Status status = usable(keyspace); !status.ok()) return status;
   }
   const auto now_us = static_cast<uint64_t>(std::max<int64_t>(0, env_.clock().unix_micros()));
-  const std::string record =
-      encode_prepared(now_us, preparation.isolation, preparation.operations, preparation.guards);
+  const std::string record = encode_prepared(now_us, preparation.operations, preparation.guards);
   if (record.size() > kValueBytesMax) {
     return Status(StatusCode::invalid_argument,
                   "what a prepared transaction writes and relies on is at most 1 GiB");
