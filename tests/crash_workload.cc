@@ -195,6 +195,7 @@ std::string CrashWorkload::batch() {
     if (!found) return note(found.status());
     second = *std::move(found);
   }
+  if (random_.chance(0.5)) return transact(writes, second);
   WriteBatch batch;
   for (const ModelWrite& one : writes) {
     if (!one.keyspace.empty()) {
@@ -213,6 +214,54 @@ std::string CrashWorkload::batch() {
       durability, [&](Model& model) { model.write(writes); },
       [&] {
         return database_.write(batch, {.durability = durability, .timeout_ms = kTimeoutMs, .ttl_ms = ttl_ms});
+      });
+}
+
+// The same writes as a transaction, behind reads that its level validates; one that fails, first.
+std::string CrashWorkload::transact(const std::vector<ModelWrite>& writes, const Keyspace& second) {
+  constexpr std::array kLevels = {Isolation::read_committed, Isolation::repeatable_read, Isolation::snapshot,
+                                  Isolation::serializable};
+  const Durability durability = random_.chance(0.5) ? Durability::power : Durability::process;
+  const TransactionOptions options{.isolation = kLevels[random_.below(4)],
+                                   .timeout_ms = kTimeoutMs,
+                                   .read_only = false,
+                                   .durability = durability};
+  const auto read_and_write = [&](Transaction& tx) -> Status {
+    if (Status status = tx.get("a").status(); !status.ok()) return status;
+    Scan scan = tx.scan("b", "d");
+    while (scan.advance()) continue;
+    if (Status status = scan.status(); !status.ok()) return status;
+    for (const ModelWrite& one : writes) {
+      Status status;
+      if (!one.keyspace.empty()) {
+        status = tx.in(second).put(one.key, *one.value);
+      } else if (one.to) {
+        status = tx.remove_range(one.key, *one.to);
+      } else {
+        status = one.value ? tx.put(one.key, *one.value) : tx.remove(one.key);
+      }
+      if (!status.ok()) return status;
+    }
+    return {};
+  };
+  std::string said;
+  if (options.isolation == Isolation::serializable && !failed_) {
+    Transaction late = ask([&] { return database_.begin(options); });
+    const Status ready = ask([&] { return read_and_write(late); });
+    if (said = note(ready); !said.empty()) return said;
+    if (said = put("c", value(30), Durability::process); !said.empty()) return said;
+    if (!failed_) {
+      const Status status = ask([&] { return late.commit(); });
+      if (status.ok()) return "a commit that came too late";
+      if (said = status.is(StatusCode::conflict) ? std::string() : note(status); !said.empty()) return said;
+    }
+  }
+  return commit(
+      durability, [&](Model& model) { model.write(writes); },
+      [&] {
+        Transaction tx = database_.begin(options);
+        if (Status status = read_and_write(tx); !status.ok()) return status;
+        return tx.commit();
       });
 }
 

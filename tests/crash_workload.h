@@ -102,6 +102,7 @@ class CrashWorkload {
                      const std::function<Status()>& database);
   std::string put(const std::string& key, const std::string& value, Durability durability);
   std::string batch();
+  std::string transact(const std::vector<ModelWrite>& writes, const Keyspace& second);
   std::string remove_range();
   std::string keyspace();
   std::string reopen();

@@ -60,6 +60,8 @@ void History::run(uint64_t steps) {
       {900, &History::remove},
       {700, &History::write_batch},
       {60, &History::remove_range},
+      {150, &History::transact},
+      {100, &History::change_one_key},
       {1500, &History::get},
       {900, &History::get_reused},
       {500, &History::contains},

@@ -64,6 +64,7 @@ class History {
   const Work& work() const { return work_; }
 
  private:
+  friend class HistoryTransaction;
   struct HeldSnapshot {
     Snapshot snapshot;
     Model::Moment at;
@@ -91,11 +92,13 @@ class History {
     uint64_t since_ns = 0;
   };
 
-  // The steps (history.cc: writes and life; history_reads.cc: reads).
+  // The steps (history.cc: writes and life; history_reads.cc: reads; history_transactions.cc).
   void put();
   void remove();
   void remove_range();
   void expire_in_ranges();
+  void transact();
+  void change_one_key();
   void write_batch();
   void ingest();
   void refused_writes();
@@ -180,6 +183,7 @@ class History {
   std::vector<Keyspace> dropped_;
   std::vector<HeldSnapshot> snapshots_;
   std::vector<HeldCursor> cursors_;
+  uint64_t moments_ = 0;  // of transactions under way
   uint64_t copies_made_ = 0;
   Work work_;
   Value reused_;

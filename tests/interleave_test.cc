@@ -27,6 +27,8 @@ namespace {
 constexpr uint64_t kSeedsByDefault = 60;
 constexpr int kWriters = 3;
 constexpr int kSteps = 25;
+constexpr int kTransferrers = 2;
+constexpr int kAccounts = 3;
 constexpr uint64_t kLargeBytes = 2'500;  // values from this size on stand in value files
 
 // A counter in front of filler that makes segments change often.
@@ -51,6 +53,12 @@ class Interleaving {
     for (int w = 0; w < kWriters; ++w) env_.spawn("writer", [&, w] { write(db, w); });
     env_.spawn("batches", [&] { write_batches(db); });
     env_.spawn("ranges", [&] { remove_ranges(db); });
+    make_accounts(db);
+    for (int t = 0; t < kTransferrers; ++t) env_.spawn("transfers", [&, t] { transfer(db, t); });
+    env_.spawn("skew", [&] { leave_call(db, "on1", "on2"); });
+    env_.spawn("skew", [&] { leave_call(db, "on2", "on1"); });
+    env_.spawn("phantoms", [&] { count_and_add(db, "p1"); });
+    env_.spawn("phantoms", [&] { count_and_add(db, "p2"); });
     env_.spawn("reader", [&] { read(db); });
     env_.spawn("scanner", [&] { scan(db); });
     env_.spawn("expirer", [&] { expire(db); });
@@ -128,6 +136,93 @@ class Interleaving {
     }
     ASSERT_LE(present, 1u);
     ASSERT_TRUE(present == 1 || acknowledged == 0);
+  }
+
+  void make_accounts(Database& db) {
+    for (int i = 0; i < kAccounts; ++i) ASSERT_TRUE(db.put("m" + std::to_string(i), "100").ok());
+    ASSERT_TRUE(db.put("on1", "0").ok());
+    ASSERT_TRUE(db.put("on2", "0").ok());
+  }
+
+  static int number_at(TransactionKeyspace& tx, std::string_view key) {
+    const Lookup found = tx.get(key);
+    EXPECT_TRUE(found) << found.status().to_string();
+    return found ? std::stoi(std::string(found.value())) : 0;
+  }
+
+  static Isolation level_of(uint64_t random) {
+    return random % 3 == 0   ? Isolation::repeatable_read
+           : random % 3 == 1 ? Isolation::snapshot
+                             : Isolation::serializable;
+  }
+
+  // Money is neither made nor lost, at every level above read committed; and one call counts them all.
+  void transfer(Database& db, int t) {
+    Random random(seed_ * 31 + static_cast<uint64_t>(t));
+    for (int i = 0; i < kSteps; ++i) {
+      const std::string from = "m" + std::to_string(random.next() % kAccounts);
+      const std::string to = "m" + std::to_string(random.next() % kAccounts);
+      const size_t filler = random.next() % 8 == 0 ? 3'000 : 0;
+      const Status status = db.transact(
+          [&](Transaction& tx) {
+            const int sum = number_at(tx, from);
+            if (Status s = tx.put(from, std::to_string(sum - 1) + std::string(filler, ' ')); !s.ok())
+              return s;
+            return tx.put(to, std::to_string(number_at(tx, to) + 1));
+          },
+          {.isolation = level_of(random.next()), .timeout_ms = 600'000});
+      ASSERT_TRUE(status.ok()) << status.to_string();
+      ASSERT_TRUE(db.add("n", 1));
+      check_accounts(db);
+    }
+  }
+
+  void check_accounts(Database& db) {
+    Transaction tx = db.begin({.isolation = Isolation::serializable, .read_only = true});
+    int sum = 0;
+    Scan accounts = tx.scan_prefix("m");
+    while (accounts.advance()) sum += std::stoi(std::string(accounts.entry().value()));
+    ASSERT_TRUE(accounts.status().ok());
+    ASSERT_EQ(sum, 100 * kAccounts);
+    ASSERT_TRUE(tx.commit().ok());
+  }
+
+  // Each leaves only if the other stays: never are both away.
+  void leave_call(Database& db, std::string_view mine, std::string_view other) {
+    for (int i = 0; i < kSteps; ++i) {
+      const Isolation level = i % 2 == 0 ? Isolation::serializable : Isolation::repeatable_read;
+      Transaction tx = db.begin({.isolation = level});
+      const int here = number_at(tx, mine);
+      const bool may_leave = number_at(tx, other) == 0;
+      ASSERT_FALSE(here == 1 && !may_leave);
+      if (here == 0 && !may_leave) continue;
+      ASSERT_TRUE(tx.put(mine, here == 0 ? "1" : "0").ok());
+      const Status status = tx.commit();
+      ASSERT_TRUE(status.ok() || status.is(StatusCode::conflict)) << status.to_string();
+    }
+  }
+
+  // Adds one only where it counted none: never are there two.
+  void count_and_add(Database& db, const std::string& mine) {
+    for (int i = 0; i < kSteps; ++i) {
+      Transaction tx = db.begin({.isolation = Isolation::serializable});
+      int found = 0;
+      Scan scan = tx.scan_prefix("p");
+      if (i % 2 == 0) scan = std::move(scan).reverse();
+      while (scan.advance()) ++found;
+      ASSERT_TRUE(scan.status().ok());
+      ASSERT_LE(found, 1);
+      if (found == 0) {
+        ASSERT_TRUE(tx.put(mine, "1").ok());
+      } else if (i % 3 == 0) {
+        ASSERT_TRUE(tx.remove_range("p", "q").ok());
+      } else {
+        ASSERT_TRUE(tx.remove("p1").ok());
+        ASSERT_TRUE(tx.remove("p2").ok());
+      }
+      const Status status = tx.commit();
+      ASSERT_TRUE(status.ok() || status.is(StatusCode::conflict)) << status.to_string();
+    }
   }
 
   void read(Database& db) {
@@ -254,6 +349,8 @@ class Interleaving {
     ASSERT_EQ(count_of(db->get("b").value()), kSteps);
     EXPECT_TRUE(db->get("t").absent());  // by its own clock it is later than all that expired
     read_ranges(*db, kSteps);
+    check_accounts(*db);
+    ASSERT_EQ(db->get("n").value(), std::to_string(kTransferrers * kSteps));
   }
 
   const uint64_t seed_;

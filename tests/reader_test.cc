@@ -175,6 +175,107 @@ TEST_F(Readers, AMomentEndsWithItsReader) {
   EXPECT_EQ(db_.stats()->run_entries, 2u);
 }
 
+TEST_F(Readers, ATransactionThatIsTooOldSaysSo) {
+  open(small(2000));
+  for (const Isolation level : {Isolation::repeatable_read, Isolation::snapshot, Isolation::serializable}) {
+    put_all("v");
+    Transaction tx = db_.begin({.isolation = level});
+    Transaction reads_only = db_.begin({.isolation = level});
+    ASSERT_EQ(tx.get(key_of(1)).value(), "v1");
+    ASSERT_EQ(reads_only.get(key_of(1)).value(), "v1");
+    ASSERT_TRUE(tx.put("own", "write").ok());
+    Cursor cursor = tx.cursor();
+    cursor.seek(key_of(5));
+    ASSERT_EQ(readers().size(), 3u);
+    EXPECT_EQ(readers()[0].kind, ReaderKind::transaction);
+    env_.sleep(21 * kSecondNs / 10);
+    EXPECT_TRUE(readers()[0].too_old);
+    EXPECT_EQ(tx.get("own").value(), "write");
+    EXPECT_TRUE(tx.get(key_of(1)).status().is(StatusCode::snapshot_too_old));
+    EXPECT_TRUE(for_each(tx.scan(), [](auto, auto) {}).is(StatusCode::snapshot_too_old));
+    EXPECT_EQ(cursor.key(), key_of(5));
+    cursor.next();
+    EXPECT_TRUE(cursor.status().is(StatusCode::snapshot_too_old));
+    EXPECT_TRUE(tx.commit().is(StatusCode::snapshot_too_old));
+    EXPECT_TRUE(tx.status().is(StatusCode::closed));
+    EXPECT_FALSE(db_.get("own"));
+    EXPECT_TRUE(reads_only.get(key_of(1)).status().is(StatusCode::snapshot_too_old));
+    EXPECT_TRUE(reads_only.commit().ok());
+    EXPECT_TRUE(readers().size() == 1 && readers()[0].kind == ReaderKind::cursor);
+  }
+  Transaction tx = db_.begin({.isolation = Isolation::read_committed});
+  ASSERT_TRUE(tx.put("own", "write").ok());
+  env_.sleep(3 * kSecondNs);
+  EXPECT_EQ(tx.get(key_of(1)).value(), "v1");
+  EXPECT_TRUE(tx.commit().ok());
+}
+
+// A commit must not take it for unchanged that nothing is left of a change: nobody kept it.
+TEST_F(Readers, OneKeyCallsBeginAgainWhenTheirMomentIsTooOld) {
+  open(small(2000));
+  ASSERT_TRUE(db_.put("k", "0").ok());
+  std::vector<std::string> seen;
+  const auto change = [&](std::optional<std::string_view> now) -> std::optional<std::string> {
+    seen.emplace_back(now.value_or("nothing"));
+    if (seen.size() == 1) {  // makes the call register its moment
+      EXPECT_TRUE(db_.put("k", "1").ok() && db_.flush().ok());
+    } else if (seen.size() == 2) {
+      env_.sleep(3 * kSecondNs);
+      EXPECT_TRUE(db_.remove("k").ok() && db_.compact().ok());
+      EXPECT_EQ(db_.stats()->run_entries, 0u);
+    }
+    return "done";
+  };
+  EXPECT_TRUE(db_.update("k", change).ok());
+  EXPECT_EQ(seen, (std::vector<std::string>{"0", "1", "nothing"}));
+  EXPECT_EQ(db_.get("k").value(), "done");
+  EXPECT_TRUE(readers().empty());
+}
+
+TEST_F(Readers, ACursorOfATransactionThatStandsStillLetsGo) {
+  open(small());
+  put_all("v");
+  ASSERT_TRUE(db_.compact().ok());
+  Transaction tx = db_.begin({.isolation = Isolation::serializable});
+  ASSERT_TRUE(tx.put(key_of(50) + "a", "own").ok());
+  ASSERT_TRUE(tx.remove(key_of(52)).ok());
+  Cursor own = tx.cursor();
+  Cursor other = tx.cursor();
+  own.seek(key_of(50) + "a");
+  other.seek(key_of(50));
+  const std::string_view key = own.key();
+  const std::string_view value = own.value();
+  put_all("w");
+  ASSERT_TRUE(db_.compact().ok());
+  env_.sleep(4 * kSecondNs);
+  EXPECT_EQ(readers()[1].held_bytes, 0u) << "its entry is the transaction's";
+  EXPECT_GT(readers()[2].held_bytes, 0u);
+  ASSERT_TRUE(tx.put(key_of(50) + "b", "more").ok());
+  EXPECT_EQ(key, key_of(50) + "a");
+  EXPECT_EQ(value, "own");
+  own.next();
+  EXPECT_EQ(own.value(), "more");
+  other.next();
+  EXPECT_EQ(other.value(), "own");
+  env_.sleep(4 * kSecondNs);
+  ASSERT_TRUE(tx.remove(key_of(50) + "b").ok());
+  EXPECT_EQ(own.value(), "more");
+  own.next();  // from an entry that is gone: once, not twice
+  ASSERT_TRUE(own.valid());
+  EXPECT_EQ(own.value(), "v51");
+  own.next();
+  EXPECT_EQ(own.value(), "v53");
+  own.prev();
+  EXPECT_EQ(own.value(), "v51");
+  other.prev();
+  EXPECT_EQ(other.value(), "v50");
+  EXPECT_TRUE(tx.commit().is(StatusCode::conflict));
+  env_.sleep(4 * kSecondNs);
+  EXPECT_EQ(own.value(), "v51");
+  own.next();
+  EXPECT_TRUE(own.status().is(StatusCode::closed));
+}
+
 TEST_F(Readers, ACursorThatStandsStillLetsGo) {
   for (const bool mapped : {true, false}) {
     for (const bool in_run : {false, true}) {
@@ -311,7 +412,8 @@ TEST(ReadersInterleaved, ATurnIsNobodyElses) {
     const auto walk = [&](uint64_t walker) {
       Random random(seed * 10 + walker);
       while (versions < kVersions) {
-        Cursor cursor = db.cursor();
+        Transaction tx = walker == 2 ? db.begin({.isolation = Isolation::serializable}) : Transaction();
+        Cursor cursor = walker == 2 ? tx.cursor() : db.cursor();
         std::string version;
         int at = 0;
         for (cursor.seek_first(); cursor.valid(); cursor.next(), ++at) {
@@ -320,6 +422,9 @@ TEST(ReadersInterleaved, ATurnIsNobodyElses) {
           env.sleep(random.below(3) * kSecondNs);
           EXPECT_EQ(cursor.key(), key_of(at));
           EXPECT_EQ(shown, version);
+          if (walker == 2 && random.chance(0.3)) {
+            EXPECT_TRUE(tx.put(key_of(at), "behind it").ok());
+          }
         }
         const bool too_old = cursor.status().is(StatusCode::snapshot_too_old);
         EXPECT_TRUE(too_old ? seed % 2 == 1 : cursor.status().ok() && at == kKeys);
@@ -419,13 +524,17 @@ TEST(ReadersThreads, NobodySeesAnythingButItsMoment) {
     walkers.emplace_back([&, walker] {
       Random random(static_cast<uint64_t>(walker));
       while (!ended) {
-        Cursor cursor = db.cursor();
+        Transaction tx = walker == 2 ? db.begin({.isolation = Isolation::serializable}) : Transaction();
+        Cursor cursor = walker == 2 ? tx.cursor() : db.cursor();
         std::string version;
         int at = 0;
         for (cursor.seek_first(); cursor.valid(); cursor.next(), ++at) {
           if (at == 0) version = cursor.value();
           EXPECT_EQ(cursor.key(), key_of(at));
           EXPECT_EQ(cursor.value(), version);
+          if (walker == 2 && random.chance(0.3)) {
+            EXPECT_TRUE(tx.put(key_of(at), "behind it").ok());
+          }
           if (random.chance(0.1)) std::this_thread::sleep_for(std::chrono::milliseconds(random.below(25)));
         }
         EXPECT_TRUE(cursor.status().ok() ? at == kKeys : cursor.status().is(StatusCode::snapshot_too_old));

@@ -76,6 +76,13 @@ class Session {
   /// them. Entries die at the next call. Batches of a thousand, where an adapter knows no better.
   virtual void ingest(const std::function<bool(Entry*)>& next);
 
+  /// What a transaction makes of the values of its keys, all of which exist: what they are to be.
+  using Change = std::function<void(std::span<const std::string_view> values, std::span<std::string> next)>;
+  /// Reads at most kTransactionKeys keys and writes them anew, as one transaction in which nobody comes
+  /// between; tried again until that is so. By default the process ends: the engine has none.
+  virtual void transact(std::span<const std::string_view> keys, const Change& change);
+  static constexpr size_t kTransactionKeys = 4;
+
   // Valid until the next call; data() is null when the key is absent.
   virtual std::string_view get(std::string_view key) = 0;
   virtual void get_many(std::span<const std::string_view> keys, std::span<std::string_view> values) = 0;

@@ -66,6 +66,23 @@ class LightningSession : public Session {
     check(db_.ingest(source).status(), "ingest");
   }
 
+  void transact(std::span<const std::string_view> keys, const Change& change) override {
+    for (;;) {
+      Transaction tx = db_.begin();
+      std::string_view seen[kTransactionKeys];
+      for (size_t i = 0; i < keys.size(); ++i) {
+        const Lookup found = tx.get(keys[i], read_[i]);
+        check(found.status(), "get");
+        seen[i] = found.value();
+      }
+      change({seen, keys.size()}, {next_, keys.size()});
+      for (size_t i = 0; i < keys.size(); ++i) check(tx.put(keys[i], next_[i]), "put");
+      const Status status = tx.commit();
+      if (status.ok()) return;
+      if (!status.is(StatusCode::conflict)) check(status, "commit");
+    }
+  }
+
   std::string_view get(std::string_view key) override {
     const Lookup found = db_.get(key, value_);
     if (found) return found.value();
@@ -105,6 +122,8 @@ class LightningSession : public Session {
   WriteBatch batch_;
   Value value_;
   std::vector<Value> values_;
+  Value read_[kTransactionKeys];
+  std::string next_[kTransactionKeys];
 };
 
 class LightningEngine : public Engine {

@@ -90,6 +90,23 @@ class LmdbSession : public Session {
     check(mdb_txn_commit(txn), "txn_commit");
   }
 
+  // There is one writer at a time: no transaction fails.
+  void transact(std::span<const std::string_view> keys, const Change& change) override {
+    MDB_txn* txn = begin_write();
+    std::string_view seen[kTransactionKeys];
+    for (size_t i = 0; i < keys.size(); ++i) {
+      MDB_val k = val(keys[i]), v;
+      check(mdb_get(txn, dbi_, &k, &v), "get");
+      seen[i] = view(v);
+    }
+    change({seen, keys.size()}, {next_, keys.size()});
+    for (size_t i = 0; i < keys.size(); ++i) {
+      MDB_val k = val(keys[i]), v = val(next_[i]);
+      check(mdb_put(txn, dbi_, &k, &v, 0), "put");
+    }
+    check(mdb_txn_commit(txn), "txn_commit");
+  }
+
   std::string_view get(std::string_view key) override {
     renew();
     return find(key);
@@ -138,6 +155,7 @@ class LmdbSession : public Session {
     return walk(cursor_, key, start, step, limit);
   }
 
+  std::string next_[kTransactionKeys];
   MDB_env* env_;
   MDB_dbi dbi_;
   MDB_txn* snapshot_ = nullptr;

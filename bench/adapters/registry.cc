@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "bench/fail.h"
+
 namespace lightning::bench {
 
 void Session::ingest(const std::function<bool(Entry*)>& next) {
@@ -23,12 +25,18 @@ void Session::ingest(const std::function<bool(Entry*)>& next) {
   if (!batch.empty()) write(batch);
 }
 
+void Session::transact(std::span<const std::string_view>, const Change&) {
+  fail("this engine is not measured with transactions");
+}
+
 // Each adapters/<engine>_engine.cc defines these two.
 #define BENCH_DECLARE(engine)                                        \
   std::unique_ptr<Engine> open_##engine(const EngineConfig& config); \
   std::string version_of_##engine();
 BENCH_DECLARE(lightning)
 BENCH_DECLARE(rocksdb)
+BENCH_DECLARE(rocksdb_optimistic)
+BENCH_DECLARE(rocksdb_pessimistic)
 BENCH_DECLARE(lmdb)
 BENCH_DECLARE(leveldb)
 BENCH_DECLARE(wiredtiger)
@@ -49,6 +57,12 @@ constexpr std::array kEngines = {
                "block cache for the data, Bloom filter 10 bits, no compression, "
                "64 MiB write buffers, 2 background jobs, WAL on",
                BENCH_BUILT(BENCH_HAS_ROCKSDB, rocksdb)},
+    EngineKind{"rocksdb-occ", "librocksdb-dev", ".log",
+               "as rocksdb, opened as OptimisticTransactionDB: for workloads of transactions",
+               BENCH_BUILT(BENCH_HAS_ROCKSDB, rocksdb_optimistic)},
+    EngineKind{"rocksdb-2pl", "librocksdb-dev", ".log",
+               "as rocksdb, opened as TransactionDB, keys read for update: for workloads of transactions",
+               BENCH_BUILT(BENCH_HAS_ROCKSDB, rocksdb_pessimistic)},
     EngineKind{"lmdb", "liblmdb-dev", "",
                "class process: MDB_NOSYNC|MDB_WRITEMAP, class power: plain; a read transaction renewed for "
                "each call",

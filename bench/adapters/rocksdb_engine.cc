@@ -6,12 +6,18 @@
 // - no compression: neither has any other engine here.
 // - 64 MiB write buffers, as Lightning DB has; 2 background jobs.
 // - WAL on; a commit writes it to the kernel (process) or syncs it (power).
+// - transactions: one object a session, begun anew. OptimisticTransactionDB with a snapshot of the begin and
+//   keys read for update, so that a read that was overtaken fails the commit; TransactionDB with locks by
+//   GetForUpdate, keys in ascending order, which cannot deadlock.
 // - a get pins the block instead of copying the value; an iterator is refreshed, not made anew, for each
 //   seek.
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/optimistic_transaction_db.h>
+#include <rocksdb/utilities/transaction.h>
+#include <rocksdb/utilities/transaction_db.h>
 #include <rocksdb/version.h>
 
 #include <algorithm>
@@ -64,10 +70,40 @@ class RocksdbHeld : public Held {
   const rocksdb::Snapshot* snapshot_;
 };
 
+/// How the database is opened: at most one of them is set.
+struct Transactional {
+  rocksdb::OptimisticTransactionDB* optimistic = nullptr;
+  rocksdb::TransactionDB* pessimistic = nullptr;
+};
+
 class RocksdbSession : public Session {
  public:
-  RocksdbSession(rocksdb::DB& db, Durability durability) : db_(db) {
+  RocksdbSession(rocksdb::DB& db, Transactional transactional, Durability durability)
+      : db_(db), transactional_(transactional) {
     write_options_.sync = durability == Durability::power;
+  }
+
+  void transact(std::span<const std::string_view> keys, const Change& change) override {
+    for (;;) {
+      begin();
+      std::string_view seen[kTransactionKeys];
+      rocksdb::Status status;
+      for (size_t i = 0; i < keys.size() && status.ok(); ++i) {
+        read_[i].Reset();
+        status =
+            transaction_->GetForUpdate(read_options_, db_.DefaultColumnFamily(), slice(keys[i]), &read_[i]);
+        seen[i] = view(read_[i]);
+      }
+      if (status.ok()) {
+        change({seen, keys.size()}, {next_, keys.size()});
+        for (size_t i = 0; i < keys.size(); ++i)
+          check(transaction_->Put(slice(keys[i]), next_[i]), "Transaction::Put");
+        status = transaction_->Commit();
+        if (status.ok()) return;
+      }
+      if (!status.IsBusy() && !status.IsTimedOut() && !status.IsTryAgain()) check(status, "Transaction");
+      check(transaction_->Rollback(), "Rollback");
+    }
   }
 
   void put(std::string_view key, std::string_view value) override {
@@ -127,6 +163,17 @@ class RocksdbSession : public Session {
   std::unique_ptr<Held> hold() override { return std::make_unique<RocksdbHeld>(db_); }
 
  private:
+  void begin() {
+    rocksdb::Transaction* const former = transaction_.release();
+    if (transactional_.optimistic != nullptr) {
+      rocksdb::OptimisticTransactionOptions options;
+      options.set_snapshot = true;
+      transaction_.reset(transactional_.optimistic->BeginTransaction(write_options_, options, former));
+    } else {
+      require(transactional_.pessimistic != nullptr, "rocksdb: transactions need another way of opening it");
+      transaction_.reset(transactional_.pessimistic->BeginTransaction(write_options_, {}, former));
+    }
+  }
   rocksdb::Iterator& iterator() {
     if (iterator_ == nullptr) {
       iterator_.reset(db_.NewIterator(read_options_));
@@ -137,6 +184,10 @@ class RocksdbSession : public Session {
   }
 
   rocksdb::DB& db_;
+  const Transactional transactional_;
+  std::unique_ptr<rocksdb::Transaction> transaction_;
+  rocksdb::PinnableSlice read_[kTransactionKeys];
+  std::string next_[kTransactionKeys];
   rocksdb::ReadOptions read_options_;
   rocksdb::WriteOptions write_options_;
   rocksdb::WriteBatch batch_;
@@ -147,9 +198,11 @@ class RocksdbSession : public Session {
   std::unique_ptr<rocksdb::Iterator> iterator_;
 };
 
+enum class Kind { plain, optimistic, pessimistic };
+
 class RocksdbEngine : public Engine {
  public:
-  explicit RocksdbEngine(const EngineConfig& config) : durability_(config.durability) {
+  RocksdbEngine(const EngineConfig& config, Kind kind) : durability_(config.durability) {
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rocksdb::NewLRUCache(std::max<uint64_t>(256 << 20, 2 * config.raw_bytes));
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
@@ -160,12 +213,22 @@ class RocksdbEngine : public Engine {
     options.write_buffer_size = 64 << 20;
     options.max_background_jobs = 2;
     rocksdb::DB* db = nullptr;
-    check(rocksdb::DB::Open(options, config.path, &db), "Open");
+    if (kind == Kind::optimistic) {
+      check(rocksdb::OptimisticTransactionDB::Open(options, config.path, &transactional_.optimistic), "Open");
+      db = transactional_.optimistic;
+    } else if (kind == Kind::pessimistic) {
+      check(rocksdb::TransactionDB::Open(options, {}, config.path, &transactional_.pessimistic), "Open");
+      db = transactional_.pessimistic;
+    } else {
+      check(rocksdb::DB::Open(options, config.path, &db), "Open");
+    }
     db_.reset(db);
   }
   ~RocksdbEngine() override { check(db_->Close(), "Close"); }
 
-  std::unique_ptr<Session> session() override { return std::make_unique<RocksdbSession>(*db_, durability_); }
+  std::unique_ptr<Session> session() override {
+    return std::make_unique<RocksdbSession>(*db_, transactional_, durability_);
+  }
   void settle() override {
     check(db_->Flush({}), "Flush");
     check(db_->CompactRange({}, nullptr, nullptr), "CompactRange");
@@ -178,15 +241,24 @@ class RocksdbEngine : public Engine {
 
  private:
   Durability durability_;
+  Transactional transactional_;
   std::unique_ptr<rocksdb::DB> db_;
 };
 
 }  // namespace
 
 std::unique_ptr<Engine> open_rocksdb(const EngineConfig& config) {
-  return std::make_unique<RocksdbEngine>(config);
+  return std::make_unique<RocksdbEngine>(config, Kind::plain);
+}
+std::unique_ptr<Engine> open_rocksdb_optimistic(const EngineConfig& config) {
+  return std::make_unique<RocksdbEngine>(config, Kind::optimistic);
+}
+std::unique_ptr<Engine> open_rocksdb_pessimistic(const EngineConfig& config) {
+  return std::make_unique<RocksdbEngine>(config, Kind::pessimistic);
 }
 
 std::string version_of_rocksdb() { return rocksdb::GetRocksVersionAsString(); }
+std::string version_of_rocksdb_optimistic() { return version_of_rocksdb(); }
+std::string version_of_rocksdb_pessimistic() { return version_of_rocksdb(); }
 
 }  // namespace lightning::bench

@@ -7,6 +7,7 @@
 #include "bench/workloads/queue.h"
 #include "bench/workloads/reads.h"
 #include "bench/workloads/steady.h"
+#include "bench/workloads/transactions.h"
 #include "bench/workloads/writes.h"
 
 namespace lightning::bench {
@@ -45,6 +46,8 @@ constexpr std::array kWorkloads = {
     Workload{"churn", Start::empty, nullptr, 1, nullptr, leaves_half_overwritten, nullptr, false, churn},
     Workload{"queue", Start::empty, nullptr, 1, nullptr, leaves_queue, nullptr, false, queue},
     Workload{"steady", Start::loaded, nullptr, 1, nullptr, nullptr, nullptr, false, steady},
+    Workload{"bank", Start::empty, nullptr, 1, nullptr, nullptr, nullptr, false, bank},
+    Workload{"counter", Start::empty, nullptr, 1, nullptr, nullptr, nullptr, false, counter},
 };
 
 }  // namespace

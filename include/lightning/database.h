@@ -21,6 +21,7 @@
 #include <lightning/snapshot.h>
 #include <lightning/stats.h>
 #include <lightning/status.h>
+#include <lightning/transaction.h>
 
 #include <memory>
 #include <string>
@@ -53,6 +54,32 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
 
   /// Applies the batch at once or not at all.
   Status write(const WriteBatch& batch, const WriteOptions& options = {});
+
+  /// Never fails by itself: Transaction::status(), and each of its calls, says what stood against it:
+  /// `closed`, `busy` (max_active_transactions), `out_of_memory`.
+  Transaction begin(const TransactionOptions& options = {});
+  /// Calls `fn(transaction)`, which answers a Status or a Result, and commits if that is ok. What ends with
+  /// `conflict` or `deadlock` is tried again with a new transaction, after a short wait, until
+  /// options.timeout_ms have passed. Answers what fn answered, or why there was no commit.
+  template <typename Fn>
+  auto transact(Fn&& fn, const TransactionOptions& options = {}) -> std::invoke_result_t<Fn&, Transaction&> {
+    uint64_t began_ns = 0;
+    for (uint32_t tries = 1;; ++tries) {
+      Transaction transaction = begin(options);
+      if (Status status = transaction.status(); !status.ok()) return status;
+      auto answer = fn(transaction);
+      Status status = transaction_detail::status_of(answer);
+      if (status.ok()) {
+        status = transaction.commit();
+        if (status.ok()) return answer;
+      }
+      transaction.abort();
+      if (!transaction_detail::worth_retrying(status)) return status;
+      if (!Transaction::wait_to_retry(engine_, options, tries, &began_ns)) return status;
+    }
+  }
+  /// Those that have not ended, oldest first.
+  Result<std::vector<TransactionInfo>> transactions() const;
 
   /// Versions visible now stay readable until it is released.
   Result<Snapshot> snapshot() const;
@@ -88,7 +115,7 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
   Result<CopyReport> backup(const std::string& directory, const BackupOptions& options = {}) const;
 
   Result<Stats> stats() const;
-  /// Snapshots and cursors (scans among them) that are registered now, oldest first.
+  /// Snapshots, cursors (scans among them) and moments of transactions that are registered now, oldest first.
   Result<std::vector<Reader>> readers() const;
   /// ok, or what made the database refuse writes. A failed flush of the log lasts until it is opened again; a
   /// full disk ends when space returns.

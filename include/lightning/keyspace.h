@@ -27,7 +27,9 @@
 #include <lightning/value.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,6 +55,21 @@ class LIGHTNING_EXPORT Keyspace {
   /// Removes all keys with from <= key < to in one commit of the size of the two bounds; the space is given
   /// back in the background. ok where nothing is there, and where `to` does not lie above `from`.
   Status remove_range(std::string_view from, std::string_view to, const WriteOptions& options = {});
+
+  // Transactions of one key. They see what was committed before them, and never fail because of one another.
+  /// Writes `desired` if the key holds `expected`, where nothing stands for an absent key. `conflict` if it
+  /// holds something else: nothing was done.
+  Status compare_and_set(std::string_view key, std::optional<std::string_view> expected,
+                         std::optional<std::string_view> desired, const WriteOptions& options = {});
+  /// `already_exists` if the key is there: nothing was done.
+  Status put_if_absent(std::string_view key, std::string_view value, const WriteOptions& options = {});
+  /// Of what the key holds (nothing: it is absent) makes what it is to hold. May be called several times;
+  /// must not write to the database.
+  using UpdateFn = std::function<std::optional<std::string>(std::optional<std::string_view>)>;
+  Status update(std::string_view key, const UpdateFn& fn, const WriteOptions& options = {});
+  /// Adds to a decimal number, 0 where the key is absent; the sum. `invalid_argument` where the key holds
+  /// something else or the sum has no place in 64 bits.
+  Result<int64_t> add(std::string_view key, int64_t delta, const WriteOptions& options = {});
 
   /// Writes all entries of `source`, whose keys strictly ascend, as sorted files beside the log, and makes
   /// them visible at once, as one commit that survives a power cut: faster than puts for more entries than

@@ -67,8 +67,10 @@ struct Options {
   /// Answer faults in mapped files (SIGBUS) instead of letting them end the process. Off: files are read and
   /// written by system calls only.
   bool sigbus_guard = true;
-  /// A snapshot or cursor that is older than this is released in the background; its further reads answer
-  /// snapshot_too_old. 0 = none is.
+  /// Transactions that may be under way at a time; begin() answers busy beyond them.
+  uint64_t max_active_transactions = 100'000;
+  /// A snapshot, cursor or transaction that is older than this is released in the background; its further
+  /// reads answer snapshot_too_old, its commit too. 0 = none is.
   uint64_t max_snapshot_age_ms = 0;
   /// Called from background threads and from stalled writers; must not call the database. Empty: silence.
   std::function<void(const Event&)> on_event = {};

@@ -8,13 +8,14 @@
 
 namespace lightning {
 
-enum class ReaderKind : uint8_t { snapshot, cursor };
+enum class ReaderKind : uint8_t { snapshot, cursor, transaction };
 
-/// A snapshot or cursor, and what it keeps.
+/// A snapshot, cursor or transaction (one that reads as of one moment, or a call that reads and writes one
+/// key), and what it keeps.
 struct Reader {
   ReaderKind kind = ReaderKind::snapshot;
   uint64_t lsn = 0;           // it sees every commit below
-  uint64_t age_ms = 0;        // since it was made; a cursor is as old as its snapshot
+  uint64_t age_ms = 0;        // since it was made; a cursor is as old as its snapshot or transaction
   uint64_t held_bytes = 0;    // files and memory that the database has done with and that it still reads
   uint64_t behind_bytes = 0;  // log written since: about how much may be overwritten and kept for it
   bool too_old = false;       // given up, nothing more is kept for it; its next read says so
@@ -29,7 +30,7 @@ struct Stats {
   uint64_t run_entries = 0;  // keys in runs, removals and overwritten ones included
   uint64_t memtables = 0;    // active and sealed
   uint64_t keyspaces = 0;    // the default one included
-  uint64_t snapshots = 0;    // registered now
+  uint64_t snapshots = 0;    // readers registered now
 
   // Memory, own. The parts up to mapped_bytes add up to memory_bytes; no memtable is made unless it fits with
   // that into memory_limit.
@@ -96,6 +97,9 @@ struct Stats {
   uint64_t value_files = 0;
   uint64_t value_file_bytes = 0;  // allocated blocks
   uint64_t value_live_bytes = 0;  // of values that runs refer to
+  // Transactions.
+  uint64_t transactions_active = 0;
+  uint64_t transaction_conflicts = 0;  // commits that were refused, those of single-key calls included
 
   /// Bytes of flushes and merges over those that users wrote, since the open; 0 before the first write.
   double write_amplification() const {

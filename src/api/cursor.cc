@@ -75,7 +75,9 @@ Scan::Scan(std::unique_ptr<CursorState> cursor, std::string from, std::string to
       from_(std::move(from)),
       to_(std::move(to)),
       bounded_(bounded),
-      refused_memory_(cursor_ == nullptr) {}
+      refused_memory_(cursor_ == nullptr) {
+  if (cursor_ != nullptr) cursor_->set_bounds(from_, to_, bounded_);
+}
 Scan::Scan(Scan&&) noexcept = default;
 Scan& Scan::operator=(Scan&&) noexcept = default;
 

@@ -5,11 +5,18 @@
 #include "api/guarded.h"
 #include "api/open_in.h"
 #include "engine/snapshot_state.h"
+#include "txn/transaction_state.h"
 
 namespace lightning {
 
 namespace {
 Status closed_handle() { return Status(StatusCode::closed, "the handle holds no database"); }
+
+// What a transaction has that could not be made: one for all, owned by nobody.
+std::shared_ptr<TransactionState> without_memory() {
+  static TransactionState refused(Status(StatusCode::out_of_memory, "a transaction"));
+  return {std::shared_ptr<void>(), &refused};
+}
 }  // namespace
 
 Result<Database> open_in(Env& env, const std::string& directory, const Options& options, OpenKind kind,
@@ -60,6 +67,20 @@ Result<Snapshot> Database::snapshot() const {
     if (!state) return state.status();
     return Snapshot(*std::move(state));
   });
+}
+
+Transaction Database::begin(const TransactionOptions& options) {
+  try {
+    if (engine_ == nullptr) return Transaction(std::make_shared<TransactionState>(closed_handle()));
+    return Transaction(TransactionState::begin(engine_, options));
+  } catch (const std::bad_alloc&) {
+    return Transaction(without_memory());
+  }
+}
+
+Result<std::vector<TransactionInfo>> Database::transactions() const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&]() -> Result<std::vector<TransactionInfo>> { return list_transactions(*engine_); });
 }
 
 Result<Keyspace> Database::keyspace(std::string_view name, bool create) {

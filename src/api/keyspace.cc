@@ -1,22 +1,16 @@
 #include <lightning/keyspace.h>
 
 #include "api/guarded.h"
+#include "api/make_scan.h"
 #include "engine/cursor_state.h"
 #include "engine/engine.h"
+#include "txn/one_key.h"
 
 namespace lightning {
 
 namespace {
 
 Status closed_handle() { return Status(StatusCode::closed, "the handle holds no database"); }
-
-// The first key behind every key that begins with `prefix`; empty when there is none.
-std::string prefix_end(std::string_view prefix) {
-  std::string end(prefix);
-  while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
-  if (!end.empty()) ++end.back();
-  return end;
-}
 
 }  // namespace
 
@@ -82,16 +76,6 @@ std::unique_ptr<CursorState> make_cursor(const std::shared_ptr<Engine>& engine, 
   }
 }
 
-/// The scan that `make` makes, or one that says that it got no memory.
-template <typename Fn>
-Scan make_scan(Fn&& make) {
-  try {
-    return make();
-  } catch (const std::bad_alloc&) {
-    return Scan(nullptr, {}, {}, false);
-  }
-}
-
 }  // namespace
 
 Cursor Keyspace::cursor(const ReadOptions& options) const {
@@ -117,6 +101,27 @@ Scan Keyspace::scan_prefix(std::string_view prefix, const ReadOptions& options) 
     const bool bounded = !end.empty();
     return Scan(make_cursor(engine_, id_, options), std::string(prefix), std::move(end), bounded);
   });
+}
+
+Status Keyspace::compare_and_set(std::string_view key, std::optional<std::string_view> expected,
+                                 std::optional<std::string_view> desired, const WriteOptions& options) {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return lightning::compare_and_set(*engine_, id_, key, expected, desired, options); });
+}
+
+Status Keyspace::put_if_absent(std::string_view key, std::string_view value, const WriteOptions& options) {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return lightning::put_if_absent(*engine_, id_, key, value, options); });
+}
+
+Status Keyspace::update(std::string_view key, const UpdateFn& fn, const WriteOptions& options) {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return update_key(*engine_, id_, key, fn, options); });
+}
+
+Result<int64_t> Keyspace::add(std::string_view key, int64_t delta, const WriteOptions& options) {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return add_to_key(*engine_, id_, key, delta, options); });
 }
 
 Result<uint64_t> Keyspace::approximate_size(std::string_view from, std::string_view to) const {

@@ -72,6 +72,11 @@ Status set_millis(Options& options, const Option& option, std::string_view text)
   return set_number(options, option, text, parse(text, kMillis));
 }
 
+Status set_count(Options& options, const Option& option, std::string_view text) {
+  constexpr Unit kOnes[] = {{"", 1}};
+  return set_number(options, option, text, parse(text, kOnes));
+}
+
 Status set_flag(Options& options, const Option& option, std::string_view text) {
   if (text != "true" && text != "false") return not_possible(option, text);
   options.*option.flag = text == "true";
@@ -162,9 +167,15 @@ constexpr Option kOptions[] = {
      0,
      0,
      &Options::sigbus_guard},
+    {{"max_active_transactions", "", "100000", "1 to 1000000000",
+      "Transactions that may be under way at a time; beyond them begin() answers busy."},
+     set_count,
+     &Options::max_active_transactions,
+     1,
+     1'000'000'000},
     {{"max_snapshot_age_ms", "milliseconds", "0", "0 to 18446744073709551615",
-      "A snapshot or cursor that is older is released in the background, and its reads answer "
-      "snapshot_too_old; "
+      "A snapshot, cursor or transaction that is older is released in the background, and its reads answer "
+      "snapshot_too_old, its commit too; "
       "0: none is."},
      set_millis,
      &Options::max_snapshot_age_ms,

@@ -4,7 +4,8 @@
 
 namespace lightning {
 
-void retain_versions(std::span<const uint64_t> read_lsns, bool oldest, std::vector<Version>* versions) {
+void retain_versions(std::span<const uint64_t> read_lsns, bool oldest, std::vector<Version>* versions,
+                     uint64_t checked_from) {
   size_t kept = 0;
   uint64_t newer = UINT64_MAX;  // LSN of the next newer version
   for (const Version& version : *versions) {
@@ -16,7 +17,7 @@ void retain_versions(std::span<const uint64_t> read_lsns, bool oldest, std::vect
   }
   versions->resize(kept);
   while (!versions->empty() && versions->back().kind == EntryKind::remove &&
-         (oldest || versions->back().of_range)) {
+         (oldest || versions->back().of_range) && versions->back().lsn < checked_from) {
     versions->pop_back();
   }
   const uint64_t settled_below = read_lsns.empty() ? UINT64_MAX : read_lsns.front();

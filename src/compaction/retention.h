@@ -20,7 +20,9 @@ namespace lightning {
 /// Reduces `versions` (of one key, newest first, LSNs falling) to those that must be kept. `read_lsns`: the
 /// registered ones, ascending; every later reader reads above all versions. `oldest`: nothing older exists in
 /// any other source.
-void retain_versions(std::span<const uint64_t> read_lsns, bool oldest, std::vector<Version>* versions);
+/// A removal at or above `checked_from` stays in any case.
+void retain_versions(std::span<const uint64_t> read_lsns, bool oldest, std::vector<Version>* versions,
+                     uint64_t checked_from = UINT64_MAX);
 
 /// What a flush or merge writes of its range removals: those that are over keys that `older` may hold, with
 /// the LSNs that somebody needs, settled ones without. Refers to the bytes of `all`.

@@ -25,8 +25,12 @@ class Sieve {
  public:
   /// `read_lsns`: the registered ones; `dropped`: ids of dropped keyspaces. Both ascend. What `judge` says
   /// has expired, no reader sees from now on.
-  Sieve(std::vector<uint64_t> read_lsns, std::vector<uint32_t> dropped, OlderKeys older, ExpiryJudge& judge)
+  /// From `checked_from` on, the moment of the oldest transaction, it must be seen of every key that it was
+  /// written: removals stay.
+  Sieve(std::vector<uint64_t> read_lsns, std::vector<uint32_t> dropped, OlderKeys older, ExpiryJudge& judge,
+        uint64_t checked_from = UINT64_MAX)
       : read_lsns_(std::move(read_lsns)),
+        checked_from_(checked_from),
         dropped_(std::move(dropped)),
         older_(std::move(older)),
         judge_(judge) {}
@@ -48,13 +52,14 @@ class Sieve {
     }
     const bool oldest = !older_.may_hold(key);
     [[maybe_unused]] const bool removed = kept_.front().kind == EntryKind::remove;  // by an invariant
-    retain_versions(read_lsns_, oldest, &kept_);
+    retain_versions(read_lsns_, oldest, &kept_, checked_from_);
     LIGHTNING_INVARIANT("I6", !kept_.empty() || (removed && (oldest || versions.front().of_range)));
     return kept_;
   }
 
  private:
   const std::vector<uint64_t> read_lsns_;
+  const uint64_t checked_from_;
   const std::vector<uint32_t> dropped_;
   OlderKeys older_;
   ExpiryJudge& judge_;

@@ -116,7 +116,7 @@ void Engine::set_expiry(Operation& operation, uint64_t ttl_ms, uint64_t* now) co
   operation.expiry = expiry_after(*now, ttl_ms);
 }
 
-Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
+Status Engine::commit(CommitPlan& plan, const WriteOptions& options, CheckedCommit* checked) {
   if (plan.length() > kRecordLengthMax) [[unlikely]] {
     return Status(StatusCode::invalid_argument, "a batch takes at most 4 GiB in the log");
   }
@@ -129,11 +129,12 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
   uint64_t deadline = 0;  // asked of the clock only when there is something to wait for
   for (;;) {
     Outcome outcome;
-    Attempt attempt = try_commit(plan, mirror, &outcome);
+    Attempt attempt = checked == nullptr ? try_commit(plan, mirror, &outcome)
+                                         : try_checked(plan, *checked, mirror, &outcome);
     if (attempt != Attempt::done && deadline == 0) deadline = deadline_of(options);
     // The one who crossed the end is the one who publishes the end record.
     if (outcome.end_record_length != 0) log_.publish(outcome.end_record_lsn, outcome.end_record_length);
-    if (attempt == Attempt::oversized) attempt = commit_oversized(plan, deadline, &outcome);
+    if (attempt == Attempt::oversized) attempt = commit_oversized(plan, checked, deadline, &outcome);
     switch (attempt) {
       case Attempt::failed:
         return outcome.status;
@@ -159,6 +160,7 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options) {
       log_.refuse(Status(StatusCode::io_error, "a mapped page of the log was lost",
                          segment_file_name(outcome.segment_number), 0));
     }
+    if (checked != nullptr && !outcome.status.ok()) return outcome.status;  // its record is empty
     return wait_for(durability, outcome.lsn + plan.length());
   }
 }
@@ -240,11 +242,7 @@ Engine::Attempt Engine::try_commit(CommitPlan& plan, bool mirror, Outcome* outco
   INTERLEAVE("commit.unlocked");
   if (vacancies_.any()) [[unlikely]]
     end_vacancies(plan, outcome->lsn);
-  segment.complete(outcome->lsn, static_cast<uint32_t>(plan.length()));  // 6
-  outcome->published = log_.publish_if_next(outcome->lsn, static_cast<uint32_t>(plan.length()));
-  if (mirror && outcome->published) segment.mirror_published(outcome->lsn + plan.length());
-  outcome->ahead = segment.take_ahead_trigger(outcome->lsn);
-  outcome->faulted = segment.faulted();
+  complete_record(segment, plan, mirror, outcome);  // 6
   counters_.commits.add(1);
   counters_.user_bytes_written.add(plan.user_bytes());
   if (plan.removals() != 0) outcome->repace = note_removals(plan.removals());
@@ -335,11 +333,15 @@ Status Engine::end_log_for(uint64_t capacity, uint64_t deadline, MemoryQueue::Pl
   }
 }
 
-Engine::Attempt Engine::commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome) {
+Engine::Attempt Engine::commit_oversized(CommitPlan& plan, CheckedCommit* checked, uint64_t deadline,
+                                         Outcome* outcome) {
   MutexLock lock(switch_mutex_);
   const uint64_t capacity = align_up(plan.length() + kEndRecordBytesMin, 4096);
   MemoryQueue::Place place(memory_queue_);
   if (outcome->status = end_log_for(capacity, deadline, place); !outcome->status.ok()) return Attempt::failed;
+  // Nobody can reserve: all that is committed is published.
+  if (checked != nullptr) outcome->status = check_below(plan, checked, *view(), log_.published());
+  if (!outcome->status.ok()) return Attempt::failed;
   Result<std::shared_ptr<const MemSource>> source = make_source(capacity);
   if (!source) {
     outcome->status = source.status();

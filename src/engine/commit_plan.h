@@ -46,6 +46,11 @@ class CommitPlan {
  public:
   /// One operation, kept by the caller.
   explicit CommitPlan(Operation& only) : operations_(&only, 1) { lay_out(); }
+  /// Several, kept by the caller.
+  explicit CommitPlan(std::span<Operation> operations) : operations_(operations) {
+    if (operations.size() > 1) buckets_.reserve(operations.size());
+    lay_out();
+  }
   /// The operations of an encoded batch of at most kBatchBytesMax, each as `finish` makes it of what the
   /// batch says.
   template <typename Fn>

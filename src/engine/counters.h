@@ -49,6 +49,7 @@ struct Counters {
   std::atomic<uint64_t> drop_bytes{0};
   std::atomic<uint64_t> stalls{0};
   std::atomic<uint64_t> stall_us{0};
+  std::atomic<uint64_t> transaction_conflicts{0};
   std::atomic<uint64_t> unasked_scan_errors{0};
   std::atomic<uint64_t> recovered_records{0};
   std::atomic<uint64_t> recovery_us{0};

@@ -25,12 +25,17 @@ class CursorState::Step {
 
 CursorState::Walk::Walk(std::shared_ptr<const View> of, ViewCursors sources, CursorState& cursor)
     : view(std::move(of)),
-      merge(std::move(sources), cursor.prefix_, cursor.reader_->lsn(), &cursor, &cursor) {}
+      merge(std::move(sources), cursor.prefix_, cursor.reader_->lsn(), &cursor,
+            cursor.overlay_ == nullptr ? &cursor : nullptr) {}
 
-CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, RegisteredReader* reader)
-    : engine_(std::move(engine)), reader_(reader), keyspace_(keyspace) {
+CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, RegisteredReader* reader,
+                         std::shared_ptr<CursorOverlay> overlay)
+    : engine_(std::move(engine)), reader_(reader), keyspace_(keyspace), overlay_(std::move(overlay)) {
   char bytes[kKeyspaceIdBytesMax];
   prefix_.assign(bytes, put_keyspace_prefix(bytes, keyspace));
+  if (overlay_ == nullptr) return;
+  bound_from_ = prefix_;
+  bound_to_ = end_of_keyspace(keyspace);
 }
 
 CursorState::~CursorState() {
@@ -41,6 +46,7 @@ CursorState::~CursorState() {
 }
 
 bool CursorState::has_expired(uint64_t expiry_us) {
+  if (moment_ == 0 && overlay_ != nullptr) moment_ = overlay_->moment();
   if (moment_ == 0) moment_ = engine_->add_moment(reader_);
   return engine_->expiry_clock().passed(expiry_us, moment_);
 }
@@ -69,6 +75,7 @@ bool CursorState::prepare() {
   std::shared_ptr<const View> view = stands ? nullptr : engine_->view();
   // Asked after the View was taken: closing empties it, and what an old reader sees may be missing in it.
   status_ = engine_->usable(keyspace_);
+  if (status_.ok() && overlay_ != nullptr) status_ = overlay_->usable();
   if (status_.ok() && reader_->too_old()) status_ = Engine::too_old();
   if (stands && status_.ok()) return true;
   merge_ = nullptr;
@@ -78,6 +85,10 @@ bool CursorState::prepare() {
   if (!sources) {
     status_ = sources.status();
     return false;
+  }
+  if (overlay_ != nullptr) {
+    overlay_sequence_ = overlay_->sequence();
+    overlay_->lay_over(&*sources);
   }
   sequence_ = view->sequence;
   walk_ = std::make_unique<Walk>(std::move(view), *std::move(sources), *this);
@@ -90,56 +101,67 @@ void CursorState::take_status() {
   if (!merge_->valid()) status_ = merge_->status();
 }
 
+// What the seek saw lies between the two.
 template <typename Fn>
-void CursorState::seek_with(Fn&& seek) {
+void CursorState::seek_with(const std::string* from, const std::string* to, Fn&& seek) {
   if (engine_ == nullptr) return;
-  if (Status status = engine_->usable(); !status.ok()) [[unlikely]]
+  if (Status status = usable(); !status.ok()) [[unlikely]]
     return fail(std::move(status));
   forget_moment();
   const Step step(*this);
   if (!prepare()) return;
   seek(*merge_);
   take_status();
+  if (overlay_ == nullptr) [[likely]]
+    return;
+  seen_ = {};
+  note_seen(from, to);
 }
 
 void CursorState::seek_first() {
-  seek_with([](MergeCursor& merge) { merge.seek_first(); });
+  seek_with(&prefix_, kHere, [](MergeCursor& merge) { merge.seek_first(); });
 }
 
 void CursorState::seek_last() {
-  seek_with([](MergeCursor& merge) { merge.seek_last(); });
+  seek_with(kHere, &bound_to_, [](MergeCursor& merge) { merge.seek_last(); });
 }
 
 void CursorState::seek(std::string_view key) {
   seek_key_.assign(prefix_).append(key);  // before anything moves: it may be a view of this cursor's
-  seek_with([this](MergeCursor& merge) { merge.seek(seek_key_); });
+  seek_with(&seek_key_, kHere, [this](MergeCursor& merge) { merge.seek(seek_key_); });
 }
 
 void CursorState::seek_for_prev(std::string_view key) {
   seek_key_.assign(prefix_).append(key);
-  seek_with([this](MergeCursor& merge) { merge.seek_for_prev(seek_key_); });
+  seek_with(kHere, &seek_key_, [this](MergeCursor& merge) {
+    merge.seek_for_prev(seek_key_);
+    if (overlay_ != nullptr) seek_key_.push_back('\0');  // that key itself was seen, too
+  });
 }
 
-// What was visible at the LSN and the moment still is.
+// What was visible at the LSN and the moment still is, but for what a transaction wrote meanwhile.
 bool CursorState::seek_again(bool forward) {
   seek_key_.assign(merge_->key());
   if (!prepare()) return false;
   forward ? merge_->seek(seek_key_) : merge_->seek_for_prev(seek_key_);
-  if (merge_->valid()) return true;
-  take_status();
-  return false;
+  return merge_->valid() && merge_->key() == seek_key_;
 }
 
 template <typename Fn>
 void CursorState::move(bool forward, Fn&& one) {
-  if (Status status = engine_->usable(); !status.ok()) [[unlikely]]
+  if (Status status = usable(); !status.ok()) [[unlikely]]
     return fail(std::move(status));
   const Step step(*this);
-  if (view_is_old()) [[unlikely]] {
-    if (!seek_again(forward)) return;
+  // Where the present entry is gone, its neighbour is where the cursor came to.
+  if (!view_is_old() || seek_again(forward)) [[likely]] {
+    one(*merge_);
+  } else if (merge_ == nullptr) {
+    return;
   }
-  one(*merge_);
   take_status();
+  if (overlay_ == nullptr) [[likely]]
+    return;
+  forward ? note_seen(&bound_to_, kHere) : note_seen(kHere, &bound_from_);
 }
 
 void CursorState::next() {
@@ -148,6 +170,35 @@ void CursorState::next() {
 
 void CursorState::prev() {
   move(false, [](MergeCursor& merge) { merge.prev(); });
+}
+
+// Where it came to no key it has seen all up to the end of the keyspace.
+void CursorState::note_seen(const std::string* edge_from, const std::string* edge_to) {
+  if (!status_.ok()) return;
+  const bool valid = this->valid();
+  const std::string_view key = valid ? merge_->key() : std::string_view();
+  std::string_view from = prefix_;
+  std::string_view to = bound_to_;
+  std::string behind;
+  if (edge_from != kHere) {
+    from = *edge_from;
+  } else if (valid) {
+    from = key;
+  }
+  if (edge_to != kHere) {
+    to = *edge_to;
+  } else if (valid) {
+    to = behind.append(key).append(1, '\0');
+  }
+  const bool inside = valid && key >= bound_from_ && key < bound_to_;
+  overlay_->saw(&seen_, std::max<std::string_view>(from, bound_from_),
+                std::min<std::string_view>(to, bound_to_), inside ? &key : nullptr);
+}
+
+void CursorState::set_bounds(std::string_view from, std::string_view to, bool bounded) {
+  if (overlay_ == nullptr) return;
+  bound_from_.assign(prefix_).append(from);
+  if (bounded) bound_to_.assign(prefix_).append(to);
 }
 
 // The walk itself is left to the next step: the background may be at it.

@@ -7,6 +7,8 @@
 // key() and value() gave stay valid until the next move.
 // What has expired is judged by one moment from a seek to the next, taken and registered when the first entry
 // with an expiry is met: nothing that the moment sees is purged meanwhile.
+// The cursor of a transaction shows the transaction's own writes in front of the View (CursorOverlay), and
+// tells it what it has seen. It neither asks nor teaches the memory of where nothing is.
 //
 // Invariant R1 (turn.h): walk_ and all in it but what the accessors read, and sequence_, are touched within a
 // Step, or by the background in its turn.
@@ -20,6 +22,7 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/cursor_overlay.h"
 #include "engine/engine.h"
 #include "view/merge_cursor.h"
 
@@ -30,7 +33,8 @@ class CursorState final : private ExpiryJudge, private HiddenMemory, private Idl
   /// One that failed.
   explicit CursorState(Status status) : status_(std::move(status)) {}
   /// Reads `keyspace` as `reader`, which was registered for it.
-  CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, RegisteredReader* reader);
+  CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, RegisteredReader* reader,
+              std::shared_ptr<CursorOverlay> overlay = nullptr);
   ~CursorState();
   CursorState(const CursorState&) = delete;
   CursorState& operator=(const CursorState&) = delete;
@@ -47,6 +51,9 @@ class CursorState final : private ExpiryJudge, private HiddenMemory, private Idl
   std::string_view value() const { return merge_->value(); }
   uint64_t expiry_us() const { return merge_->expiry(); }
   const Status& status() const { return status_; }
+  /// Nothing outside of [from, to), without `bounded` of what is not below `from`, is of interest: a
+  /// transaction has not seen it.
+  void set_bounds(std::string_view from, std::string_view to, bool bounded);
   /// A scan failed and nobody asked: counted by the engine.
   void note_unasked_error();
   /// Ends the walk with an error.
@@ -66,16 +73,28 @@ class CursorState final : private ExpiryJudge, private HiddenMemory, private Idl
     MergeCursor merge;
   };
 
+  /// As a bound of what was seen: where the cursor stands now.
+  static constexpr const std::string* kHere = nullptr;
+
   template <typename Fn>
-  void seek_with(Fn&& seek);
+  void seek_with(const std::string* from, const std::string* to, Fn&& seek);
   template <typename Fn>
   void move(bool forward, Fn&& one);
   /// Makes merge_ read a View that is current; false (and status_ set) when it cannot.
   bool prepare();
-  /// The same, and back to the present entry.
+  /// The same, and back to the present entry; false when it stands elsewhere now.
   bool seek_again(bool forward);
-  bool view_is_old() const { return engine_->view_sequence() != sequence_; }
+  bool view_is_old() const {
+    return engine_->view_sequence() != sequence_ ||
+           (overlay_ != nullptr && overlay_->sequence() != overlay_sequence_);
+  }
+  Status usable() const {
+    if (Status status = engine_->usable(); !status.ok() || overlay_ == nullptr) return status;
+    return overlay_->usable();
+  }
   void take_status();
+  /// Tells the overlay what the last move passed.
+  void note_seen(const std::string* from, const std::string* to);
   bool has_expired(uint64_t expiry_us) override;
   bool find_hidden(std::string_view key, std::string* from, std::string* to) override;
   void note_hidden(std::string_view from, std::string_view to, uint32_t met) override;
@@ -93,6 +112,11 @@ class CursorState final : private ExpiryJudge, private HiddenMemory, private Idl
   uint64_t moment_ = 0;  // registered; 0: no entry with an expiry was met since the last seek
   std::string prefix_;
   std::string seek_key_;
+  std::shared_ptr<CursorOverlay> overlay_;  // null but for a transaction's
+  uint64_t overlay_sequence_ = 0;
+  SeenStretch seen_;
+  std::string bound_from_;  // internal keys
+  std::string bound_to_;
   std::unique_ptr<Walk> walk_;
   uint64_t sequence_ = kNoView;   // of its View
   MergeCursor* merge_ = nullptr;  // of walk_; null when that failed

@@ -226,6 +226,8 @@ Result<Stats> Engine::stats() const {
   stats.paced_memory_us = pacer_.waited_us(PaceReason::memory);
   stats.paced_merges_us = pacer_.waited_us(PaceReason::merges);
   stats.reclaimable_bytes = reclaimable_bytes(*view);
+  stats.transactions_active = transactions_.count();
+  stats.transaction_conflicts = counters_.transaction_conflicts;
   stats.unasked_scan_errors = counters_.unasked_scan_errors;
   stats.recovered_records = counters_.recovered_records;
   stats.recovery_us = counters_.recovery_us;

@@ -32,8 +32,10 @@
 #include "compaction/policy.h"
 #include "compaction/run_set_writer.h"
 #include "compaction/sieve.h"
+#include "engine/active_transactions.h"
 #include "engine/background.h"
 #include "engine/catalogue.h"
+#include "engine/commit_check.h"
 #include "engine/commit_plan.h"
 #include "engine/copy_moment.h"
 #include "engine/counters.h"
@@ -55,6 +57,7 @@
 
 namespace lightning {
 
+class CursorOverlay;
 class CursorState;
 class VersionMerger;
 struct RecoveredLog;
@@ -85,6 +88,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// `encoded` as format/batch_codec.h says.
   Status write(std::string_view encoded, size_t operations, const WriteOptions& options);
 
+  /// A commit that holds only if nobody was first where `check` says, else `conflict` (commit_checked.cc).
+  /// The operations' `expiry` is their time to live in milliseconds. Range removals come before others.
+  Status commit_checked(std::span<Operation> operations, const CommitCheck& check,
+                        const WriteOptions& options);
+
   // Ingestion (ingest.cc).
   Result<IngestReport> ingest(uint32_t keyspace, IngestSource& source);
 
@@ -94,8 +102,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
                   const ReadOptions& options) const;
   /// Never null; a cursor that could not be made has a status that says so.
-  std::unique_ptr<CursorState> cursor(uint32_t keyspace, const ReadOptions& options);
-  Result<std::shared_ptr<const SnapshotState>> snapshot();
+  std::unique_ptr<CursorState> cursor(uint32_t keyspace, const ReadOptions& options,
+                                      std::shared_ptr<CursorOverlay> overlay = nullptr);
+  Result<std::shared_ptr<const SnapshotState>> snapshot() { return snapshot_of(ReaderKind::snapshot); }
+  /// The moment of a transaction: what came since can be found until it is gone or too old, by
+  /// commit_checked().
+  Result<std::shared_ptr<const SnapshotState>> checked_snapshot() {
+    return snapshot_of(ReaderKind::transaction);
+  }
   Result<uint64_t> approximate_size(uint32_t keyspace, std::string_view from, std::string_view to) const;
 
   // Keyspaces (keyspaces.cc).
@@ -158,6 +172,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Every commit that is not below it is reserved later than this call.
   uint64_t tail_lsn() const;
   bool is_mine(const Snapshot& snapshot) const;
+  ActiveTransactions& transactions() { return transactions_; }
+  const ActiveTransactions& transactions() const { return transactions_; }
+  /// A forked child's copy of the list may be locked for ever.
+  void remove_transaction(ActiveTransaction* transaction) {
+    if (in_this_process()) transactions_.remove(transaction);
+  }
+  uint64_t published_lsn() const { return log_.published(); }
   static bool is_too_old(const ReadOptions& options);
   Counters& counters() const { return counters_; }
 
@@ -170,6 +191,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Directory& directory() const { return *directory_; }
   const StateStore& state_store() const { return *store_; }
   uint64_t durable_lsn() const { return log_.durable(); }
+  const Options& options() const { return options_; }
   bool read_only() const { return read_only_.load(std::memory_order_relaxed); }
   const std::vector<std::string>& unknown_files() const { return unknown_files_; }
 
@@ -203,18 +225,46 @@ class Engine : public std::enable_shared_from_this<Engine> {
   };
   Status commit_one(uint32_t keyspace, EntryKind kind, std::string_view key, std::string_view value,
                     const WriteOptions& options);
-  Status commit(CommitPlan& plan, const WriteOptions& options);
+  Status commit(CommitPlan& plan, const WriteOptions& options, CheckedCommit* checked = nullptr);
   /// Lets the writer wait for background work that is behind.
   Status pace(const CommitPlan& plan, const WriteOptions& options);
   void update_pace();
   Attempt try_commit(CommitPlan& plan, bool mirror, Outcome* outcome);
-  Attempt commit_oversized(CommitPlan& plan, uint64_t deadline, Outcome* outcome) EXCLUDES(switch_mutex_);
+  Attempt commit_oversized(CommitPlan& plan, CheckedCommit* checked, uint64_t deadline, Outcome* outcome)
+      EXCLUDES(switch_mutex_);
   Status end_log_for(uint64_t capacity, uint64_t deadline, MemoryQueue::Place& place) REQUIRES(switch_mutex_);
   void mirror_published(uint64_t segment_number, uint64_t lsn);
   /// Ends the vacancies that it puts something into, before anybody can see that.
   void end_vacancies(const CommitPlan& plan, uint64_t lsn) const;
   void fill(CommitPlan& plan, const MemSource& source, uint64_t lsn);
   void close_segment(const MemSource& source, uint64_t lsn, Outcome* outcome);
+  /// Step 6, of the record at outcome->lsn.
+  void complete_record(Segment& segment, const CommitPlan& plan, bool mirror, Outcome* outcome) {
+    const auto length = static_cast<uint32_t>(plan.length());
+    segment.complete(outcome->lsn, length);
+    outcome->published = log_.publish_if_next(outcome->lsn, length);
+    if (mirror && outcome->published) segment.mirror_published(outcome->lsn + length);
+    outcome->ahead = segment.take_ahead_trigger(outcome->lsn);
+    outcome->faulted = segment.faulted();
+  }
+
+  // Committing under a check (commit_checked.cc).
+  Attempt try_checked(CommitPlan& plan, CheckedCommit& checked, bool mirror, Outcome* outcome);
+  /// Checks up to a place that is near enough to the log's end. Not inside an epoch.
+  Status bring_check_up(const CommitPlan& plan, CheckedCommit* checked);
+  Status check_below(const CommitPlan& plan, CheckedCommit* checked, const View& view,
+                     uint64_t published) const;
+  Status check_key_unchanged(const View& view, std::string_view key, uint64_t hash, uint64_t since) const;
+  Status check_range(const View& view, std::string_view from, std::string_view to, uint64_t since,
+                     uint64_t published) const;
+  bool keyspace_gone(std::string_view key) const;
+  /// Under the locks of the plan's buckets: an operation whose key was written since; null if there is none.
+  static const Operation* overtaken_write(const CommitPlan& plan, const CheckedCommit& checked,
+                                          const MemSource& source);
+  /// Behind the reservation at `lsn`. False: `key` was written since.
+  bool is_first(const CommitPlan& plan, const CheckedCommit& checked, const MemSource& source, uint64_t lsn,
+                std::string_view* key);
+  void fill_empty(const MemSource& source, uint64_t lsn, uint32_t length);
   /// Between the two a commit with a range removal is under way.
   class RangeCommit {
    public:
@@ -404,6 +454,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status refused() const;
   template <typename Fn>
   RegisteredReader* add_reader(ReaderKind kind, Fn&& read_lsn);
+  Result<std::shared_ptr<const SnapshotState>> snapshot_of(ReaderKind kind);
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
               Value* value) const;
   /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the
@@ -432,6 +483,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Pacer pacer_;
   std::atomic<uint64_t> removal_grain_{1 << 12};  // a power of two: after so many the pace is looked at
   Vacancies vacancies_;
+  ActiveTransactions transactions_;
 
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<DirectoryLock> lock_;

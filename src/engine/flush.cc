@@ -155,7 +155,9 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
   OlderKeys older = keys_of(*before);
   const uint64_t file_bytes =
       flush_file_bytes(overlap(cursors, older), PolicyLimits::of(options_.write_buffer_size));
-  Sieve sieve(snapshots_.list(), catalogue_.dropped_ids(), std::move(older), purge);
+  std::vector<uint64_t> read_lsns = snapshots_.list();
+  Sieve sieve(std::move(read_lsns), catalogue_.dropped_ids(), std::move(older), purge,
+              snapshots_.oldest_checked());
   std::vector<RangeRemoval> removals;
   for (const auto& source : sources) source->table->range_removals().list(source->end_lsn, &removals);
   const RangeMap ranges = RangeMap::of(removals, sieve.read_lsns());

@@ -460,6 +460,7 @@ Status Engine::merge(const Choice& choice, const View& view, Purge& purge, uint6
     inputs.push_back(part_of(*view.runs.back(), choice.file_first, choice.file_end));
   }
   const std::vector<uint64_t> snapshots = snapshots_.list();
+  const uint64_t checked_from = snapshots_.oldest_checked();
   std::vector<std::unique_ptr<SourceCursor>> cursors;
   for (const auto& run : inputs) {
     cursors.push_back(run->cursor(kReadAllLsn));
@@ -473,7 +474,7 @@ Status Engine::merge(const Choice& choice, const View& view, Purge& purge, uint6
   merger.seek_first();
   const std::string first(merger.valid() ? merger.key() : std::string_view());
   // A drop that did not survive has failed the log before its id was in the list.
-  Sieve sieve(snapshots, catalogue_.dropped_ids(), keys_below(choice, view), purge);
+  Sieve sieve(snapshots, catalogue_.dropped_ids(), keys_below(choice, view), purge, checked_from);
   if (log_.failed()) return log_.failure();
   // Nothing is older than what goes into the last level.
   if (!into_last) writer.set_ranges(sieve.keep_ranges(removals));

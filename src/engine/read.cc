@@ -75,7 +75,7 @@ Lookup Engine::find(const View& view, std::string_view key, uint64_t hash, const
   if (found != Found::found) [[unlikely]]
     return Lookup(std::move(hit.status));
   if (hit.kind != EntryKind::put) [[unlikely]] {
-    uint64_t moment = 0;
+    uint64_t moment = options.snapshot == nullptr ? 0 : options.snapshot->state()->moment();
     if (!take_expiring(&hit, &moment)) return Lookup(Status());
   }
   if (value != nullptr) {
@@ -159,7 +159,10 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
     }
     for (size_t i = 0; i < count; ++i) {
       if (many[i].found != Found::found) continue;
-      if (many[i].hit.kind != EntryKind::put && !take_expiring(&many[i].hit, &moment)) continue;
+      if (many[i].hit.kind != EntryKind::put) {
+        if (moment == 0 && options.snapshot != nullptr) moment = options.snapshot->state()->moment();
+        if (!take_expiring(&many[i].hit, &moment)) continue;
+      }
       if (Status status = take_value(many[i].hit, &values[first + i]); !status.ok()) return status;
     }
   }
@@ -174,7 +177,8 @@ RegisteredReader* Engine::add_reader(ReaderKind kind, Fn&& read_lsn) {
   return reader;
 }
 
-std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions& options) {
+std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions& options,
+                                            std::shared_ptr<CursorOverlay> overlay) {
   if (Status status = usable(keyspace); !status.ok()) return std::make_unique<CursorState>(status);
   if (options.snapshot != nullptr && !is_mine(*options.snapshot)) {
     return std::make_unique<CursorState>(wrong_snapshot());
@@ -186,13 +190,14 @@ std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions
               return options.level == ReadLevel::latest ? log_.published() : read_lsn(*view(), options);
             });
   if (reader == nullptr) return std::make_unique<CursorState>(too_old());
-  return or_unregister(snapshots_, reader,
-                       [&] { return std::make_unique<CursorState>(shared_from_this(), keyspace, reader); });
+  return or_unregister(snapshots_, reader, [&] {
+    return std::make_unique<CursorState>(shared_from_this(), keyspace, reader, std::move(overlay));
+  });
 }
 
-Result<std::shared_ptr<const SnapshotState>> Engine::snapshot() {
+Result<std::shared_ptr<const SnapshotState>> Engine::snapshot_of(ReaderKind kind) {
   if (Status status = usable(); !status.ok()) return status;
-  RegisteredReader* const reader = add_reader(ReaderKind::snapshot, [&] { return log_.published(); });
+  RegisteredReader* const reader = add_reader(kind, [&] { return log_.published(); });
   return or_unregister(snapshots_, reader, [&]() -> std::shared_ptr<const SnapshotState> {
     return std::make_shared<SnapshotState>(shared_from_this(), reader);
   });

@@ -1,5 +1,5 @@
 // SnapshotState: what a public Snapshot holds: a registered reader.
-// Thread safety: immutable. Holds the engine.
+// Thread safety: immutable; that of a transaction, one thread at a time. Holds the engine.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +20,17 @@ class SnapshotState {
 
   uint64_t lsn() const { return reader_->lsn(); }
   const RegisteredReader& reader() const { return *reader_; }
+  /// By which all reads of a transaction judge what has expired, from the first that asks; 0: each its own.
+  uint64_t moment() const {
+    if (moment_ == 0 && reader_->kind() == ReaderKind::transaction) moment_ = engine_->add_moment(reader_);
+    return moment_;
+  }
   const Engine* engine() const { return engine_.get(); }
 
  private:
   const std::shared_ptr<Engine> engine_;
   RegisteredReader* const reader_;
+  mutable uint64_t moment_ = 0;  // registered; only of a transaction, hence of one thread
 };
 
 }  // namespace lightning

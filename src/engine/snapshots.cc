@@ -35,6 +35,16 @@ std::vector<uint64_t> Snapshots::list() const {
   return lsns;
 }
 
+uint64_t Snapshots::oldest_checked() const {
+  uint64_t oldest = UINT64_MAX;
+  MutexLock lock(mutex_);
+  for (const RegisteredReader& reader : readers_) {
+    if (reader.kind() == ReaderKind::transaction && !reader.too_old())
+      oldest = std::min(oldest, reader.lsn());
+  }
+  return oldest;
+}
+
 uint64_t Snapshots::count() const {
   MutexLock lock(mutex_);
   return static_cast<uint64_t>(

@@ -1,5 +1,6 @@
-// Snapshots: the registered readers of a database: snapshots and cursors. What a registered reader sees is
-// kept by flush and merge (I6), until it is given up for its age.
+// Snapshots: the registered readers of a database: snapshots, cursors and the moments of transactions. What a
+// registered reader sees is kept by flush and merge (I6), for a transaction also what is newer (X1), until it
+// is given up for its age.
 //
 // A reader takes its LSN under the registry's lock, so that a flush which reads the list under the same lock
 // either finds it or has all its inputs below it. A reader that was given up knows it no later than a View
@@ -95,6 +96,9 @@ class Snapshots {
 
   /// What flush and merge keep for: the LSNs of those that were not given up, ascending.
   std::vector<uint64_t> list() const EXCLUDES(mutex_);
+  /// The oldest LSN of a transaction that was not given up, UINT64_MAX if there is none: whatever is newer
+  /// for a key, removals included, stays to be found (commit_checked.cc). A flush or merge asks after list().
+  uint64_t oldest_checked() const EXCLUDES(mutex_);
   /// Of those that were not given up.
   uint64_t count() const EXCLUDES(mutex_);
   /// Own memory of readers, about.

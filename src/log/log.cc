@@ -83,6 +83,19 @@ void Log::publish(uint64_t lsn, uint32_t length) {
 
 void Log::wait_published(uint64_t end) {
   LIGHTNING_INVARIANT("E1", !inside_epoch());
+  sleep_until_published(end);
+}
+
+void Log::wait_turn(uint64_t lsn) {
+  for (int spins = 0; spins < kSpinsBeforeSleeping; ++spins) {
+    if (published() >= lsn) return;
+    spin_pause();
+  }
+  sleep_until_published(lsn);
+  LIGHTNING_INVARIANT("I2", published() == lsn);
+}
+
+void Log::sleep_until_published(uint64_t end) {
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   for (;;) {
     const uint32_t seen = publish_sequence_.load(std::memory_order_seq_cst);

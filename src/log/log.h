@@ -59,6 +59,9 @@ class Log {
 
   /// Returns when `published` has reached `end`. Walks, too: nobody else may.
   void wait_published(uint64_t end) EXCLUDES(mutex_);
+  /// Returns when all in front of the caller's record at `lsn` is published. It may be inside an epoch, since
+  /// whoever is in front waits for nothing that is behind.
+  void wait_turn(uint64_t lsn) EXCLUDES(mutex_);
   /// Publishes every complete record that is next; for a close, when no record is being filled any more.
   void publish_complete() EXCLUDES(mutex_);
 
@@ -82,6 +85,7 @@ class Log {
     uint64_t own = lsn;
     return published_.compare_exchange_strong(own, end, std::memory_order_seq_cst);
   }
+  void sleep_until_published(uint64_t end) EXCLUDES(mutex_);
   std::shared_ptr<Segment> segment_of(uint64_t lsn) EXCLUDES(mutex_);
   /// Moves `published` over complete records; did it move?
   bool walk() EXCLUDES(mutex_);

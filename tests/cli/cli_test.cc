@@ -57,6 +57,20 @@ TEST_F(CliTest, RemovesRanges) {
   EXPECT_TRUE(fails_with(cli({"remove-range", db_, "--from", "b"}), 2, "--to"));
 }
 
+TEST_F(CliTest, TxRunsAScriptAsOneTransaction) {
+  EXPECT_EQ(cli_ok({"tx", db_, "-"}, "put\ta\t1\nput\tb\t2\nput\tc\\t\t3\nget\ta\n"), "a\t1\n");
+  EXPECT_EQ(cli_ok({"tx", db_, "-"}, "expect\ta\t1\nexpect-absent\tz\n\ndelete\tb\nput\ta\t4"), "");
+  EXPECT_TRUE(fails_with(cli({"tx", db_, "-"}, "put\tlost\t1\nexpect\ta\t1\n"), 6, "line 2"));
+  EXPECT_TRUE(fails_with(cli({"tx", db_, "-"}, "get\ta\nexpect-absent\ta\n"), 6, "line 2"));
+  EXPECT_TRUE(fails_with(cli({"tx", db_, "-"}, "put\tlost\t1\nput\ta\n"), 2, "line 2"));
+  EXPECT_TRUE(fails_with(cli({"tx", db_, "-", "--hex"}, "put\txx\t31\n"), 2, "line 1"));
+  EXPECT_EQ(cli_ok({"scan", db_}), "a\t4\nc\\t\t3\n");
+  EXPECT_EQ(cli_ok({"tx", db_, "-", "--hex"}, "put\t61\t35\nremove-range\t62\t64\nget\t61\n"), "61\t35\n");
+  EXPECT_EQ(cli_ok({"scan", db_}), "a\t5\n");
+  EXPECT_EQ(cli_ok({"tx", db_, "-", "--keyspace", "k"}, "put\ta\tother\n"), "");
+  EXPECT_EQ(cli_ok({"get", db_, "a"}), "5\n");
+}
+
 TEST_F(CliTest, PutGetDelete) {
   EXPECT_EQ(cli_ok({"put", db_, "user:1", "Alice"}), "");
   EXPECT_EQ(cli_ok({"get", db_, "user:1"}), "Alice\n");

@@ -59,6 +59,8 @@ constexpr StatsField kStatsFields[] = {
     {"value_files", &Stats::value_files},
     {"value_file_bytes", &Stats::value_file_bytes},
     {"value_live_bytes", &Stats::value_live_bytes},
+    {"transactions_active", &Stats::transactions_active},
+    {"transaction_conflicts", &Stats::transaction_conflicts},
     {"unasked_scan_errors", &Stats::unasked_scan_errors},
     {"recovered_records", &Stats::recovered_records},
     {"recovery_us", &Stats::recovery_us},

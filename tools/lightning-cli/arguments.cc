@@ -14,10 +14,10 @@ void add_positionals(CLI::App& app, uint32_t accepts, Arguments& arguments) {
   if (accepts & kKey) app.add_option("KEY", arguments.key, "Key")->required();
   if (accepts & kValue) app.add_option("VALUE", arguments.value, "Value")->required();
   if (accepts & kFile) {
-    app.add_option(
-           "FILE", arguments.file,
-           "Lines of KEY TAB VALUE with the escapes \\t \\n \\r \\\\ \\xHH, or JSON objects (--json); "
-           "-: standard input")
+    app.add_option("FILE", arguments.file,
+                   "Lines of fields with tabs between, KEY TAB VALUE but for tx, with the escapes \\t \\n "
+                   "\\r \\\\ \\xHH, or JSON objects (--json); "
+                   "-: standard input")
         ->required();
   }
   if (accepts & kInto)

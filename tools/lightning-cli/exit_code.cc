@@ -14,6 +14,8 @@ ExitCode exit_code(const Status& status) {
       return kExitCorruption;
     case StatusCode::busy:
       return kExitBusy;
+    case StatusCode::conflict:
+      return kExitConflict;
     default:
       return kExitIo;
   }

@@ -12,6 +12,7 @@ enum ExitCode : int {
   kExitCorruption = 3,  // bytes on disk are not what was written
   kExitBusy = 4,        // another process holds the database
   kExitIo = 5,          // the system refused, or anything else went wrong
+  kExitConflict = 6,    // a transaction was not the first, or found something else than it expects
 };
 
 ExitCode exit_code(const Status& status);

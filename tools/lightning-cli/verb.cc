@@ -23,6 +23,11 @@ constexpr Verb kVerbs[] = {
     {"count", "Counts entries", Access::read, kDatabase | kPrinted | kRange, run_count},
     {"load", "Writes the entries of a file; makes the database and the keyspace if needed",
      Access::write_or_create, kWriting | kPrinted | kTtl | kFile | kSorted, run_load},
+    {"tx",
+     "Runs a script as one transaction: lines of put KEY VALUE, delete KEY, remove-range FROM TO, get KEY, "
+     "expect KEY VALUE, expect-absent KEY, with a tab between; exit code 6 where an expectation fails or "
+     "somebody else was first",
+     Access::write_or_create, kWriting | kPrinted | kFile, run_tx},
     {"dump", "Prints all entries in a form that load takes", Access::read, kDatabase | kPrinted, run_dump},
     {"stats", "Prints sizes and counters", Access::read, kDatabase | kJson, run_stats},
     {"flush", "Turns what is in memory and in the log into sorted files", Access::write, kDatabase,

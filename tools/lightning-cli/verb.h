@@ -58,6 +58,8 @@ Status run_dump(Session& session);
 Status run_remove_range(Session& session);
 // load_verb.cc
 Status run_load(Session& session);
+// tx_verb.cc
+Status run_tx(Session& session);
 // admin_verbs.cc
 Status run_stats(Session& session);
 Status run_flush(Session& session);

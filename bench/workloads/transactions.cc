@@ -1,0 +1,102 @@
+#include "bench/workloads/transactions.h"
+
+#include <charconv>
+#include <thread>
+#include <vector>
+
+#include "bench/fail.h"
+
+namespace lightning::bench {
+namespace {
+
+constexpr int64_t kAtFirst = 1'000;
+constexpr uint64_t kAccountsMax = 100'000;
+constexpr size_t kDigits = 20;  // in front of filler up to the size of a value
+
+int64_t number_of(std::string_view value) {
+  int64_t number = 0;
+  std::from_chars(value.data(), value.data() + std::min(kDigits, value.size()), number);
+  return number;
+}
+
+void set_number(int64_t number, size_t size, std::string* value) {
+  value->assign(std::max(size, kDigits), '.');
+  std::to_chars(value->data(), value->data() + kDigits, number);
+}
+
+/// `each(session, random, key buffers)` for every transaction of every thread.
+template <typename Each>
+void race(const Course& course, Result& result, Each&& each) {
+  const Config& config = course.data.config;
+  std::vector<Histogram> latencies(config.threads);
+  const auto run = [&](unsigned thread) {
+    const std::unique_ptr<Session> session = course.engine.session();
+    Random random(config.seed * 1000 + thread);
+    KeyBuffer first(config.key_size), second(config.key_size);
+    const uint64_t begin = config.num * thread / config.threads;
+    const uint64_t end = config.num * (thread + 1) / config.threads;
+    constexpr uint64_t kSampleEvery = 16;
+    for (uint64_t i = begin; i < end; ++i) {
+      if (i % kSampleEvery != 0) {
+        each(*session, random, first, second);
+        continue;
+      }
+      const Clock::time_point start = Clock::now();
+      each(*session, random, first, second);
+      latencies[thread].add(nanoseconds_between(start, Clock::now()));
+    }
+  };
+  const Clock::time_point start = Clock::now();
+  std::vector<std::thread> threads;
+  for (unsigned thread = 0; thread < config.threads; ++thread) threads.emplace_back(run, thread);
+  for (std::thread& thread : threads) thread.join();
+  result.operations = config.num;
+  result.seconds = static_cast<double>(nanoseconds_between(start, Clock::now())) / 1e9;
+  Histogram latency;
+  for (const Histogram& one : latencies) latency.merge(one);
+  result.set_latency(latency);
+}
+
+}  // namespace
+
+void bank(const Course& course, Result& result) {
+  const Config& config = course.data.config;
+  const uint64_t accounts = std::max<uint64_t>(2, std::min(config.num, kAccountsMax));
+  KeyBuffer key(config.key_size);
+  std::string value;
+  set_number(kAtFirst, config.value_size, &value);
+  const std::unique_ptr<Session> session = course.engine.session();
+  for (uint64_t i = 0; i < accounts; ++i) session->put(key(i), value);
+  course.engine.settle();
+  race(course, result, [&](Session& mine, Random& random, KeyBuffer& first, KeyBuffer& second) {
+    const uint64_t a = random.below(accounts), b = (a + 1 + random.below(accounts - 1)) % accounts;
+    const bool to_larger = random.next() % 2 == 0;
+    const std::string_view keys[] = {first(std::min(a, b)), second(std::max(a, b))};
+    mine.transact(keys, [&](std::span<const std::string_view> seen, std::span<std::string> next) {
+      set_number(number_of(seen[0]) + (to_larger ? -1 : 1), config.value_size, &next[0]);
+      set_number(number_of(seen[1]) + (to_larger ? 1 : -1), config.value_size, &next[1]);
+    });
+  });
+  int64_t sum = 0;
+  for (uint64_t i = 0; i < accounts; ++i) sum += number_of(session->get(key(i)));
+  require(sum == kAtFirst * static_cast<int64_t>(accounts), "wrong answer: money was made or lost");
+}
+
+void counter(const Course& course, Result& result) {
+  const Config& config = course.data.config;
+  KeyBuffer key(config.key_size);
+  std::string value;
+  set_number(0, config.value_size, &value);
+  const std::unique_ptr<Session> session = course.engine.session();
+  session->put(key(0), value);
+  race(course, result, [&](Session& mine, Random&, KeyBuffer& first, KeyBuffer&) {
+    const std::string_view keys[] = {first(0)};
+    mine.transact(keys, [&](std::span<const std::string_view> seen, std::span<std::string> next) {
+      set_number(number_of(seen[0]) + 1, config.value_size, &next[0]);
+    });
+  });
+  require(number_of(session->get(key(0))) == static_cast<int64_t>(config.num),
+          "wrong answer: an addition was lost");
+}
+
+}  // namespace lightning::bench

@@ -1,0 +1,117 @@
+#include "txn/one_key.h"
+
+#include <lightning/snapshot.h>
+
+#include <array>
+#include <charconv>
+#include <string>
+
+#include "engine/snapshot_state.h"
+#include "format/internal_key.h"
+
+namespace lightning {
+
+namespace {
+
+/// What becomes of a key.
+struct Decision {
+  Status refusal;                         // nothing is written
+  std::optional<std::string_view> value;  // nothing: it is removed
+};
+
+/// `decide(value or nothing)` answers a Decision, whose bytes are good until it is called again.
+template <typename Fn>
+Status change_key(Engine& engine, uint32_t keyspace, std::string_view key, const WriteOptions& options,
+                  Fn&& decide) {
+  if (Status status = check_key(key); !status.ok()) return status;
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a write");
+  Value value;
+  for (bool first = true;; first = false) {
+    // At first without a registration: it is only needed where a segment ends meanwhile.
+    Snapshot moment;
+    CommitCheck check{.since = 0, .reader = nullptr, .writes = true, .reads = nullptr};
+    ReadOptions read;
+    if (first) {
+      check.since = engine.published_lsn();
+    } else {
+      Result<std::shared_ptr<const SnapshotState>> state = engine.checked_snapshot();
+      if (!state) return state.status();
+      moment = Snapshot(*std::move(state));
+      check.since = moment.lsn();
+      check.reader = &moment.state()->reader();
+      read.snapshot = &moment;
+    }
+    const Lookup found = engine.get(keyspace, key, read, &value);
+    if (found.status().is(StatusCode::snapshot_too_old)) continue;
+    if (!found.status().ok()) return found.status();
+    const Decision decision = decide(found ? std::optional<std::string_view>(value.view()) : std::nullopt);
+    if (!decision.refusal.ok()) return decision.refusal;
+    if (decision.value) {
+      if (Status status = check_value(*decision.value); !status.ok()) return status;
+    }
+    Operation operation{.entry = {decision.value ? EntryKind::put : EntryKind::remove, internal.view(),
+                                  decision.value.value_or(std::string_view())},
+                        .hash = 0,
+                        .offset = 0,
+                        .expiry = options.ttl_ms};
+    Status status = engine.commit_checked({&operation, 1}, check, options);
+    // A moment may become too old while the commit waits for memory.
+    if (!status.is(StatusCode::conflict) && !status.is(StatusCode::snapshot_too_old)) return status;
+  }
+}
+
+}  // namespace
+
+Status compare_and_set(Engine& engine, uint32_t keyspace, std::string_view key,
+                       std::optional<std::string_view> expected, std::optional<std::string_view> desired,
+                       const WriteOptions& options) {
+  return change_key(engine, keyspace, key, options, [&](std::optional<std::string_view> now) -> Decision {
+    if (now != expected)
+      return {.refusal = Status(StatusCode::conflict, "the key holds another value"), .value = {}};
+    return {.refusal = {}, .value = desired};
+  });
+}
+
+Status put_if_absent(Engine& engine, uint32_t keyspace, std::string_view key, std::string_view value,
+                     const WriteOptions& options) {
+  return change_key(engine, keyspace, key, options, [&](std::optional<std::string_view> now) -> Decision {
+    if (now) return {.refusal = Status(StatusCode::already_exists, "the key is there"), .value = {}};
+    return {.refusal = {}, .value = value};
+  });
+}
+
+Status update_key(Engine& engine, uint32_t keyspace, std::string_view key, const Keyspace::UpdateFn& fn,
+                  const WriteOptions& options) {
+  std::optional<std::string> next;
+  return change_key(engine, keyspace, key, options, [&](std::optional<std::string_view> now) -> Decision {
+    next = fn(now);
+    return {.refusal = {}, .value = next ? std::optional<std::string_view>(*next) : std::nullopt};
+  });
+}
+
+Result<int64_t> add_to_key(Engine& engine, uint32_t keyspace, std::string_view key, int64_t delta,
+                           const WriteOptions& options) {
+  int64_t sum = 0;
+  std::array<char, 24> text{};
+  const auto refuse = [](std::string_view why) -> Decision {
+    return {.refusal = Status(StatusCode::invalid_argument, why), .value = {}};
+  };
+  Status status =
+      change_key(engine, keyspace, key, options, [&](std::optional<std::string_view> now) -> Decision {
+        int64_t number = 0;
+        if (now) {
+          const auto [end, error] = std::from_chars(now->data(), now->data() + now->size(), number);
+          if (error != std::errc() || end != now->data() + now->size())
+            return refuse("the key holds no decimal number of 64 bits");
+        }
+        if (__builtin_add_overflow(number, delta, &sum)) return refuse("the sum does not fit into 64 bits");
+        const auto written = std::to_chars(text.data(), text.data() + text.size(), sum);
+        return {.refusal = {},
+                .value = std::string_view(text.data(), static_cast<size_t>(written.ptr - text.data()))};
+      });
+  if (!status.ok()) return status;
+  return sum;
+}
+
+}  // namespace lightning

@@ -1,0 +1,96 @@
+// TransactionState: what a public Transaction holds, with its cursors: a registered moment, what it wrote and
+// what it read.
+//
+// Invariants
+//  N1  What its reads answer is as of one moment (not at level read_committed), its own writes in front.
+//  N2  Each key, absence or scanned range that the database answered for, and that its level is to validate,
+//      is in reads_ before the answer is given.
+//  N3  After its end nothing is registered, and every call answers `closed`.
+// Thread safety: one thread at a time. Holds the engine.
+#pragma once
+
+#include <lightning/snapshot.h>
+#include <lightning/transaction.h>
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "engine/active_transactions.h"
+#include "engine/cursor_overlay.h"
+#include "engine/engine.h"
+#include "engine/footprint.h"
+#include "txn/write_set.h"
+
+namespace lightning {
+
+class TransactionState final : public CursorOverlay, public std::enable_shared_from_this<TransactionState> {
+ public:
+  static std::shared_ptr<TransactionState> begin(const std::shared_ptr<Engine>& engine,
+                                                 const TransactionOptions& options);
+  /// One that could not begin.
+  explicit TransactionState(Status failure) : status_(std::move(failure)) {}
+  TransactionState(const std::shared_ptr<Engine>& engine, const TransactionOptions& options);
+  ~TransactionState() override;
+  TransactionState(const TransactionState&) = delete;
+  TransactionState& operator=(const TransactionState&) = delete;
+
+  Status put(uint32_t keyspace, std::string_view key, std::string_view value, uint64_t ttl_ms);
+  Status remove(uint32_t keyspace, std::string_view key);
+  Status remove_range(uint32_t keyspace, std::string_view from, std::string_view to);
+
+  /// Fills `value`, if it is not null.
+  Lookup get(uint32_t keyspace, std::string_view key, Value* value);
+  Status get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values);
+  std::unique_ptr<CursorState> cursor(uint32_t keyspace);
+
+  Status commit();
+  void abort() { end(); }
+  Result<uint64_t> set_savepoint();
+  Status rollback_to(uint64_t savepoint);
+  Status release(uint64_t savepoint);
+
+  uint64_t id() const { return active_.id; }
+  Isolation isolation() const { return options_.isolation; }
+
+  // CursorOverlay.
+  Status usable() const override;
+  uint64_t sequence() const override { return writes_.sequence(); }
+  void lay_over(ViewCursors* view) override { writes_.lay_over(view); }
+  uint64_t moment() override;
+  void saw(SeenStretch* stretch, std::string_view from, std::string_view to,
+           const std::string_view* key) override;
+
+ private:
+  bool reads_at_moment() const { return options_.isolation != Isolation::read_committed; }
+  bool notes_keys() const {
+    return !options_.read_only && (options_.isolation == Isolation::repeatable_read ||
+                                   options_.isolation == Isolation::serializable);
+  }
+  bool notes_ranges() const { return !options_.read_only && options_.isolation == Isolation::serializable; }
+  ReadOptions read_options() const;
+  /// May `bytes` more be written?
+  Status writable(uint64_t bytes) const;
+  Status check_reads() const;
+  uint64_t memory_allowed() const;
+  CommitCheck check_for_commit();
+  void end();
+
+  std::shared_ptr<Engine> engine_;  // null: it could not begin
+  const TransactionOptions options_;
+  Status status_;  // `closed` after the end
+  ActiveTransaction active_;
+  bool listed_ = false;
+  Snapshot snapshot_;
+  WriteSet writes_;
+  Footprint reads_;
+};
+
+/// Those under way, oldest first.
+std::vector<TransactionInfo> list_transactions(const Engine& engine);
+
+/// Waits a moment that is random and grows with `tries`, up to a few milliseconds. False when `*began_ns`,
+/// set by the first call, lies `timeout_ms` back.
+bool wait_to_retry(Engine& engine, uint64_t timeout_ms, uint32_t tries, uint64_t* began_ns);
+
+}  // namespace lightning

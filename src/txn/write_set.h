@@ -1,0 +1,86 @@
+// WriteSet: what a transaction wrote and nobody else sees: for each key its last write, and range removals
+// under them.
+//
+// Keys are internal ones. A range removal takes the writes before it off its keys, so that the rest is as if
+// all range removals had come first.
+// Thread safety: one thread at a time.
+// Ownership: holds copies, which stay where they are until it dies, whatever is overwritten or taken back.
+// Costs: a node of a tree a key.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/byte_arena.h"
+#include "engine/commit_plan.h"
+#include "format/range_map.h"
+#include "view/view.h"
+
+namespace lightning {
+
+class WriteSet {
+ public:
+  struct Write {
+    EntryKind kind = EntryKind::put;  // or remove
+    std::string_view value;
+    uint64_t ttl_ms = 0;
+  };
+  using Writes = std::map<std::string_view, Write>;
+
+  // Throw std::bad_alloc, and change nothing then.
+  void put(std::string_view key, std::string_view value, uint64_t ttl_ms);
+  void remove(std::string_view key);
+  void remove_range(std::string_view from, std::string_view to);
+
+  enum class Own { none, put, removed };
+  /// What it holds of `key`.
+  Own find(std::string_view key, std::string_view* value);
+
+  bool empty() const { return writes_.empty() && ranges_.empty(); }
+  /// Of all that was ever written.
+  uint64_t bytes() const { return bytes_; }
+  /// Grows with every change.
+  uint64_t sequence() const { return sequence_; }
+  /// Puts itself in front of a View, until the next change.
+  void lay_over(ViewCursors* view);
+  /// For the commit: range removals, then the rest; `expiry` is the time to live.
+  std::vector<Operation> operations() const;
+
+  // Points to come back to; nested.
+  uint64_t set_savepoint();
+  /// False: there is none of that number.
+  bool rollback_to(uint64_t savepoint);
+  bool release(uint64_t savepoint);
+
+ private:
+  /// How to take one change back.
+  struct Undo {
+    bool range = false;          // the newest range removal, or
+    std::string_view key;        // what a key held
+    std::optional<Write> write;  // nothing: no write
+  };
+  struct Point {
+    uint64_t id = 0;
+    size_t undo_size = 0;
+  };
+
+  void write(std::string_view key, const Write& write);
+  const RangeMap& range_map();
+  std::vector<Point>::iterator point(uint64_t id);
+
+  ByteArena arena_;
+  Writes writes_;
+  std::vector<RangeRemoval> ranges_;  // as they came
+  RangeMap range_map_;                // of ranges_
+  bool range_map_good_ = true;
+  uint64_t bytes_ = 0;
+  uint64_t sequence_ = 1;
+  std::vector<Undo> undo_;  // since the first savepoint
+  std::vector<Point> points_;
+  uint64_t next_point_ = 1;
+};
+
+}  // namespace lightning
