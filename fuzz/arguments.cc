@@ -121,9 +121,9 @@ Words words_for(const Verb& verb, const Arguments& arguments) {
 
 bool same(const Arguments& a, const Arguments& b) {
   const auto all = [](const Arguments& x) {
-    return std::tie(x.directory, x.key, x.value, x.file, x.into, x.gid, x.name, x.options, x.durability, x.ttl_ms,
-                    x.keyspace, x.format.json, x.format.hex, x.prefix, x.from, x.to, x.limit, x.reverse,
-                    x.keys_only, x.sorted);
+    return std::tie(x.directory, x.key, x.value, x.file, x.into, x.gid, x.name, x.options, x.durability,
+                    x.ttl_ms, x.keyspace, x.format.json, x.format.hex, x.prefix, x.from, x.to, x.limit,
+                    x.reverse, x.keys_only, x.sorted);
   };
   return all(a) == all(b);
 }

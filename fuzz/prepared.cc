@@ -22,8 +22,7 @@ bool run(std::string_view input) {
     }
   }
   guards.seal();
-  const std::string again =
-      encode_prepared(record->prepared_us, record->operations, &guards);
+  const std::string again = encode_prepared(record->prepared_us, record->operations, &guards);
   const Result<PreparedRecord> second = decode_prepared(again);
   expect(second.ok() && second->operations.size() == record->operations.size(), "it is read differently");
   for (size_t at = 0; at < record->operations.size(); ++at) {

@@ -19,7 +19,7 @@ constexpr char kDirectory[] = "db";
 constexpr uint64_t kLargeBytes = 3500;  // values of bursts, of levels, and larger ones go to value files
 constexpr size_t kLongBytes = 100;      // of a bound that no string keeps without an allocation
 constexpr uint64_t kFarTtlMs = 1'000'000'000'000;  // longer than any test
-constexpr uint64_t kTimeoutMs = 1000;  // of a write that waits for space, memory or a lock
+constexpr uint64_t kTimeoutMs = 1000;              // of a write that waits for space, memory or a lock
 constexpr char kGid[] = "prepared";
 
 /// How crashes during recoveries are thinned out, by their depth.

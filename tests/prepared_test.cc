@@ -148,7 +148,8 @@ TEST_F(Prepared, KeepsOthersFromWhatASerializableOneRead) {
   ASSERT_TRUE(tx.put("w", "1").ok());
   ASSERT_TRUE(tx.prepare("s").ok());
   for (int round = 0; round < 2; ++round) {
-    for (const char* key : {"k", "absent", "m1", "w"}) EXPECT_TRUE(db_.put(key, "x", kAtOnce).is(StatusCode::busy));
+    for (const char* key : {"k", "absent", "m1", "w"})
+      EXPECT_TRUE(db_.put(key, "x", kAtOnce).is(StatusCode::busy));
     EXPECT_TRUE(db_.put("l", "x", kAtOnce).ok());
     open();
   }
@@ -280,7 +281,7 @@ TEST_F(Prepared, OneOfManyCallsResolvesIt) {
     }
     for (std::thread& thread : threads) thread.join();
     EXPECT_EQ(commits + aborts, 1);
-    if (commits == 1) EXPECT_EQ(get("k"), std::to_string(round));
+    EXPECT_EQ(get("k") == std::to_string(round), commits == 1);
     EXPECT_EQ(gids(), "");
   }
 }

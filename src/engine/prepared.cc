@@ -40,8 +40,7 @@ bool is_users_key(std::string_view key) {
 /// Walks a record; every step is checked, and none succeeds after one that did not.
 class RecordReader {
  public:
-  explicit RecordReader(std::string_view record)
-      : at_(record.data()), end_(record.data() + record.size()) {}
+  explicit RecordReader(std::string_view record) : at_(record.data()), end_(record.data() + record.size()) {}
 
   bool at_end() const { return at_ == end_; }
   bool number(uint64_t* value) {

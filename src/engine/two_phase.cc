@@ -76,8 +76,7 @@ Status Engine::commit_resolution(std::string_view gid, Resolution resolution, Lo
     if (!prepared) return prepared.status();
   }
   std::vector<Operation>& operations = prepared->operations;
-  operations.push_back(
-      {.entry = {EntryKind::remove, key.view(), {}}, .hash = 0, .offset = 0, .expiry = 0});
+  operations.push_back({.entry = {EntryKind::remove, key.view(), {}}, .hash = 0, .offset = 0, .expiry = 0});
   return commit_checked(operations, {.owner = owner}, options);
 }
 

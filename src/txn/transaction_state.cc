@@ -376,10 +376,9 @@ Status TransactionState::prepare(std::string_view gid) {
   }
   Status status = lock_for_prepare(operations, reads);
   if (status.ok()) {
-    status = engine_->prepare(
-        gid,
-        {.operations = operations, .guards = reads, .check = check},
-        {.durability = options_.durability, .timeout_ms = options_.timeout_ms, .ttl_ms = 0});
+    status =
+        engine_->prepare(gid, {.operations = operations, .guards = reads, .check = check},
+                         {.durability = options_.durability, .timeout_ms = options_.timeout_ms, .ttl_ms = 0});
   }
   const bool prepared = status.ok() || status.is(StatusCode::unknown_outcome);
   if (prepared) {

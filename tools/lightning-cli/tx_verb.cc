@@ -105,8 +105,6 @@ Status run_commit_prepared(Session& session) {
   return session.database.commit_prepared(session.arguments.gid);
 }
 
-Status run_abort_prepared(Session& session) {
-  return session.database.abort_prepared(session.arguments.gid);
-}
+Status run_abort_prepared(Session& session) { return session.database.abort_prepared(session.arguments.gid); }
 
 }  // namespace lightning::cli

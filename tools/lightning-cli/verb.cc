@@ -28,8 +28,8 @@ constexpr Verb kVerbs[] = {
      "expect KEY VALUE, expect-absent KEY, with a tab between; exit code 6 where an expectation fails or "
      "somebody else was first",
      Access::write_or_create, kWriting | kPrinted | kFile | kPrepare, run_tx},
-    {"commit-prepared", "Commits what tx --prepare promised under a name; stats lists the names", Access::write,
-     kWriting | kGid, run_commit_prepared},
+    {"commit-prepared", "Commits what tx --prepare promised under a name; stats lists the names",
+     Access::write, kWriting | kGid, run_commit_prepared},
     {"abort-prepared", "Gives up what tx --prepare promised under a name", Access::write, kWriting | kGid,
      run_abort_prepared},
     {"dump", "Prints all entries in a form that load takes", Access::read, kDatabase | kPrinted, run_dump},
