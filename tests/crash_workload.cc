@@ -217,7 +217,7 @@ std::string CrashWorkload::batch() {
       });
 }
 
-// The same writes as a transaction, behind reads that its level validates; one that fails, first.
+// The same writes as a transaction, behind reads that its level validates, or locks; one that fails, first.
 std::string CrashWorkload::transact(const std::vector<ModelWrite>& writes, const Keyspace& second) {
   constexpr std::array kLevels = {Isolation::read_committed, Isolation::repeatable_read, Isolation::snapshot,
                                   Isolation::serializable};
@@ -226,13 +226,16 @@ std::string CrashWorkload::transact(const std::vector<ModelWrite>& writes, const
                                    .timeout_ms = kTimeoutMs,
                                    .read_only = false,
                                    .durability = durability};
-  const auto read_and_write = [&](Transaction& tx) -> Status {
-    if (Status status = tx.get("a").status(); !status.ok()) return status;
+  const bool may_lock = random_.chance(0.5);
+  const auto read_and_write = [&](Transaction& tx, bool locks) -> Status {
+    if (Status status = (locks ? tx.get_for_update("a") : tx.get("a")).status(); !status.ok()) return status;
     Scan scan = tx.scan("b", "d");
     while (scan.advance()) continue;
     if (Status status = scan.status(); !status.ok()) return status;
     for (const ModelWrite& one : writes) {
       Status status;
+      if (locks) status = one.keyspace.empty() ? tx.lock(one.key) : tx.in(second).lock(one.key);
+      if (!status.ok()) return status;
       if (!one.keyspace.empty()) {
         status = tx.in(second).put(one.key, *one.value);
       } else if (one.to) {
@@ -247,7 +250,7 @@ std::string CrashWorkload::transact(const std::vector<ModelWrite>& writes, const
   std::string said;
   if (options.isolation == Isolation::serializable && !failed_) {
     Transaction late = ask([&] { return database_.begin(options); });
-    const Status ready = ask([&] { return read_and_write(late); });
+    const Status ready = ask([&] { return read_and_write(late, false); });
     if (said = note(ready); !said.empty()) return said;
     if (said = put("c", value(30), Durability::process); !said.empty()) return said;
     if (!failed_) {
@@ -260,7 +263,7 @@ std::string CrashWorkload::transact(const std::vector<ModelWrite>& writes, const
       durability, [&](Model& model) { model.write(writes); },
       [&] {
         Transaction tx = database_.begin(options);
-        if (Status status = read_and_write(tx); !status.ok()) return status;
+        if (Status status = read_and_write(tx, may_lock); !status.ok()) return status;
         return tx.commit();
       });
 }
