@@ -52,9 +52,9 @@ class ActiveTransactions {
     MutexLock lock(mutex_);
     if (transaction->listed) take_out(transaction);
   }
-  /// Takes out those without a call for `idle_ns` up to `now_ns`, calls `give_up(reader)` for their moments under the
-  /// lock, and answers how many `ids` it filled; if all, there may be more. Since when the longest idle of the
-  /// others is idle: `*oldest`, UINT64_MAX if there is none.
+  /// Takes out those without a call for `idle_ns` up to `now_ns`, calls `give_up(reader)` for their moments
+  /// under the lock, and answers how many `ids` it filled; if all, there may be more. Since when the longest
+  /// idle of the others is idle: `*oldest`, UINT64_MAX if there is none.
   template <typename Fn>
   size_t expire(uint64_t now_ns, uint64_t idle_ns, std::span<uint64_t> ids, uint64_t* oldest, Fn&& give_up)
       EXCLUDES(mutex_) {
