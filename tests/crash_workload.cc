@@ -51,9 +51,11 @@ auto ask(Fn&& fn) {
   return fn();
 }
 
-Status write_all(Transaction& tx, const std::vector<ModelWrite>& writes, const Keyspace& second) {
+Status write_all(Transaction& tx, const std::vector<ModelWrite>& writes, const Keyspace& second, bool locks) {
   for (const ModelWrite& one : writes) {
     Status status;
+    if (locks) status = one.keyspace.empty() ? tx.lock(one.key) : tx.in(second).lock(one.key);
+    if (!status.ok()) return status;
     if (!one.keyspace.empty()) {
       status = tx.in(second).put(one.key, *one.value);
     } else if (one.to) {
@@ -252,7 +254,7 @@ std::string CrashWorkload::two_phases(const std::vector<ModelWrite>& writes, con
       durability, [&](Model& model) { model.prepare(kGid); },
       [&] {
         Transaction tx = database_.begin(options);
-        if (Status status = write_all(tx, writes, second); !status.ok()) return status;
+        if (Status status = write_all(tx, writes, second, random_.chance(0.3)); !status.ok()) return status;
         return tx.prepare(kGid);
       });
   if (!said.empty() || !model_.prepared().contains(kGid)) return said;
@@ -282,7 +284,7 @@ std::string CrashWorkload::resolve(bool commits, const std::vector<ModelWrite>& 
       });
 }
 
-// The same writes as a transaction, behind reads that its level validates; one that fails, first.
+// The same writes as a transaction, behind reads that its level validates, or locks; one that fails, first.
 std::string CrashWorkload::transact(const std::vector<ModelWrite>& writes, const Keyspace& second) {
   constexpr std::array kLevels = {Isolation::read_committed, Isolation::repeatable_read, Isolation::snapshot,
                                   Isolation::serializable};
@@ -291,17 +293,18 @@ std::string CrashWorkload::transact(const std::vector<ModelWrite>& writes, const
                                    .timeout_ms = kTimeoutMs,
                                    .read_only = false,
                                    .durability = durability};
-  const auto read_and_write = [&](Transaction& tx) -> Status {
-    if (Status status = tx.get("a").status(); !status.ok()) return status;
+  const bool may_lock = random_.chance(0.5);
+  const auto read_and_write = [&](Transaction& tx, bool locks) -> Status {
+    if (Status status = (locks ? tx.get_for_update("a") : tx.get("a")).status(); !status.ok()) return status;
     Scan scan = tx.scan("b", "d");
     while (scan.advance()) continue;
     if (Status status = scan.status(); !status.ok()) return status;
-    return write_all(tx, writes, second);
+    return write_all(tx, writes, second, locks);
   };
   std::string said;
   if (options.isolation == Isolation::serializable && !failed_) {
     Transaction late = ask([&] { return database_.begin(options); });
-    const Status ready = ask([&] { return read_and_write(late); });
+    const Status ready = ask([&] { return read_and_write(late, false); });
     if (said = note(ready); !said.empty()) return said;
     if (said = put("c", value(30), Durability::process); !said.empty()) return said;
     if (!failed_) {
@@ -314,7 +317,7 @@ std::string CrashWorkload::transact(const std::vector<ModelWrite>& writes, const
       durability, [&](Model& model) { model.write(writes); },
       [&] {
         Transaction tx = database_.begin(options);
-        if (Status status = read_and_write(tx); !status.ok()) return status;
+        if (Status status = read_and_write(tx, may_lock); !status.ok()) return status;
         return tx.commit();
       });
 }

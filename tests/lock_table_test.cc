@@ -208,7 +208,7 @@ TEST_P(Locks, TwoUpgradesAreACircle) {
   wait_in_queue(1, "a");
   const Status victim = take(2, "a", KeyLock::exclusive, kLong);
   EXPECT_TRUE(victim.is(StatusCode::deadlock));
-  EXPECT_EQ(victim.message(), "\"a\" is locked by transaction 1, which waits for this one");
+  EXPECT_EQ(victim.message(), "\"a\" is locked by transaction 1; to wait for it would close a circle");
   EXPECT_EQ(table_.held(2), 1U);
   table_.release_all(2);
   ASSERT_TRUE(env_.run().ok());

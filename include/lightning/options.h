@@ -104,7 +104,8 @@ LIGHTNING_EXPORT Status check_options(const Options& options);
 
 struct WriteOptions {
   Durability durability = Durability::standard;
-  /// How long the write may wait for memory, disk space or a lock before anything is done; then it returns busy.
+  /// How long the write may wait for memory, disk space or a lock before anything is done; then it returns
+  /// busy.
   uint64_t timeout_ms = 60'000;
   /// How long the entries that it puts live (keyspace.h), of a batch those that do not say it themselves; 0 =
   /// as their keyspace says; kNeverExpires = for ever.

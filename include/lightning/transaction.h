@@ -52,8 +52,8 @@ LIGHTNING_EXPORT std::string_view isolation_name(Isolation isolation);
 
 struct TransactionOptions {
   Isolation isolation = Isolation::snapshot;
-  /// How long the commit may wait for memory, disk space or a lock; then it returns busy. Database::transact() begins
-  /// no further try after it.
+  /// How long the commit may wait for memory, disk space or a lock; then it returns busy.
+  /// Database::transact() begins no further try after it.
   uint64_t timeout_ms = 60'000;
   /// Writes are refused with invalid_argument.
   bool read_only = false;
@@ -142,8 +142,8 @@ class [[nodiscard]] LIGHTNING_EXPORT Transaction : public TransactionKeyspace {
   /// ok while it can be used; why begin() failed; `closed` after its end.
   Status status() const;
   /// Makes its writes visible at once. `conflict` names a key: nothing was done, the transaction has ended.
-  /// `snapshot_too_old`, `deadlock`: the same. `busy`, `no_space`, `out_of_memory`: nothing was done, commit() may be
-  /// called again. Else as Database::write(). `closed` when it has ended before.
+  /// `snapshot_too_old`, `deadlock`: the same. `busy`, `no_space`, `out_of_memory`: nothing was done, and
+  /// commit() may be called again. Else as Database::write(). `closed` when it has ended before.
   Status commit();
   void abort();
   /// Promises to commit: its writes are kept under the name `gid` (1 to 255 bytes), through restarts, until

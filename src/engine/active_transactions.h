@@ -57,11 +57,12 @@ class ActiveTransactions {
     MutexLock lock(mutex_);
     if (transaction->listed) take_out(transaction);
   }
-  /// Takes out those without a call since `since_ns`, calls `give_up(reader)` for their moments under the
-  /// lock, and answers how many `ids` it filled; if all, there may be more. Since when the longest idle of the
-  /// others is idle: `*oldest`, UINT64_MAX if there is none.
+  /// Takes out those without a call for `idle_ns` up to `now_ns`, calls `give_up(reader)` for their moments
+  /// under the lock, and answers how many `ids` it filled; if all, there may be more. Since when the longest
+  /// idle of the others is idle: `*oldest`, UINT64_MAX if there is none.
   template <typename Fn>
-  size_t expire(uint64_t since_ns, std::span<uint64_t> ids, uint64_t* oldest, Fn&& give_up) EXCLUDES(mutex_) {
+  size_t expire(uint64_t now_ns, uint64_t idle_ns, std::span<uint64_t> ids, uint64_t* oldest, Fn&& give_up)
+      EXCLUDES(mutex_) {
     size_t count = 0;
     *oldest = UINT64_MAX;
     MutexLock lock(mutex_);
@@ -70,9 +71,12 @@ class ActiveTransactions {
       after = at->after;
       const uint64_t used_ns = at->used_ns.load(std::memory_order_relaxed);
       TransactionUse use = TransactionUse::idle;
-      if (used_ns > since_ns ||
-          !at->use.compare_exchange_strong(use, TransactionUse::expired, std::memory_order_acq_rel)) {
+      if (used_ns + idle_ns > now_ns) {
         *oldest = std::min(*oldest, used_ns);
+        continue;
+      }
+      if (!at->use.compare_exchange_strong(use, TransactionUse::expired, std::memory_order_acq_rel)) {
+        *oldest = std::min(*oldest, now_ns);  // in a call
         continue;
       }
       take_out(at);

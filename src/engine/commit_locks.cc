@@ -5,18 +5,20 @@
 // takes its place in the key's queue as an owner of its own, and tries again when it holds the lock.
 //
 // Between a lock and the read behind it stands whoever looked before the lock was there:
-//  - A commit in the active segment looked under its bucket's lock. lock_key() makes its entry, then loads the
-//    View and takes that bucket's lock once, and the one of range removals. A commit that looked too early
-//    has given its bucket back by then: its place in the log lies below the tail. Any other takes its
+//  - A commit in the active segment looked under its bucket's lock. lock_key() makes its entry, then loads
+//    the View and takes that bucket's lock once, and the one of range removals. A commit that looked too
+//    early has given its bucket back by then: its place in the log lies below the tail. Any other takes its
 //    bucket later, and finds the entry.
-//  - One that looked in an older segment has its place below the beginning of this one; one that loaded a newer
-//    View is the reason for the second look at the View: if that is still the same, the newer one was stored
-//    behind the count, in the order of all sequentially consistent operations, and so the commit finds it.
+//  - One that looked in an older segment has its place below the beginning of this one. One that loaded a
+//    newer View is the reason for the second look at the View: if that is still the same, the newer one was
+//    stored behind the count, in the order of all sequentially consistent operations, and so the commit
+//    finds the entry.
 //  - A commit that fills a segment which nobody sees yet, and an ingestion, announce themselves, then look
 //    (Unseen); lock_key() makes its entry, then looks whether any is announced, and waits for it at
 //    switch_mutex_, which they hold until their View is installed.
 //  Then it waits until all of that is published.
-// A lock of a range has no bucket. It waits for all epochs instead, which every commit leaves behind its mark.
+// A lock of a range has no bucket. It waits for all epochs instead, which every commit leaves behind its
+// mark.
 
 #include "base/epoch.h"
 #include "base/interleave.h"

@@ -25,7 +25,7 @@ Status LockTable::refusal(StatusCode code, const Request& blocker) {
                       : printable_key(blocker.from);
     text += blocker.granted ? " is locked by " : " is awaited by ";
     text += is_write(blocker.party->id) ? "a write" : "transaction " + std::to_string(blocker.party->id);
-    if (code == StatusCode::deadlock) text += ", which waits for this one";
+    if (code == StatusCode::deadlock) text += "; to wait for it would close a circle";
     return Status(code, text);
   } catch (const std::bad_alloc&) {
     return Status(code, "locked by another");

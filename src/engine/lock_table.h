@@ -48,8 +48,8 @@ class LockTable {
   static bool is_write(LockOwner owner) { return (owner & kWriteOwners) != 0; }
 
   /// ok when it is held, again too. `busy` names key and holder: not before `deadline` (of the monotonic
-  /// clock; 0: without waiting). `deadlock`: its wait would close a circle. `closed`, `out_of_memory`. Nothing
-  /// was done unless it is ok; what the owner held it holds still.
+  /// clock; 0: without waiting). `deadlock`: its wait would close a circle. `closed`, `out_of_memory`.
+  /// Nothing was done unless it is ok; what the owner held it holds still.
   /// Who reads behind it first lets those be over that looked before (Engine::settle_key()).
   Status acquire(LockOwner owner, std::string_view key, KeyLock mode, uint64_t deadline) EXCLUDES(mutex_) {
     return acquire(owner, key, {}, false, mode, deadline);

@@ -129,11 +129,11 @@ void Engine::look_at_transactions() {
   std::array<uint64_t, 64> expired;
   uint64_t oldest = UINT64_MAX;
   for (size_t count = expired.size(); count == expired.size();) {
-    count = transactions_.expire(now - idle_ns, expired, &oldest,
+    count = transactions_.expire(now, idle_ns, expired, &oldest,
                                  [this](RegisteredReader* reader) { snapshots_.give_up_one(reader); });
     for (size_t i = 0; i < count; ++i) locks_.release_all(expired[i]);
   }
-  if (oldest != UINT64_MAX) watch_transactions(std::max(oldest, now - idle_ns) - (now - idle_ns));
+  if (oldest != UINT64_MAX) watch_transactions(oldest - (now - idle_ns));
 }
 
 uint64_t Engine::transaction_idle_ns() const { return nanos_of(options_.max_transaction_idle_ms); }

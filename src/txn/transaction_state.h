@@ -6,8 +6,8 @@
 //  N2  Each key, absence or scanned range that the database answered for, and that its level is to validate,
 //      is in reads_ before the answer is given.
 //  N3  After its end nothing is registered or locked, and every call answers `closed`.
-//  N4  The background aborts it only between two calls, for its idleness: it takes its registrations and locks
-//      away, never what it wrote or noted.
+//  N4  The background aborts it only between two calls, for its idleness: it takes its registrations and
+//      locks away, never what it wrote or noted.
 // Thread safety: one thread at a time. Holds the engine.
 #pragma once
 
