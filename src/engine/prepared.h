@@ -8,7 +8,7 @@
 //   u64     when it was prepared, microseconds since 1970
 //   varint  count of operations, each as format/batch_codec.h says, range removals first
 //   varint  count of guards, ranges and keys that nobody else may write, each:
-//           varint size, varint size, bytes of its first key, bytes of the first key behind it (none: one key)
+//           varint size, varint size, bytes of its first key, bytes of the key behind it (none: one key)
 // Thread safety: PreparedTransactions is internally synchronised; the rest values.
 #pragma once
 

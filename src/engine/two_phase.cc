@@ -1,8 +1,8 @@
 // Two-phase commit: preparing transactions, and committing or aborting those that are prepared.
 //
 // To prepare is to hold the locks of all that is written, and shared ones of all that the level relies on;
-// to check, then, that nobody was first; and to commit the record that says so. From then on nothing can stand
-// against the transaction: its commit is a plain one, which passes its own locks.
+// to check, then, that nobody was first; and to commit the record that says so. From then on nothing can
+// stand against the transaction: its commit is a plain one, which passes its own locks.
 
 #include "engine/engine.h"
 #include "format/internal_key.h"
