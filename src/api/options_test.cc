@@ -12,7 +12,8 @@ namespace {
 auto fields(const Options& options) {
   return std::tuple(options.create, options.read_only, options.durability, options.flush_interval_ms,
                     options.memory_limit, options.write_buffer_size, options.value_separation,
-                    options.sigbus_guard, options.max_active_transactions, options.max_snapshot_age_ms);
+                    options.sigbus_guard, options.max_active_transactions, options.max_snapshot_age_ms,
+                    options.max_transaction_idle_ms);
 }
 
 // What set_option says to `value`, "" for ok.
