@@ -31,6 +31,7 @@ enum Accepts : uint32_t {
   kMillis = 1 << 15,  // the same as a word of its own
   kBackup = 1 << 16,
   kSorted = 1 << 17,
+  kOpenMetrics = 1 << 18,
 };
 
 struct Arguments {
@@ -52,6 +53,7 @@ struct Arguments {
   bool reverse = false;
   bool keys_only = false;
   bool sorted = false;
+  bool openmetrics = false;
 };
 
 /// Lets `app` take what `accepts` says, into `arguments`, which must outlive the parse.

@@ -62,6 +62,7 @@ Status run_load(Session& session);
 Status run_tx(Session& session);
 // admin_verbs.cc
 Status run_stats(Session& session);
+Status run_metrics(Session& session);
 Status run_flush(Session& session);
 Status run_compact(Session& session);
 Status run_keyspaces(Session& session);
