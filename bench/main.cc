@@ -143,9 +143,8 @@ void print_heading(std::ostream& out, const Config& config, const std::string& d
       << config.runs << " run" << (config.runs > 1 ? "s" : "") << "\n";
   for (const std::string& name : config.engines) {
     const EngineKind& kind = *find_engine(name);
-    constexpr size_t kColumn = 13;
-    out << name << std::string(kColumn - std::min(name.size(), kColumn - 1), ' ') << kind.version() << ": "
-        << kind.settings << "\n";
+    out << name << std::string(std::max<size_t>(name.size() + 1, 13) - name.size(), ' ') << kind.version()
+        << ": " << kind.settings << "\n";
   }
   if (is_memory_file_system(directory)) {
     out << "warning      a flush costs nothing on tmpfs: fillsync means nothing\n";

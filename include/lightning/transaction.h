@@ -146,9 +146,9 @@ class [[nodiscard]] LIGHTNING_EXPORT Transaction : public TransactionKeyspace {
 };
 
 namespace transaction_detail {
-inline const Status& status_of(const Status& status) { return status; }
+inline Status status_of(Status status) { return status; }
 template <typename T>
-const Status& status_of(const Result<T>& result) {
+Status status_of(const Result<T>& result) {
   return result.status();
 }
 inline bool worth_retrying(const Status& status) {
