@@ -141,7 +141,7 @@ TEST_F(MetricsTest, LatenciesCountAllOperations) {
   const std::vector<MetricFamily> metrics = metrics_of(db_);
   for (const char* name : {"lightning_get_seconds", "lightning_get_many_seconds", "lightning_seek_seconds"}) {
     const double count = value_of(metrics, std::string(name) + "_count");
-    EXPECT_LE(count, kTimes + 10) << name;
+    EXPECT_LE(count, kTimes + 10 + 1) << name;  // the scans, and the open's one of the catalogue
     EXPECT_GT(count, kTimes - kIntervalMax) << name;
     EXPECT_GT(value_of(metrics, std::string(name) + "_sum"), 0) << name;
   }

@@ -166,6 +166,8 @@ void write_state(MetricsWriter& out, const Stats& stats, const std::vector<Reade
   out.gauge("oldest_reader_seconds", static_cast<double>(oldest_ms) / kMillisPerSecond,
             "Age of the oldest of the readers.");
   out.gauge("transactions_active", stats.transactions_active, "Transactions under way.");
+  out.gauge("prepared_transactions", stats.prepared_transactions.size(),
+            "Transactions that are prepared and not resolved.");
   out.gauge("background_error", uint64_t{failing ? 1u : 0u},
             "1 while flushes or merges fail or writes are refused, else 0.");
   out.gauge("recovered_records", stats.recovered_records, "Log records that the last open read.");
@@ -214,7 +216,8 @@ void write_latencies(MetricsWriter& out, const Latencies& latencies) {
 }
 
 // A field more needs a line more above.
-static_assert(sizeof(Stats) == sizeof(uint64_t) * 46 + sizeof(Stats::unknown_files) + sizeof(Stats::levels));
+static_assert(sizeof(Stats) == sizeof(uint64_t) * 46 + sizeof(Stats::unknown_files) + sizeof(Stats::levels) +
+                                   sizeof(Stats::prepared_transactions));
 static_assert(sizeof(Stats::Level) == sizeof(uint64_t) * 8);
 
 }  // namespace
