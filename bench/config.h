@@ -10,7 +10,12 @@
 
 namespace lightning::bench {
 
-enum class ValueKind { half, random };  // half: compresses to about one half; random: not at all
+// Which keys the random reads and overwrites choose.
+enum class Distribution {
+  uniform,
+  zipf,    // few of them often, spread over all (workloads/zipf.h)
+  latest,  // the same, the last ones of the key order most often
+};
 
 struct Config {
   std::vector<std::string> engines;
@@ -26,10 +31,13 @@ struct Config {
   uint64_t write_rate = 0;    // of the writer of readwhilewriting, a second; 0: as fast as it can
   uint64_t seed = 1;
   Durability durability = Durability::process;
-  ValueKind values = ValueKind::half;
-  std::string db;  // where the databases are made; empty: $TMPDIR or /tmp
+  double compressed = 0.5;  // to which part a value compresses
+  Distribution distribution = Distribution::uniform;
+  std::vector<std::string> options;  // NAME=VALUE, of Lightning DB
+  std::string db;                    // where the databases are made; empty: $TMPDIR or /tmp
   bool json = false;
-  std::string svg;  // file for plots of what was measured by the second; empty: none
+  std::string svg;   // file for plots of what was measured by the second; empty: none
+  std::string html;  // file for a report of everything; empty: none
 };
 
 }  // namespace lightning::bench

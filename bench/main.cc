@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <iostream>
+#include <sstream>
 #include <string>
 
 #include "bench/adapters/registry.h"
 #include "bench/config.h"
 #include "bench/driver.h"
+#include "bench/report/html.h"
 #include "bench/report/machine.h"
 #include "bench/report/plot.h"
 #include "bench/report/report.h"
@@ -22,7 +24,7 @@ namespace {
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 
-void add_options(CLI::App& app, Config& config, ChildTask& child) {
+void add_options(CLI::App& app, Config& config) {
   config.engines = {"lightning", "rocksdb", "lmdb"};
   for (const Workload& workload : workloads()) {
     if (workload.usual()) config.workloads.emplace_back(workload.name);
@@ -60,19 +62,40 @@ void add_options(CLI::App& app, Config& config, ChildTask& child) {
   app.add_option("--write-rate", config.write_rate,
                  "Writes a second beside the reads of readwhilewriting; 0: as many as the engine takes")
       ->capture_default_str();
+}
+
+void add_options_of_data(CLI::App& app, Config& config) {
   app.add_option("--durability", config.durability,
                  "What a write survives: process or power (fillsync: always power)")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Durability>{{"process", Durability::process}, {"power", Durability::power}}))
       ->option_text("TEXT [process]");
-  app.add_option("--values", config.values, "half: values that compress to one half; random: that do not")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, ValueKind>{{"half", ValueKind::half}, {"random", ValueKind::random}}))
+  app.add_option("--values", config.compressed,
+                 "To which part values compress: half, random (not at all), or a number")
+      ->transform(CLI::Transformer(std::map<std::string, std::string>{{"half", "0.5"}, {"random", "1"}}))
+      ->check(CLI::Range(0.01, 1.0))
       ->option_text("TEXT [half]");
+  app.add_option("--distribution", config.distribution,
+                 "Which keys random reads and the overwrites beside them choose: uniform, zipf or latest")
+      ->transform(
+          CLI::CheckedTransformer(std::map<std::string, Distribution>{{"uniform", Distribution::uniform},
+                                                                      {"zipf", Distribution::zipf},
+                                                                      {"latest", Distribution::latest}}))
+      ->option_text("TEXT [uniform]");
+  app.add_option("--option", config.options,
+                 "NAME=VALUE, an option of Lightning DB (docs/options.md); may be repeated")
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
   app.add_option("--seed", config.seed, "Of keys and values")->capture_default_str();
+}
+
+void add_options_of_output(CLI::App& app, Config& config, ChildTask& child) {
   app.add_option("--db", config.db, "Where to make the databases; what is made is removed")
       ->option_text("DIR [$TMPDIR or /tmp]");
   app.add_option("--svg", config.svg, "A file for the plot of what was measured by the second")
+      ->option_text("FILE");
+  app.add_option("--html", config.html, "A file for a report with plots, which opens without anything else")
       ->option_text("FILE");
   app.add_flag("--json", config.json, "One JSON object a line for each workload and engine");
 
@@ -96,8 +119,10 @@ std::string find_fault(const Config& config) {
     if (find_workload(name) == nullptr) return "no workload is called " + name;
   }
   uint64_t numbers = 1;
-  for (size_t digit = 0; digit < config.key_size && numbers < config.num; ++digit) numbers *= 10;
-  if (numbers < config.num) return "--key-size is too small for --num different keys";
+  for (size_t digit = 0; digit < config.key_size && numbers < 2 * config.num; ++digit) numbers *= 10;
+  const bool inserts = std::ranges::any_of(
+      config.workloads, [](const std::string& name) { return name == "ycsbd" || name == "ycsbe"; });
+  if (numbers < (inserts ? 2 : 1) * config.num) return "--key-size is too small for --num different keys";
   return "";
 }
 
@@ -131,7 +156,9 @@ int run(int argc, char** argv) {
   CLI::App app("Lightning DB and its peers, measured side by side", "lightning-bench");
   Config config;
   ChildTask child;
-  add_options(app, config, child);
+  add_options(app, config);
+  add_options_of_data(app, config);
+  add_options_of_output(app, config, child);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -143,12 +170,15 @@ int run(int argc, char** argv) {
     return kExitUsage;
   }
   const ScratchDirectory scratch(config.db);
-  print_heading(config.json ? std::cerr : std::cout, config, scratch.path());
+  std::ostringstream heading;
+  print_heading(heading, config, scratch.path());
+  (config.json ? std::cerr : std::cout) << heading.str() << std::flush;
   const auto results = run_children(config, {argv, argv + argc}, scratch.path());
   if (!results) return kExitFailed;
   const std::vector<Row> rows = summarize(*results);
   config.json ? print_json(std::cout, config, rows) : print_tables(std::cout, config, rows);
   if (!config.svg.empty()) write_plot(config.svg, rows);
+  if (!config.html.empty()) write_html(config.html, heading.str(), rows);
   return 0;
 }
 

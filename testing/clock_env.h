@@ -32,6 +32,7 @@ class ClockEnv final : public Env, private Clock {
 
  private:
   uint64_t monotonic_ns() override { return env_.clock().monotonic_ns(); }
+  uint64_t stopwatch_ns() override { return env_.clock().stopwatch_ns(); }
   int64_t unix_micros() override {
     ++asked_;
     return now_;

@@ -133,6 +133,7 @@ class SimEnv final : public Env, private SimGate, private Executor, private Cloc
   void pause() override;
   Status schedule(Lane lane, uint64_t delay_ns, std::function<void()> task) override;
   uint64_t monotonic_ns() override;
+  uint64_t stopwatch_ns() override { return scheduler_.now_ns(); }
   int64_t unix_micros() override;
 
   void look(std::string_view what, std::string_view name, bool is_call);

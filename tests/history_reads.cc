@@ -343,6 +343,10 @@ void History::stats() {
     runs += level.runs;
   }
   check(runs == stats->sorted_runs, "Stats::levels");
+  const Result<std::string> metrics = database_.metrics_text();
+  check(metrics.status(), "metrics_text");
+  const std::string commits = "\nlightning_commits_total " + std::to_string(stats->commits) + "\n";
+  check(metrics->find(commits) != std::string::npos, "metrics_text() counts other commits than stats()");
 }
 
 void History::approximate_size() {

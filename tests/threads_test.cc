@@ -196,6 +196,7 @@ void maintain(Stage& stage) {
     expect_ok(stage.database.drop_keyspace(name), "drop_keyspace");
     EXPECT_TRUE(keyspace->get("1").status().is(StatusCode::not_found));
     expect_ok(stage.database.stats().status(), "stats");
+    expect_ok(stage.database.metrics_text().status(), "metrics_text");
   }
 }
 

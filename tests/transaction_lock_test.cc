@@ -389,6 +389,17 @@ class LockInterleaving {
         expect_ok(db.ingest(source).status());
       }
     });
+    // Of a key that is seldom locked, what does not pass through the active segment.
+    env_.spawn("large", [&] {
+      for (int i = 0; i < kSteps / 2; ++i) expect_ok(db.put("q", std::string(70'000 + i, 'q'), kPatient));
+    });
+    env_.spawn("ingests", [&] {
+      for (int i = 0; i < kSteps / 8; ++i) {
+        EntriesSource source({{"q", "i" + std::to_string(i)}});
+        expect_ok(db.ingest(source).status());
+      }
+    });
+    env_.spawn("locks", [&] { lock_and_look(db); });
     env_.spawn("adds", [&] {
       for (int i = 0; i < kSteps; ++i) expect_ok(db.add("n", 1, kPatient).status());
     });
@@ -398,7 +409,7 @@ class LockInterleaving {
     const Status outcome = env_.run();
     ASSERT_TRUE(outcome.ok()) << outcome.to_string();
     EXPECT_EQ(db.get("n").value(), std::to_string((kLockers + 1) * kSteps));  // no addition was lost
-    for (const std::string_view key : {"k", "n", "i", "a"}) expect_ok(db.put(key, "free", kAtOnce));
+    for (const std::string_view key : {"k", "n", "i", "a", "q"}) expect_ok(db.put(key, "free", kAtOnce));
     EXPECT_TRUE(db.close().ok());
   }
 
@@ -411,6 +422,19 @@ class LockInterleaving {
   static std::string text_of(const Lookup& found) {
     expect_ok(found.status());
     return found ? std::string(found.value()) : "-";
+  }
+
+  void lock_and_look(Database& db) {
+    Random random(seed_ * 17);
+    for (int i = 0; i < 2 * kSteps; ++i) {
+      env_.sleep(random.below(200) * 1000);  // mostly a write finds no lock
+      Transaction tx = db.begin(at(Isolation::read_committed, kLongMs));
+      const std::string before = text_of(tx.get_for_update("q"));
+      for (int looks = 0; looks < 3; ++looks) {
+        EXPECT_EQ(text_of(db.get("q")).size(), before.size());
+        yield_thread();
+      }
+    }
   }
 
   void lock(Database& db, int number) {

@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace lightning::bench {
 
@@ -32,6 +33,7 @@ struct EngineConfig {
   Durability durability = Durability::process;
   uint64_t raw_bytes = 0;  // keys and values that the database will hold: sizes caches and maps
   unsigned threads = 1;
+  std::vector<std::string> options = {};  // NAME=VALUE, for Lightning DB alone
 };
 
 struct Entry {

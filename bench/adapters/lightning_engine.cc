@@ -134,6 +134,11 @@ class LightningEngine : public Engine {
     options.durability = power ? lightning::Durability::power : lightning::Durability::process;
     if (!power) options.flush_interval_ms = 0;
     options.memory_limit = std::max<uint64_t>(512 * MiB, 2 * config.raw_bytes);
+    for (const std::string& option : config.options) {
+      const size_t equals = std::min(option.find('='), option.size());
+      check(set_option(options, option.substr(0, equals), option.substr(std::min(equals + 1, option.size()))),
+            option.c_str());
+    }
     Result<Database> opened = Database::open(config.path, options);
     check(opened.status(), "open");
     db_ = std::move(*opened);

@@ -27,19 +27,6 @@ constexpr auto kOperations = [](const Second& s) { return static_cast<double>(s.
 constexpr auto kPutMax = [](const Second& s) { return s.put_max_us; };
 constexpr auto kGetMax = [](const Second& s) { return s.get_max_us; };
 
-std::string short_number(double value) {
-  std::ostringstream text;
-  text.precision(3);
-  if (value >= 1e6) {
-    text << value / 1e6 << "M";
-  } else if (value >= 1e3) {
-    text << value / 1e3 << "K";
-  } else {
-    text << value;
-  }
-  return text.str();
-}
-
 // From values to heights of a panel.
 struct Scale {
   Scale(double top, bool logarithmic_scale) : logarithmic(logarithmic_scale) {
@@ -99,23 +86,69 @@ void draw_panel(std::ostream& out, const Panel& panel, const std::vector<const R
   out << "</g>\n";
 }
 
+// Rows that have a timeline, by workload in the order of the rows.
+std::vector<std::vector<const Row*>> timelines_of(const std::vector<Row>& rows) {
+  std::vector<std::vector<const Row*>> groups;
+  for (const Row& row : rows) {
+    if (row.timeline.empty()) continue;
+    const auto same =
+        std::ranges::find_if(groups, [&](const auto& group) { return group[0]->workload == row.workload; });
+    same != groups.end() ? same->push_back(&row) : groups.push_back({&row});
+  }
+  return groups;
+}
+
+std::string svg(double height, const std::string& content) {
+  std::ostringstream out;
+  out << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " << kWidth << " " << height
+      << "\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#57606a\">\n<rect width=\"100%\" "
+         "height=\"100%\" fill=\"#ffffff\"/>\n"
+      << content << "</svg>\n";
+  return out.str();
+}
+
+constexpr double kBarHeight = 14, kBarGap = 16, kNameWidth = 190;
+
+// The bars of one workload from `top` on; answers where they end.
+double draw_bars(std::ostream& out, const std::vector<const Row*>& rows,
+                 const std::vector<std::string>& engines, double top) {
+  double fastest = 1;
+  for (const Row* row : rows) fastest = std::max(fastest, row->ops_per_s);
+  out << "<text x=\"0\" y=\"" << top + 11 << "\" font-weight=\"bold\">" << rows[0]->workload << "</text>\n";
+  const double room = kWidth - kNameWidth - kRight;
+  for (const Row* row : rows) {
+    const auto engine = std::ranges::find(engines, row->engine) - engines.begin();
+    const double width = std::max(1.0, room * row->ops_per_s / fastest);
+    out << "<text x=\"" << kNameWidth - 8 << "\" y=\"" << top + 11 << "\" text-anchor=\"end\">" << row->engine
+        << "</text><rect x=\"" << kNameWidth << "\" y=\"" << top << "\" width=\"" << width << "\" height=\""
+        << kBarHeight - 2 << "\" fill=\"" << kColours[static_cast<size_t>(engine) % kColours.size()]
+        << "\"/><text x=\"" << kNameWidth + width + 6 << "\" y=\"" << top + 11 << "\">"
+        << short_number(row->ops_per_s) << "/s</text>\n";
+    top += kBarHeight;
+  }
+  return top;
+}
+
 }  // namespace
 
-void write_plot(const std::string& path, const std::vector<Row>& rows) {
-  std::vector<std::string> workloads;
-  for (const Row& row : rows) {
-    if (!row.timeline.empty() && std::ranges::find(workloads, row.workload) == workloads.end()) {
-      workloads.push_back(row.workload);
-    }
+std::string short_number(double value) {
+  std::ostringstream text;
+  text.precision(3);
+  if (value >= 1e6) {
+    text << value / 1e6 << "M";
+  } else if (value >= 1e3) {
+    text << value / 1e3 << "K";
+  } else {
+    text << value;
   }
-  if (workloads.empty()) fail("nothing was measured by the second: choose steady");
+  return text.str();
+}
+
+std::string timeline_svg(const std::vector<Row>& rows) {
   std::ostringstream panels;
   double height = 0;
-  for (const std::string& workload : workloads) {
-    std::vector<const Row*> lines;
-    for (const Row& row : rows) {
-      if (row.workload == workload) lines.push_back(&row);
-    }
+  for (const std::vector<const Row*>& lines : timelines_of(rows)) {
+    const std::string& workload = lines[0]->workload;
     for (const Panel& panel : {Panel{workload + ": operations of each second", kOperations, false},
                                Panel{workload + ": slowest put of each second, us", kPutMax, true},
                                Panel{workload + ": slowest get of each second, us", kGetMax, true}}) {
@@ -123,12 +156,30 @@ void write_plot(const std::string& path, const std::vector<Row>& rows) {
       height += kHeight;
     }
   }
+  return height == 0 ? "" : svg(height, panels.str());
+}
+
+std::string rates_svg(const std::vector<Row>& rows) {
+  std::vector<std::vector<const Row*>> workloads;
+  std::vector<std::string> engines;
+  for (const Row& row : rows) {
+    if (std::ranges::find(engines, row.engine) == engines.end()) engines.push_back(row.engine);
+    const auto same = std::ranges::find_if(
+        workloads, [&](const auto& group) { return group[0]->workload == row.workload; });
+    same != workloads.end() ? same->push_back(&row) : workloads.push_back({&row});
+  }
+  std::ostringstream bars;
+  double height = 0;
+  for (const std::vector<const Row*>& group : workloads)
+    height = draw_bars(bars, group, engines, height) + kBarGap;
+  return svg(height, bars.str());
+}
+
+void write_plot(const std::string& path, const std::vector<Row>& rows) {
+  const std::string plot = timeline_svg(rows);
+  if (plot.empty()) fail("nothing was measured by the second: choose steady");
   std::ofstream out(path);
-  out << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " << kWidth << " " << height
-      << "\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#57606a\">\n<rect width=\"100%\" "
-         "height=\"100%\" "
-      << "fill=\"#ffffff\"/>\n"
-      << panels.str() << "</svg>\n";
+  out << plot;
   out.close();
   if (!out) fail("cannot write " + path);
 }

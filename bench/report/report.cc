@@ -127,13 +127,15 @@ void print_figures(std::ostream& out, const Config& config, const std::vector<Ro
 
 void print_details(std::ostream& out, const std::vector<Row>& rows) {
   out << left("", kNameWidth) << left("", kFigureWidth);
-  for (const char* title : {"p50 us", "p99 us", "disk MiB", "log MiB", "rss MiB", "cores"}) {
+  for (const char* title :
+       {"p50 us", "p99 us", "p99.9 us", "max us", "disk MiB", "log MiB", "rss MiB", "cores"}) {
     out << right(title, kFigureWidth);
   }
   out << "\n";
   for (const Row& row : rows) {
     out << left(row.workload, kNameWidth) << left(row.engine, kFigureWidth);
     out << right(microseconds(row.p50_us), kFigureWidth) << right(microseconds(row.p99_us), kFigureWidth);
+    out << right(microseconds(row.p999_us), kFigureWidth) << right(microseconds(row.max_us), kFigureWidth);
     out << right(mebibytes(row.disk_bytes), kFigureWidth) << right(mebibytes(row.log_bytes), kFigureWidth);
     out << right(mebibytes(row.rss_bytes), kFigureWidth)
         << right(format("%.2f", row.cpu_cores), kFigureWidth);
@@ -173,6 +175,8 @@ void print_json(std::ostream& out, const Config& config, const std::vector<Row>&
         {"rank", row.rank},
         {"p50_us", nullptr},
         {"p99_us", nullptr},
+        {"p99.9_us", nullptr},
+        {"max_us", nullptr},
         {"disk_bytes", row.disk_bytes},
         {"log_bytes", row.log_bytes},
         {"rss_bytes", row.rss_bytes},
@@ -182,6 +186,8 @@ void print_json(std::ostream& out, const Config& config, const std::vector<Row>&
     };
     if (row.p50_us) json["p50_us"] = *row.p50_us;
     if (row.p99_us) json["p99_us"] = *row.p99_us;
+    if (row.p999_us) json["p99.9_us"] = *row.p999_us;
+    if (row.max_us) json["max_us"] = *row.max_us;
     if (workload != nullptr && workload->background != nullptr) json["writes_per_s"] = row.writes_per_s;
     for (const auto& [name, figure] : row.figures) json[name] = figure;
     for (const Second& second : row.timeline) {

@@ -9,8 +9,8 @@ namespace lightning::bench {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Second, operations, put_p99_us, put_max_us, get_p99_us, get_max_us)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Result, workload, engine, operations, seconds, samples, p50_ns, p99_ns,
-                                   writes_per_s, disk_bytes, log_bytes, rss_bytes, cpu_cores, others_cores,
-                                   figures, timeline)
+                                   p999_ns, max_ns, writes_per_s, disk_bytes, log_bytes, rss_bytes, cpu_cores,
+                                   others_cores, figures, timeline)
 
 std::string encode(const Result& result) { return nlohmann::json(result).dump(); }
 
@@ -24,6 +24,8 @@ void Result::set_latency(const Histogram& latency) {
   samples = latency.count();
   p50_ns = latency.percentile(50);
   p99_ns = latency.percentile(99);
+  p999_ns = latency.percentile(99.9);
+  max_ns = latency.max();
 }
 
 void Result::set_cpu(const CpuTime& from, const CpuTime& to, double elapsed_s) {
@@ -60,6 +62,8 @@ Row summarize_runs(const std::vector<Result>& runs) {
   if (runs[0].samples > 0) {
     row.p50_us = median(runs, [](const Result& r) { return static_cast<double>(r.p50_ns) / 1e3; });
     row.p99_us = median(runs, [](const Result& r) { return static_cast<double>(r.p99_ns) / 1e3; });
+    row.p999_us = median(runs, [](const Result& r) { return static_cast<double>(r.p999_ns) / 1e3; });
+    row.max_us = median(runs, [](const Result& r) { return static_cast<double>(r.max_ns) / 1e3; });
   }
   row.writes_per_s = median(runs, [](const Result& r) { return r.writes_per_s; });
   row.disk_bytes = median(runs, [](const Result& r) { return r.disk_bytes; });

@@ -34,6 +34,8 @@ struct Result {
   uint64_t samples = 0;  // of the percentiles; 0: there are none
   uint64_t p50_ns = 0;
   uint64_t p99_ns = 0;
+  uint64_t p999_ns = 0;
+  uint64_t max_ns = 0;
   double writes_per_s = 0;  // of a writer beside the readers
   uint64_t disk_bytes = 0;  // allocated blocks, log apart, settled and closed
   uint64_t log_bytes = 0;
@@ -63,6 +65,8 @@ struct Row {
   double ops_per_s_max = 0;
   std::optional<double> p50_us;
   std::optional<double> p99_us;
+  std::optional<double> p999_us;
+  std::optional<double> max_us;
   double writes_per_s = 0;
   uint64_t disk_bytes = 0;
   uint64_t log_bytes = 0;

@@ -136,6 +136,54 @@ void churn(const Course& course, Result& result) {
   }
 }
 
+void rewrite(const Course& course, Result& result) {
+  const Dataset& data = course.data;
+  const uint64_t num = data.config.num;
+  const Permutation order = order_of_changes(data);
+  Histogram latency;
+  SpaceWatch watch(course);
+  Load load(course, latency);
+  const Clock::time_point start = Clock::now();
+  load.run(
+      num, watch,
+      [&](uint64_t i) {
+        const uint64_t number = data.order(i);
+        load.session->put(load.key(number), data.values(number));
+      },
+      [](uint64_t i) { return i; });
+  load.run(
+      num, watch,
+      [&](uint64_t i) {
+        const uint64_t number = order(i);
+        load.session->put(load.key(number), data.values(number, 1));
+      },
+      [&](uint64_t) { return num; });
+  result.seconds = static_cast<double>(nanoseconds_between(start, Clock::now())) / 1e9;
+  watch.stop();
+  course.engine.settle();
+  result.operations = 2 * num;
+  result.set_latency(latency);
+  const auto raw = static_cast<double>(data.raw_bytes);
+  result.figures["space_amp_load"] = watch.max();
+  result.figures["space_amp"] = static_cast<double>(course.data_bytes()) / raw;
+  if (const std::optional<uint64_t> written = course.engine.written_bytes())
+    result.figures["write_amp"] = static_cast<double>(*written) / (2 * raw);
+}
+
+void compact(const Course& course, Result& result) {
+  const Dataset& data = course.data;
+  const std::unique_ptr<Session> session = course.engine.session();
+  KeyBuffer key(data.config.key_size);
+  for (uint64_t i = 0; i < data.config.num; ++i) {
+    const uint64_t number = data.order(i);
+    session->put(key(number), data.values(number));
+  }
+  const Clock::time_point start = Clock::now();
+  course.engine.settle();
+  result.operations = data.config.num;
+  result.seconds = static_cast<double>(nanoseconds_between(start, Clock::now())) / 1e9;
+}
+
 Tally leaves_half_overwritten(const Dataset& data) {
   const Permutation order = order_of_changes(data);
   const uint64_t removed = data.config.num / 2;

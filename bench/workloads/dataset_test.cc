@@ -81,7 +81,7 @@ TEST(PermutationTest, LooksRandom) {
 
 TEST(ValuePoolTest, AValueIsKnownByItsNumberAndGeneration) {
   for (const size_t value_size : {8, 100, 300'000}) {
-    const ValuePool values(value_size, ValueKind::half, 5);
+    const ValuePool values(value_size, 0.5, 5);
     for (uint64_t number = 0; number < 1'000; ++number) {
       ASSERT_EQ(values(number).size(), value_size);
       EXPECT_TRUE(values.matches(number, values(number, 0)));

@@ -19,12 +19,13 @@ void scan_repeatedly(Worker& worker, Direction direction) {
   }
 }
 
-void seek_repeatedly(Worker& worker, Direction direction) {
+template <typename NumberOf>
+void seek_repeatedly(Worker& worker, Direction direction, NumberOf&& number_of) {
   const uint64_t num = worker.data.config.num;
   const bool forward = direction == Direction::forward;
   KeyBuffer expected_key(worker.data.config.key_size);
   worker.repeat([&](uint64_t i) {
-    const uint64_t number = worker.random.below(num);
+    const uint64_t number = number_of(i);
     const Tally tally = worker.session.seek(worker.key(number), direction, kSteps);
     const uint64_t entries = std::min<uint64_t>(kSteps + 1, forward ? num - number : number + 1);
     require(tally.entries == entries,
@@ -43,7 +44,15 @@ void seek_repeatedly(Worker& worker, Direction direction) {
 
 void read_random(Worker& worker) {
   worker.repeat([&](uint64_t) {
-    const uint64_t number = worker.random.below(worker.data.config.num);
+    const uint64_t number = worker.pick();
+    require(worker.data.values.matches(number, worker.session.get(worker.key(number))), kWrongValue);
+  });
+}
+
+void read_hot(Worker& worker) {
+  const uint64_t hot = (worker.data.config.num + 99) / 100;
+  worker.repeat([&](uint64_t) {
+    const uint64_t number = worker.random.below(hot);
     require(worker.data.values.matches(number, worker.session.get(worker.key(number))), kWrongValue);
   });
 }
@@ -69,7 +78,7 @@ void read_many(Worker& worker) {
   std::vector<std::string_view> keys(kKeysPerCall), values(kKeysPerCall);
   worker.repeat(kKeysPerCall, [&](uint64_t) {
     for (size_t k = 0; k < kKeysPerCall; ++k) {
-      numbers[k] = worker.random.below(worker.data.config.num);
+      numbers[k] = worker.pick();
       keys[k] = buffers[k](numbers[k]);
     }
     worker.session.get_many(keys, values);
@@ -81,7 +90,14 @@ void read_many(Worker& worker) {
 
 void read_sequential(Worker& worker) { scan_repeatedly(worker, Direction::forward); }
 void read_reverse(Worker& worker) { scan_repeatedly(worker, Direction::backward); }
-void seek_random(Worker& worker) { seek_repeatedly(worker, Direction::forward); }
-void seek_reverse(Worker& worker) { seek_repeatedly(worker, Direction::backward); }
+void seek_random(Worker& worker) {
+  seek_repeatedly(worker, Direction::forward, [&](uint64_t) { return worker.pick(); });
+}
+void seek_reverse(Worker& worker) {
+  seek_repeatedly(worker, Direction::backward, [&](uint64_t) { return worker.pick(); });
+}
+void seek_ordered(Worker& worker) {
+  seek_repeatedly(worker, Direction::forward, [&](uint64_t i) { return i % worker.data.config.num; });
+}
 
 }  // namespace lightning::bench

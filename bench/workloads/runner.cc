@@ -28,7 +28,8 @@ class Unit {
       : data_(data), kind_(kind), directory_(std::move(directory)) {}
 
   void open(Durability durability) {
-    engine_ = kind_.open({directory_, durability, data_.raw_bytes, data_.config.threads});
+    engine_ =
+        kind_.open({directory_, durability, data_.raw_bytes, data_.config.threads, data_.config.options});
   }
   void close() {
     data_under_log_names_ = engine_->data_under_log_names();

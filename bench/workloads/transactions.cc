@@ -1,10 +1,12 @@
 #include "bench/workloads/transactions.h"
 
 #include <charconv>
+#include <set>
 #include <thread>
 #include <vector>
 
 #include "bench/fail.h"
+#include "bench/workloads/zipf.h"
 
 namespace lightning::bench {
 namespace {
@@ -80,6 +82,33 @@ void bank(const Course& course, Result& result) {
   int64_t sum = 0;
   for (uint64_t i = 0; i < accounts; ++i) sum += number_of(session->get(key(i)));
   require(sum == kAtFirst * static_cast<int64_t>(accounts), "wrong answer: money was made or lost");
+}
+
+void ycsb_t(const Course& course, Result& result) {
+  const Config& config = course.data.config;
+  const uint64_t accounts = std::max<uint64_t>(Session::kTransactionKeys, std::min(config.num, kAccountsMax));
+  const Permutation spread(accounts, config.seed);
+  const Zipf zipf(accounts);
+  KeyBuffer key(config.key_size);
+  std::string value;
+  set_number(0, config.value_size, &value);
+  const std::unique_ptr<Session> session = course.engine.session();
+  for (uint64_t i = 0; i < accounts; ++i) session->put(key(i), value);
+  course.engine.settle();
+  race(course, result, [&](Session& mine, Random& random, KeyBuffer&, KeyBuffer&) {
+    std::set<uint64_t> numbers;
+    while (numbers.size() < Session::kTransactionKeys) numbers.insert(spread(zipf(random)));
+    std::vector<KeyBuffer> buffers(numbers.size(), KeyBuffer(config.key_size));
+    std::vector<std::string_view> keys;
+    for (const uint64_t number : numbers) keys.push_back(buffers[keys.size()](number));
+    mine.transact(keys, [&](std::span<const std::string_view> seen, std::span<std::string> next) {
+      for (size_t i = 0; i < seen.size(); ++i)
+        set_number(number_of(seen[i]) + 1, config.value_size, &next[i]);
+    });
+  });
+  uint64_t sum = 0;
+  for (uint64_t i = 0; i < accounts; ++i) sum += static_cast<uint64_t>(number_of(session->get(key(i))));
+  require(sum == config.num * Session::kTransactionKeys, "wrong answer: a change of a transaction was lost");
 }
 
 void counter(const Course& course, Result& result) {

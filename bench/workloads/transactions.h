@@ -1,5 +1,7 @@
 // bank: transfers between accounts: each reads two and writes both. The sum of all is what it was.
 // counter: all threads add to one number; none of the additions is lost.
+// ycsbt: YCSB's keys (Zipf's law) over transactions: each reads four counters and writes them, one higher.
+// Their sum is what was added.
 //
 // --num transactions in all, by --threads threads. The accounts are as many, at most 100,000.
 // For lightning, rocksdb-occ, rocksdb-2pl and lmdb.
@@ -11,5 +13,6 @@ namespace lightning::bench {
 
 void bank(const Course& course, Result& result);
 void counter(const Course& course, Result& result);
+void ycsb_t(const Course& course, Result& result);
 
 }  // namespace lightning::bench

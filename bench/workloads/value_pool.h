@@ -18,13 +18,14 @@ inline constexpr size_t kValueSizeMin = 8;
 
 class ValuePool {
  public:
-  ValuePool(size_t value_size, ValueKind kind, uint64_t seed) : value_size_(value_size), seed_(mix(seed)) {
+  /// `compressed`: to which part, in (0, 1], values compress, about.
+  ValuePool(size_t value_size, double compressed, uint64_t seed) : value_size_(value_size), seed_(mix(seed)) {
     Random random(seed);
+    const auto piece_bytes = static_cast<size_t>(static_cast<double>(kPieceBytes) / compressed);
     while (bytes_.size() < value_size + kPoolBytes) {
       std::string piece;
       for (size_t i = 0; i < kPieceBytes; ++i) piece += static_cast<char>(random.next());
-      bytes_ += piece;
-      if (kind == ValueKind::half) bytes_ += piece;
+      for (size_t i = 0; i < piece_bytes; ++i) bytes_ += piece[i % kPieceBytes];
     }
   }
 

@@ -14,6 +14,7 @@
 #include "bench/workloads/key.h"
 #include "bench/workloads/random.h"
 #include "bench/workloads/value_pool.h"
+#include "bench/workloads/zipf.h"
 
 namespace lightning::bench {
 
@@ -27,8 +28,9 @@ inline uint64_t nanoseconds_between(Clock::time_point from, Clock::time_point to
 struct Dataset {
   explicit Dataset(const Config& c)
       : config(c),
-        values(c.value_size, c.values, c.seed),
+        values(c.value_size, c.compressed, c.seed),
         order(c.num, c.seed),
+        zipf(c.num),
         raw_bytes(c.num * (c.key_size + c.value_size)),
         all(expect(c.num, 0, [](uint64_t i) { return i; })) {}
 
@@ -44,6 +46,7 @@ struct Dataset {
   const Config& config;
   ValuePool values;
   Permutation order;
+  Zipf zipf;
   uint64_t raw_bytes;
   Tally all;  // what a scan of a filled database finds
 };
@@ -58,6 +61,20 @@ struct Worker {
         first(first_operation),
         end(end_operation),
         sample_every(sample_every_nth) {}
+
+  // The number of an existing key, as --distribution says.
+  uint64_t pick() {
+    const uint64_t num = data.config.num;
+    switch (data.config.distribution) {
+      case Distribution::uniform:
+        break;
+      case Distribution::zipf:
+        return data.order(data.zipf(random) % num);  // of a single entry Zipf knows two ranks
+      case Distribution::latest:
+        return num - 1 - data.zipf(random) % num;
+    }
+    return random.below(num);
+  }
 
   // Calls op(i) for i = first, first + step, ... below end; times one call in `sample_every`, because reading
   // the clock costs as much as a fast operation.

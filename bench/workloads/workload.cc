@@ -9,6 +9,7 @@
 #include "bench/workloads/steady.h"
 #include "bench/workloads/transactions.h"
 #include "bench/workloads/writes.h"
+#include "bench/workloads/ycsb.h"
 
 namespace lightning::bench {
 namespace {
@@ -21,6 +22,20 @@ uint64_t tenfold(const Config& config) { return 10 * config.num; }
 uint64_t scan(const Config& config) { return config.num * config.threads; }
 // Every thread scans the whole database.
 uint64_t scans(const Config& config) { return kScans * config.num * config.threads; }
+
+// A workload with a loop of its own that is measured when it is named.
+constexpr Workload named(std::string_view name, Start start, uint64_t (*operations)(const Config&),
+                         unsigned sample_every, void (*run)(Worker&),
+                         Tally (*leaves)(const Dataset&) = nullptr) {
+  Workload workload{name, start, operations, sample_every, run, leaves};
+  workload.when_named = true;
+  return workload;
+}
+// One with a course.
+constexpr Workload course(std::string_view name, Start start, void (*run)(const Course&, Result&),
+                          Tally (*leaves)(const Dataset&) = nullptr) {
+  return {name, start, nullptr, 1, nullptr, leaves, nullptr, false, run};
+}
 
 constexpr std::array kWorkloads = {
     Workload{"fillseq", Start::empty, once, 16, fill_sequential, leaves_all},
@@ -43,11 +58,24 @@ constexpr std::array kWorkloads = {
     Workload{"readrandom-unsettled", Start::unsettled, tenth, 16, read_random},
     Workload{"seekrandom-unsettled", Start::unsettled, tenth, 16, seek_random},
     Workload{"readseq-unsettled", Start::unsettled, scan, 0, read_sequential},
-    Workload{"churn", Start::empty, nullptr, 1, nullptr, leaves_half_overwritten, nullptr, false, churn},
-    Workload{"queue", Start::empty, nullptr, 1, nullptr, leaves_queue, nullptr, false, queue},
-    Workload{"steady", Start::loaded, nullptr, 1, nullptr, nullptr, nullptr, false, steady},
-    Workload{"bank", Start::empty, nullptr, 1, nullptr, nullptr, nullptr, false, bank},
-    Workload{"counter", Start::empty, nullptr, 1, nullptr, nullptr, nullptr, false, counter},
+    named("readhot", Start::shared, once, 16, read_hot),
+    named("seekordered", Start::shared, once, 16, seek_ordered),
+    named("deleteseq", Start::loaded, once, 16, delete_sequential, leaves_nothing),
+    named("fill100K", Start::empty, large_entries, 1, fill_large, leaves_large),
+    named("ycsba", Start::loaded, once, 16, ycsb_a),
+    named("ycsbb", Start::loaded, once, 16, ycsb_b),
+    named("ycsbc", Start::shared, once, 16, ycsb_c),
+    named("ycsbd", Start::loaded, once, 16, ycsb_d, leaves_inserted),
+    named("ycsbe", Start::loaded, ycsb_scans, 16, ycsb_e, leaves_inserted_scans),
+    named("ycsbf", Start::loaded, once, 16, ycsb_f),
+    course("ycsbt", Start::empty, ycsb_t),
+    course("compact", Start::empty, compact, leaves_all),
+    course("churn", Start::empty, churn, leaves_half_overwritten),
+    course("rewrite", Start::empty, rewrite, leaves_overwritten),
+    course("queue", Start::empty, queue, leaves_queue),
+    course("steady", Start::loaded, steady),
+    course("bank", Start::empty, bank),
+    course("counter", Start::empty, counter),
 };
 
 }  // namespace

@@ -37,9 +37,10 @@ struct Workload {
   bool power = false;                     // always in durability class power
   // Instead of `run`: fills in operations, seconds, latencies and figures.
   void (*course)(const Course&, Result&) = nullptr;
+  bool when_named = false;  // only then, as those with a course and those that are not settled
 
   // Is it measured when the user names no workloads?
-  bool usual() const { return course == nullptr && start != Start::unsettled; }
+  bool usual() const { return course == nullptr && start != Start::unsettled && !when_named; }
 };
 
 // In the order in which they are run and reported.

@@ -54,11 +54,34 @@ void delete_random(Worker& worker) {
   worker.repeat([&](uint64_t i) { worker.session.remove(worker.key(order(i))); });
 }
 
+void delete_sequential(Worker& worker) {
+  worker.repeat([&](uint64_t i) { worker.session.remove(worker.key(i)); });
+}
+
+namespace {
+ValuePool large_values(const Config& config) { return {kLargeValueSize, config.compressed, config.seed}; }
+}  // namespace
+
+void fill_large(Worker& worker) {
+  const ValuePool values = large_values(worker.data.config);
+  worker.repeat([&](uint64_t i) { worker.session.put(worker.key(i), values(i)); });
+}
+
+uint64_t large_entries(const Config& config) { return std::max<uint64_t>(config.num / 1'000, 1); }
+
+Tally leaves_large(const Dataset& data) {
+  const ValuePool values = large_values(data.config);
+  KeyBuffer key(data.config.key_size);
+  Tally tally;
+  for (uint64_t i = 0; i < large_entries(data.config); ++i) tally.add(key(i), values(i));
+  return tally;
+}
+
 void overwrite_until_stopped(Worker& worker) {
   const Config& config = worker.data.config;
   const Clock::time_point start = Clock::now();
   while (!worker.stop->load(std::memory_order_relaxed)) {
-    const uint64_t number = worker.random.below(config.num);
+    const uint64_t number = worker.pick();
     worker.session.put(worker.key(number), worker.data.values(number, 1));
     ++worker.operations;
     if (config.write_rate == 0) continue;

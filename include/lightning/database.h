@@ -120,6 +120,9 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
   Result<CopyReport> backup(const std::string& directory, const BackupOptions& options = {}) const;
 
   Result<Stats> stats() const;
+  /// Stats and histograms of latencies as text for a monitoring system to collect, under the names of
+  /// docs/metrics.md, which later versions keep. It looks at each file of the directory, as stats() does.
+  Result<std::string> metrics_text(MetricsFormat format = MetricsFormat::prometheus) const;
   /// Snapshots, cursors (scans among them) and moments of transactions that are registered now, oldest first.
   Result<std::vector<Reader>> readers() const;
   /// ok, or what made the database refuse writes. A failed flush of the log lasts until it is opened again; a

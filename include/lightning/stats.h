@@ -10,6 +10,9 @@ namespace lightning {
 
 enum class ReaderKind : uint8_t { snapshot, cursor, transaction };
 
+/// Of Database::metrics_text(): the Prometheus text format 0.0.4, or OpenMetrics 1.0.
+enum class MetricsFormat : uint8_t { prometheus, openmetrics };
+
 /// A snapshot, cursor or transaction (one that reads as of one moment, or a call that reads and writes one
 /// key), and what it keeps.
 struct Reader {

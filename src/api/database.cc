@@ -1,6 +1,7 @@
 #include <lightning/database.h>
 
 #include "admin/copy.h"
+#include "admin/metrics_text.h"
 #include "admin/verify.h"
 #include "api/guarded.h"
 #include "api/open_in.h"
@@ -134,6 +135,11 @@ Status Database::compact() {
 Result<Stats> Database::stats() const {
   if (engine_ == nullptr) return closed_handle();
   return guarded([&] { return engine_->stats(); });
+}
+
+Result<std::string> Database::metrics_text(MetricsFormat format) const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return lightning::metrics_text(*engine_, format); });
 }
 
 Result<std::vector<Reader>> Database::readers() const {

@@ -125,6 +125,9 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options, CheckedComm
   const Durability durability =
       options.durability == Durability::standard ? options_.durability : options.durability;
   const bool mirror = durability == Durability::process;
+  CommitTime time;
+  if (!mirror || is_timed(Timed::commit)) [[unlikely]]
+    time = begin_commit_time(mirror);
   if (pacer_.on()) [[unlikely]] {
     if (Status status = pace(plan, options); !status.ok()) return status;
   }
@@ -167,8 +170,20 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options, CheckedComm
                          segment_file_name(outcome.segment_number), 0));
     }
     if (checked != nullptr && !outcome.status.ok()) return outcome.status;  // its record is empty
-    return wait_for(durability, outcome.lsn + plan.length());
+    Status status = wait_for(durability, outcome.lsn + plan.length());
+    if (time.stands_for != 0) [[unlikely]]
+      note_commit_time(time, mirror);
+    return status;
   }
+}
+
+Engine::CommitTime Engine::begin_commit_time(bool mirror) const {
+  return {.stands_for = mirror ? begin_timed(Timed::commit) : 1, .began_ns = env_.clock().stopwatch_ns()};
+}
+
+void Engine::note_commit_time(const CommitTime& time, bool mirror) const {
+  (mirror ? latencies_.commit_process : latencies_.commit_power)
+      .add(env_.clock().stopwatch_ns() - time.began_ns, time.stands_for);
 }
 
 Status Engine::pace(const CommitPlan& plan, const WriteOptions& options) {

@@ -7,6 +7,7 @@ namespace lightning {
 namespace {
 // So many hidden entries in a row are worth remembering.
 constexpr uint32_t kWorthKeeping = 40;
+constexpr uint32_t kStepsPerTimed = 256;
 }  // namespace
 
 class CursorState::Step {
@@ -23,6 +24,34 @@ class CursorState::Step {
   Turn& turn_;
 };
 
+// A seek that is timed, from its begin to its end.
+class CursorState::SeekTime {
+ public:
+  explicit SeekTime(const Engine& engine) : engine_(engine) {
+    if (is_timed(Timed::seek)) [[unlikely]]
+      begin();
+  }
+  ~SeekTime() {
+    if (stands_for_ != 0) [[unlikely]]
+      end();
+  }
+  SeekTime(const SeekTime&) = delete;
+  SeekTime& operator=(const SeekTime&) = delete;
+
+ private:
+  [[gnu::cold]] void begin() {
+    stands_for_ = begin_timed(Timed::seek);
+    began_ns_ = engine_.env().clock().stopwatch_ns();
+  }
+  [[gnu::cold]] void end() const {
+    engine_.latencies().seek.add(engine_.env().clock().stopwatch_ns() - began_ns_, stands_for_);
+  }
+
+  const Engine& engine_;
+  uint64_t stands_for_ = 0;  // 0: it is not timed
+  uint64_t began_ns_ = 0;
+};
+
 CursorState::Walk::Walk(std::shared_ptr<const View> of, ViewCursors sources, CursorState& cursor)
     : view(std::move(of)),
       merge(std::move(sources), cursor.prefix_, cursor.reader_->lsn(), &cursor,
@@ -33,6 +62,7 @@ CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, Regi
     : engine_(std::move(engine)), reader_(reader), keyspace_(keyspace), overlay_(std::move(overlay)) {
   char bytes[kKeyspaceIdBytesMax];
   prefix_.assign(bytes, put_keyspace_prefix(bytes, keyspace));
+  until_timed_ = 1 + random_below(kStepsPerTimed);
   if (overlay_ == nullptr) return;
   bound_from_ = prefix_;
   bound_to_ = end_of_keyspace(keyspace);
@@ -105,6 +135,7 @@ void CursorState::take_status() {
 template <typename Fn>
 void CursorState::seek_with(const std::string* from, const std::string* to, Fn&& seek) {
   if (engine_ == nullptr) return;
+  const SeekTime time(*engine_);
   if (Status status = usable(); !status.ok()) [[unlikely]]
     return fail(std::move(status));
   forget_moment();
@@ -164,11 +195,23 @@ void CursorState::move(bool forward, Fn&& one) {
   forward ? note_seen(&bound_to_, kHere) : note_seen(kHere, &bound_from_);
 }
 
+template <typename Fn>
+void CursorState::time_step(Fn&& step) {
+  until_timed_ = random_interval(kStepsPerTimed) + 1;
+  const uint64_t began_ns = engine_->env().clock().stopwatch_ns();
+  step();
+  engine_->latencies().step.add(engine_->env().clock().stopwatch_ns() - began_ns, kStepsPerTimed);
+}
+
 void CursorState::next() {
+  if (--until_timed_ == 0) [[unlikely]]
+    return time_step([this] { next(); });
   move(true, [](MergeCursor& merge) { merge.next(); });
 }
 
 void CursorState::prev() {
+  if (--until_timed_ == 0) [[unlikely]]
+    return time_step([this] { prev(); });
   move(false, [](MergeCursor& merge) { merge.prev(); });
 }
 

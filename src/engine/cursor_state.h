@@ -64,6 +64,7 @@ class CursorState final : private ExpiryJudge, private HiddenMemory, private Idl
 
   /// A step of the cursor's own thread.
   class Step;
+  class SeekTime;
   /// A merge cursor and what it reads.
   struct Walk {
     Walk(std::shared_ptr<const View> of, ViewCursors sources, CursorState& cursor);
@@ -80,6 +81,9 @@ class CursorState final : private ExpiryJudge, private HiddenMemory, private Idl
   void seek_with(const std::string* from, const std::string* to, Fn&& seek);
   template <typename Fn>
   void move(bool forward, Fn&& one);
+  /// One of kStepsPerTimed, on an average: does the step that asked, which asks again.
+  template <typename Fn>
+  [[gnu::noinline, gnu::cold]] void time_step(Fn&& step);
   /// Makes merge_ read a View that is current; false (and status_ set) when it cannot.
   bool prepare();
   /// The same, and back to the present entry; false when it stands elsewhere now.
@@ -118,6 +122,7 @@ class CursorState final : private ExpiryJudge, private HiddenMemory, private Idl
   std::string bound_from_;  // internal keys
   std::string bound_to_;
   std::unique_ptr<Walk> walk_;
+  uint32_t until_timed_ = 0;      // steps
   uint64_t sequence_ = kNoView;   // of its View
   MergeCursor* merge_ = nullptr;  // of walk_; null when that failed
   Status status_;

@@ -40,6 +40,7 @@
 #include "engine/copy_moment.h"
 #include "engine/counters.h"
 #include "engine/held_memory.h"
+#include "engine/latency.h"
 #include "engine/lock_table.h"
 #include "engine/long_calls.h"
 #include "engine/memory_queue.h"
@@ -227,6 +228,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   uint64_t published_lsn() const { return log_.published(); }
   static bool is_too_old(const ReadOptions& options);
   Counters& counters() const { return counters_; }
+  Latencies& latencies() const { return latencies_; }
 
   /// All that is committed now, to be copied. What it names stays until it is gone; close() waits for that,
   /// and whoever holds it asks usable() often.
@@ -276,6 +278,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// `owner`: whose locks do not stop it; 0: nobody's.
   Status commit(CommitPlan& plan, const WriteOptions& options, CheckedCommit* checked = nullptr,
                 LockOwner owner = 0);
+  /// Of a commit that is timed.
+  struct CommitTime {
+    uint64_t stands_for = 0;  // 0: it is not
+    uint64_t began_ns = 0;
+  };
+  [[gnu::cold]] CommitTime begin_commit_time(bool mirror) const;
+  [[gnu::cold]] void note_commit_time(const CommitTime& time, bool mirror) const;
   /// Lets the writer wait for background work that is behind.
   Status pace(const CommitPlan& plan, const WriteOptions& options);
   void update_pace();
@@ -569,6 +578,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   alignas(64) Log log_;
   mutable Counters counters_;
+  mutable Latencies latencies_;
   Snapshots snapshots_;
   Pacer pacer_;
   std::atomic<uint64_t> removal_grain_{1 << 12};  // a power of two: after so many the pace is looked at

@@ -20,6 +20,7 @@ namespace lightning {
 namespace {
 
 constexpr uint64_t kRetryDelayNs = 200'000'000;
+constexpr uint64_t kNanosPerMicro = 1000;
 constexpr uint64_t kKeysBetweenCounts = 1024;
 // What a run file is written in is at most such a part of memory_limit.
 constexpr uint64_t kPiecesOfMemory = 32;
@@ -170,10 +171,11 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
     return status;
   if (Status status = install_flush(sources, lsn_max, writer); !status.ok()) return status;
   pace.succeeded();
-  const uint64_t took_us = (env_.clock().monotonic_ns() - began) / 1000;
+  const uint64_t took_ns = env_.clock().monotonic_ns() - began;
+  latencies_.flush.add(took_ns, 1);
   counters_.flushes.fetch_add(1, std::memory_order_relaxed);
   counters_.flush_bytes_written.fetch_add(writer.bytes(), std::memory_order_relaxed);
-  report(EventKind::flush, "memtables became a run", writer.bytes(), took_us, {});
+  report(EventKind::flush, "memtables became a run", writer.bytes(), took_ns / kNanosPerMicro, {});
   return {};
 }
 

@@ -415,11 +415,12 @@ Status Engine::execute(const Choice& choice, const View& view) {
     apply_choice(choice, view.runs.size(), output, runs);
   };
   if (Status status = install_runs(apply, output, &writer); !status.ok()) return status;
-  const uint64_t took_us = (env_.clock().monotonic_ns() - began) / 1000;
+  const uint64_t took_ns = env_.clock().monotonic_ns() - began;
+  latencies_.merge.add(took_ns, 1);
   counters_.merges.fetch_add(1, std::memory_order_relaxed);
   counters_.merge_bytes_read.fetch_add(bytes_read, std::memory_order_relaxed);
   counters_.merge_bytes_written.fetch_add(writer.bytes(), std::memory_order_relaxed);
-  report(EventKind::merge, "runs were merged", writer.bytes(), took_us, {});
+  report(EventKind::merge, "runs were merged", writer.bytes(), took_ns / kNanosPerMicro, {});
   return {};
 }
 

@@ -93,6 +93,10 @@ bool Engine::take_expiring(Hit* hit, uint64_t* moment) const {
 }
 
 Lookup Engine::get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value) const {
+  if (is_timed(Timed::get)) [[unlikely]] {
+    return time_operation(Timed::get, env_.clock(), latencies_.get,
+                          [&] { return get(keyspace, key, options, value); });
+  }
   if (value != nullptr) value->clear();
   if (key.size() > kKeyBytesMax) [[unlikely]]
     return Status(StatusCode::invalid_argument, "a key is at most 65,535 bytes long");
@@ -117,6 +121,10 @@ Lookup Engine::get(uint32_t keyspace, std::string_view key, const ReadOptions& o
 
 Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
                         const ReadOptions& options) const {
+  if (is_timed(Timed::get_many)) [[unlikely]] {
+    return time_operation(Timed::get_many, env_.clock(), latencies_.get_many,
+                          [&] { return get_many(keyspace, keys, values, options); });
+  }
   if (keys.size() != values.size()) {
     return Status(StatusCode::invalid_argument, "get_many takes one Value for each key");
   }

@@ -157,6 +157,9 @@ class Clock {
   virtual ~Clock() = default;
   /// Never goes back; meaningless outside the process.
   virtual uint64_t monotonic_ns() = 0;
+  /// The same, for measuring how long something took and for nothing else: no decision may hang on it. A
+  /// simulation goes on as if nobody had asked.
+  virtual uint64_t stopwatch_ns() { return monotonic_ns(); }
   /// Microseconds since 1970; may jump.
   virtual int64_t unix_micros() = 0;
 };

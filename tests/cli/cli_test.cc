@@ -230,6 +230,9 @@ TEST_F(CliTest, StatsFlushCompact) {
   EXPECT_EQ(stats["keyspaces"], 1);
   EXPECT_EQ(stats["unknown_files"], json::array());
   EXPECT_NE(cli_ok({"stats", db_}).find("\nrun_entries          3\n"), std::string::npos);
+  EXPECT_NE(cli_ok({"metrics", db_}).find("\nlightning_run_entries 3\n"), std::string::npos);
+  EXPECT_EQ(cli_ok({"metrics", db_}).find("# EOF"), std::string::npos);
+  EXPECT_TRUE(cli_ok({"metrics", db_, "--openmetrics"}).ends_with("\n# EOF\n"));
   EXPECT_EQ(cli_ok({"scan", db_}), "a\t3\nb\t2\nc\t4\n");
 }
 
@@ -270,27 +273,11 @@ TEST_F(CliTest, CheckpointBackupRestore) {
 
 TEST_F(CliTest, HelpOfEachVerb) {
   const std::string overview = cli_ok({"--help"});
-  for (const std::string verb : {"create",
-                                 "put",
-                                 "get",
-                                 "delete",
-                                 "remove-range",
-                                 "scan",
-                                 "count",
-                                 "load",
-                                 "dump",
-                                 "stats",
-                                 "flush",
-                                 "compact",
-                                 "keyspaces",
-                                 "set-ttl",
-                                 "drop",
-                                 "options",
-                                 "verify-integrity",
-                                 "repair",
-                                 "checkpoint",
-                                 "backup",
-                                 "restore"}) {
+  for (const std::string verb :
+       {"create",  "put",        "get",     "delete", "remove-range", "scan",
+        "count",   "load",       "dump",    "stats",  "metrics",      "flush",
+        "compact", "keyspaces",  "set-ttl", "drop",   "options",      "verify-integrity",
+        "repair",  "checkpoint", "backup",  "restore"}) {
     EXPECT_NE(overview.find("\n  " + verb + " "), std::string::npos) << verb;
     EXPECT_NE(cli_ok({verb, "--help"}).find("lightning-cli " + verb), std::string::npos);
   }

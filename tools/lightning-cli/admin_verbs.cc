@@ -1,4 +1,5 @@
-// stats, flush, compact, keyspaces, set-ttl, drop, options: verbs of the whole database, and of none.
+// stats, metrics, flush, compact, keyspaces, set-ttl, drop, options: verbs of the whole database, and of
+// none.
 #include <cstdio>
 
 #include <nlohmann/json.hpp>
@@ -146,6 +147,14 @@ Status run_stats(Session& session) {
   for (const std::string& name : stats->unknown_files) {
     session.output.write(padded("unknown_file", 19) + escape(name) + "\n");
   }
+  return {};
+}
+
+Status run_metrics(Session& session) {
+  const auto format = session.arguments.openmetrics ? MetricsFormat::openmetrics : MetricsFormat::prometheus;
+  const Result<std::string> text = session.database.metrics_text(format);
+  if (!text) return text.status();
+  session.output.write(*text);
   return {};
 }
 

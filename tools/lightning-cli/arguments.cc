@@ -63,6 +63,9 @@ void add_arguments(CLI::App& app, uint32_t accepts, Arguments& arguments) {
                      : "A JSON object");
   }
   if (accepts & kHex) app.add_flag("--hex", arguments.format.hex, "Keys and values in hexadecimal digits");
+  if (accepts & kOpenMetrics)
+    app.add_flag("--openmetrics", arguments.openmetrics,
+                 "OpenMetrics 1.0 instead of Prometheus' text format");
   if (accepts & kDurability) {
     app.add_option("--durability", arguments.durability, "What the write survives: process or power")
         ->check(CLI::IsMember({"process", "power"}));

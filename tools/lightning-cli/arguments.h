@@ -33,6 +33,7 @@ enum Accepts : uint32_t {
   kSorted = 1 << 17,
   kPrepare = 1 << 18,
   kGid = 1 << 19,  // the same as a word of its own
+  kOpenMetrics = 1 << 20,
 };
 
 struct Arguments {
@@ -55,6 +56,7 @@ struct Arguments {
   bool reverse = false;
   bool keys_only = false;
   bool sorted = false;
+  bool openmetrics = false;
 };
 
 /// Lets `app` take what `accepts` says, into `arguments`, which must outlive the parse.

@@ -34,6 +34,8 @@ constexpr Verb kVerbs[] = {
      run_abort_prepared},
     {"dump", "Prints all entries in a form that load takes", Access::read, kDatabase | kPrinted, run_dump},
     {"stats", "Prints sizes and counters", Access::read, kDatabase | kJson, run_stats},
+    {"metrics", "Prints sizes and counters for a monitoring system, by the names of docs/metrics.md",
+     Access::read, kDatabase | kOpenMetrics, run_metrics},
     {"flush", "Turns what is in memory and in the log into sorted files", Access::write, kDatabase,
      run_flush},
     {"compact", "Merges all sorted files into one sorted run", Access::write, kDatabase, run_compact},

@@ -64,6 +64,7 @@ Status run_commit_prepared(Session& session);
 Status run_abort_prepared(Session& session);
 // admin_verbs.cc
 Status run_stats(Session& session);
+Status run_metrics(Session& session);
 Status run_flush(Session& session);
 Status run_compact(Session& session);
 Status run_keyspaces(Session& session);
