@@ -79,7 +79,7 @@ struct Options {
   /// A snapshot, cursor or transaction that is older than this is released in the background; its further
   /// reads answer snapshot_too_old, its commit too. 0 = none is.
   uint64_t max_snapshot_age_ms = 0;
-  /// How settled data is compressed: files of the last level, where nearly all of it is, and what is ingested.
+  /// How settled data is compressed: files of the last level, where nearly all of it is, and ingested ones.
   /// Files that merges will soon rewrite stay plain. What is there already is compressed again by merges.
   /// `not_supported` when the library was built without it.
   Compression compression = Compression::none;

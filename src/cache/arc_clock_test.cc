@@ -6,7 +6,7 @@
 #include <set>
 #include <vector>
 
-#include "cache/hit_ratios.h"
+#include "cache/cache_test_ratios.h"
 #include "cache/reference_policies.h"
 #include "testing/random.h"
 

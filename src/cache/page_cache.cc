@@ -190,7 +190,7 @@ uint64_t PageCache::memory_bytes() const {
 }
 
 PageCache::Counts PageCache::counts() const {
-  Counts counts{.hits = hits_.sum(), .bytes = memory_bytes()};
+  Counts counts{.hits = hits_.sum(), .bytes = memory_bytes(), .bytes_read = bytes_read_.load()};
   MutexLock lock(mutex_);
   counts.misses = misses_;
   counts.ghost_hits = ghost_hits_;

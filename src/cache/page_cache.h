@@ -46,6 +46,7 @@ class PageCache : public std::enable_shared_from_this<PageCache>, private ArcClo
     uint64_t frequent_pages = 0;  // of them
     uint64_t target_pages = 0;    // how many the recent ones should be
     uint64_t bytes = 0;           // own memory
+    uint64_t bytes_read = 0;      // of pages as they stood in their files, note_read()
   };
 
   /// A page that stays where it is.
@@ -123,6 +124,9 @@ class PageCache : public std::enable_shared_from_this<PageCache>, private ArcClo
   char* frame_data(uint32_t frame) const { return memory_.data() + frame * frame_bytes_; }
   void give_back(uint32_t frame);
 
+  /// A page was read that takes so many bytes in its file.
+  void note_read(uint64_t bytes) { bytes_read_.fetch_add(bytes, std::memory_order_relaxed); }
+
   Counts counts() const;
   /// Own memory: frames that were used, and what the policy remembers by.
   uint64_t memory_bytes() const;
@@ -155,6 +159,7 @@ class PageCache : public std::enable_shared_from_this<PageCache>, private ArcClo
   const uint64_t frames_count_;
   StripedCounter hits_;
   std::atomic<uint64_t> used_frames_{0};
+  std::atomic<uint64_t> bytes_read_{0};
 
   mutable Mutex mutex_;
   // Made with the first table, before any of it is read without the lock.

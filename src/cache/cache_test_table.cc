@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "cache/hit_ratios.h"
+#include "cache/cache_test_ratios.h"
 
 int main() {
   std::printf("| trace | cache, %% of pages |");

@@ -1,4 +1,4 @@
-#include "cache/hit_ratios.h"
+#include "cache/cache_test_ratios.h"
 
 #include <algorithm>
 #include <cmath>
