@@ -27,7 +27,9 @@ struct Config {
   uint64_t seed = 1;
   Durability durability = Durability::process;
   ValueKind values = ValueKind::half;
-  std::string db;  // where the databases are made; empty: $TMPDIR or /tmp
+  Compression compression = Compression::none;
+  uint64_t memory_limit = 0;  // bytes; 0: room for the data
+  std::string db;             // where the databases are made; empty: $TMPDIR or /tmp
   bool json = false;
   std::string svg;  // file for plots of what was measured by the second; empty: none
 };
