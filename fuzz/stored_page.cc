@@ -89,8 +89,6 @@ void seeds(const SeedSink& sink) {
     if (!codec) continue;
     PagePacker packer(**codec, 0);
     sink((*codec)->name(), packer.pack(page.data(), page.size(), kFileId, kPageNumber));
-    if (const std::string_view value = packer.pack_value(std::string(3000, 'v')); !value.empty())
-      sink(std::string("value-").append((*codec)->name()), value);
   }
 }
 
