@@ -133,7 +133,8 @@ void print_heading(std::ostream& out, const Config& config, const std::string& d
     out << "memory       " << config.memory_limit << " bytes of caches and buffers (LMDB: the system's)\n";
   for (const std::string& name : config.engines) {
     const EngineKind& kind = *find_engine(name);
-    out << name << std::string(13 - name.size(), ' ') << kind.version() << ": " << kind.settings << "\n";
+    out << name << std::string(std::max<size_t>(name.size() + 1, 13) - name.size(), ' ') << kind.version()
+        << ": " << kind.settings << "\n";
   }
   if (is_memory_file_system(directory)) {
     out << "warning      a flush costs nothing on tmpfs: fillsync means nothing\n";

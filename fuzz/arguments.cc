@@ -57,6 +57,7 @@ Arguments made_of(const Verb& verb, Words words) {
   if (accepts & cli::kValue) arguments.value = next();
   if (accepts & cli::kFile) arguments.file = next();
   if (accepts & cli::kInto) arguments.into = next();
+  if (accepts & (cli::kGid | cli::kPrepare)) arguments.gid = next();
   if (accepts & cli::kName) arguments.name = next();
   if (accepts & cli::kRange) arguments.prefix = maybe();
   if ((accepts & cli::kRange) && !arguments.prefix) {
@@ -95,6 +96,7 @@ Words words_for(const Verb& verb, const Arguments& arguments) {
   if (arguments.from) option("--from", *arguments.from);
   if (arguments.to) option("--to", *arguments.to);
   if (arguments.limit) option("--limit", std::to_string(*arguments.limit));
+  if ((verb.accepts & cli::kPrepare) && !arguments.gid.empty()) option("--prepare", arguments.gid);
   flag("--reverse", arguments.reverse);
   flag("--sorted", arguments.sorted);
   flag("--keys-only", arguments.keys_only);
@@ -111,6 +113,7 @@ Words words_for(const Verb& verb, const Arguments& arguments) {
   if (verb.accepts & cli::kValue) words.push_back(arguments.value);
   if (verb.accepts & cli::kFile) words.push_back(arguments.file);
   if (verb.accepts & cli::kInto) words.push_back(arguments.into);
+  if (verb.accepts & cli::kGid) words.push_back(arguments.gid);
   if (verb.accepts & cli::kMillis) words.push_back(std::to_string(arguments.ttl_ms));
   if (verb.accepts & cli::kName) words.push_back(arguments.name);
   return words;
@@ -118,9 +121,9 @@ Words words_for(const Verb& verb, const Arguments& arguments) {
 
 bool same(const Arguments& a, const Arguments& b) {
   const auto all = [](const Arguments& x) {
-    return std::tie(x.directory, x.key, x.value, x.file, x.into, x.name, x.options, x.durability, x.ttl_ms,
-                    x.keyspace, x.format.json, x.format.hex, x.prefix, x.from, x.to, x.limit, x.reverse,
-                    x.keys_only, x.sorted);
+    return std::tie(x.directory, x.key, x.value, x.file, x.into, x.gid, x.name, x.options, x.durability,
+                    x.ttl_ms, x.keyspace, x.format.json, x.format.hex, x.prefix, x.from, x.to, x.limit,
+                    x.reverse, x.keys_only, x.sorted);
   };
   return all(a) == all(b);
 }

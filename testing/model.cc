@@ -163,6 +163,8 @@ uint64_t Model::size(const std::string& keyspace) const { return table(keyspace)
 
 uint64_t Model::digest_of_keyspace(std::string_view name) { return checksum(name.data(), name.size(), 1); }
 
+uint64_t Model::digest_of_prepared(std::string_view gid) { return checksum(gid.data(), gid.size(), 3); }
+
 uint64_t Model::digest_of_entry(std::string_view keyspace, std::string_view key, std::string_view value) {
   const uint64_t seed = checksum(key.data(), key.size(), checksum(keyspace.data(), keyspace.size(), 2));
   return checksum(value.data(), value.size(), seed);
@@ -270,6 +272,10 @@ Result<uint64_t> digest_of(Database& database) {
     if (Status status = add(name, *keyspace); !status.ok()) return status;
     digest += Model::digest_of_keyspace(name);
   }
+  const Result<Stats> stats = database.stats();
+  if (!stats) return stats.status();
+  for (const PreparedTransaction& prepared : stats->prepared_transactions)
+    digest += Model::digest_of_prepared(prepared.gid);
   return digest;
 }
 

@@ -81,7 +81,17 @@ class Model {
   uint64_t size(const std::string& keyspace) const;
   uint64_t digest() const { return digest_; }
 
+  /// Transactions that are prepared count in digest().
+  void prepare(const std::string& gid) {
+    if (prepared_.insert(gid).second) digest_ += digest_of_prepared(gid);
+  }
+  void resolve(const std::string& gid) {
+    if (prepared_.erase(gid) != 0) digest_ -= digest_of_prepared(gid);
+  }
+  const std::set<std::string>& prepared() const { return prepared_; }
+
   static uint64_t digest_of_keyspace(std::string_view name);
+  static uint64_t digest_of_prepared(std::string_view gid);
   static uint64_t digest_of_entry(std::string_view keyspace, std::string_view key, std::string_view value);
 
  private:
@@ -106,12 +116,13 @@ class Model {
 
   std::map<std::string, Table> tables_;
   std::multiset<Moment> held_;
+  std::set<std::string> prepared_;
   Moment now_ = 0;
   uint64_t digest_ = 0;
   uint64_t time_us_ = 0;
 };
 
-/// The digest of what the database holds, by one scan of each keyspace.
+/// The digest of what the database holds, by one scan of each keyspace, and of what is prepared in it.
 Result<uint64_t> digest_of(Database& database);
 
 /// The first difference between the model now and the database, in words, and empty when there is none: scans

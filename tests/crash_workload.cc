@@ -19,7 +19,8 @@ constexpr char kDirectory[] = "db";
 constexpr uint64_t kLargeBytes = 3500;  // values of bursts, of levels, and larger ones go to value files
 constexpr size_t kLongBytes = 100;      // of a bound that no string keeps without an allocation
 constexpr uint64_t kFarTtlMs = 1'000'000'000'000;  // longer than any test
-constexpr uint64_t kTimeoutMs = 1000;              // of a write that waits for space or memory
+constexpr uint64_t kTimeoutMs = 1000;              // of a write that waits for space, memory or a lock
+constexpr char kGid[] = "prepared";
 
 /// How crashes during recoveries are thinned out, by their depth.
 struct NestedPlan {
@@ -48,6 +49,23 @@ template <typename Fn>
 auto ask(Fn&& fn) {
   const AllocationRisk risk;
   return fn();
+}
+
+Status write_all(Transaction& tx, const std::vector<ModelWrite>& writes, const Keyspace& second, bool locks) {
+  for (const ModelWrite& one : writes) {
+    Status status;
+    if (locks) status = one.keyspace.empty() ? tx.lock(one.key) : tx.in(second).lock(one.key);
+    if (!status.ok()) return status;
+    if (!one.keyspace.empty()) {
+      status = tx.in(second).put(one.key, *one.value);
+    } else if (one.to) {
+      status = tx.remove_range(one.key, *one.to);
+    } else {
+      status = one.value ? tx.put(one.key, *one.value) : tx.remove(one.key);
+    }
+    if (!status.ok()) return status;
+  }
+  return {};
 }
 
 std::string contents(Database& database) {
@@ -118,6 +136,7 @@ AllowedStates CrashWorkload::allowed() const {
 std::string CrashWorkload::note(const Status& status) {
   if (status.ok()) return {};
   failed_ = true;
+  if (status.is(StatusCode::busy) && !model_.prepared().empty()) return {};  // its locks
   if (!permitted_ || std::ranges::find(*permitted_, status.code()) != permitted_->end()) return {};
   if (!open_ && status.is(StatusCode::closed)) return {};
   return "an answer that no fault explains: " + status.to_string();
@@ -211,7 +230,13 @@ std::string CrashWorkload::batch() {
     if (!found) return note(found.status());
     second = *std::move(found);
   }
-  if (random_.chance(0.5)) return transact(writes, second);
+  if (random_.chance(0.5)) {
+    // One whose resolution failed is given up first: it would stand in the way.
+    if (model_.prepared().empty()) {
+      return random_.chance(0.4) ? two_phases(writes, second) : transact(writes, second);
+    }
+    if (std::string said = resolve(false, {}); !said.empty() || !model_.prepared().empty()) return said;
+  }
   WriteBatch batch;
   for (const ModelWrite& one : writes) {
     if (!one.keyspace.empty()) {
@@ -233,7 +258,49 @@ std::string CrashWorkload::batch() {
       });
 }
 
-// The same writes as a transaction, behind reads that its level validates; one that fails, first.
+// The same writes as a transaction in two phases, something between them.
+std::string CrashWorkload::two_phases(const std::vector<ModelWrite>& writes, const Keyspace& second) {
+  const Durability durability = random_.chance(0.5) ? Durability::power : Durability::process;
+  const bool serializable = random_.chance(0.5);
+  const TransactionOptions options{.isolation = serializable ? Isolation::serializable : Isolation::snapshot,
+                                   .timeout_ms = kTimeoutMs,
+                                   .read_only = false,
+                                   .durability = durability};
+  std::string said = commit(
+      durability, [&](Model& model) { model.prepare(kGid); },
+      [&] {
+        Transaction tx = database_.begin(options);
+        if (Status status = write_all(tx, writes, second, random_.chance(0.3)); !status.ok()) return status;
+        return tx.prepare(kGid);
+      });
+  if (!said.empty() || !model_.prepared().contains(kGid)) return said;
+  const uint64_t between = random_.below(4);
+  if (between == 0) said = note(ask([&] { return database_.flush(); }));
+  if (between == 1) said = reopen();
+  if (between == 2) {
+    const Status blocked = ask([&] { return database_.put("a", "", {.timeout_ms = 10}); });
+    if (blocked.ok()) return "a write passed the lock of a prepared transaction";
+    if (!blocked.is(StatusCode::busy)) said = note(blocked);
+  }
+  if (!said.empty() || !open_) return said;
+  return resolve(random_.chance(0.7), writes);
+}
+
+std::string CrashWorkload::resolve(bool commits, const std::vector<ModelWrite>& writes) {
+  const Durability durability = random_.chance(0.5) ? Durability::power : Durability::process;
+  const WriteOptions options{.durability = durability, .timeout_ms = kTimeoutMs, .ttl_ms = 0};
+  return commit(
+      durability,
+      [&](Model& model) {
+        if (commits) model.write(writes);
+        model.resolve(kGid);
+      },
+      [&] {
+        return commits ? database_.commit_prepared(kGid, options) : database_.abort_prepared(kGid, options);
+      });
+}
+
+// The same writes as a transaction, behind reads that its level validates, or locks; one that fails, first.
 std::string CrashWorkload::transact(const std::vector<ModelWrite>& writes, const Keyspace& second) {
   constexpr std::array kLevels = {Isolation::read_committed, Isolation::repeatable_read, Isolation::snapshot,
                                   Isolation::serializable};
@@ -242,28 +309,18 @@ std::string CrashWorkload::transact(const std::vector<ModelWrite>& writes, const
                                    .timeout_ms = kTimeoutMs,
                                    .read_only = false,
                                    .durability = durability};
-  const auto read_and_write = [&](Transaction& tx) -> Status {
-    if (Status status = tx.get("a").status(); !status.ok()) return status;
+  const bool may_lock = random_.chance(0.5);
+  const auto read_and_write = [&](Transaction& tx, bool locks) -> Status {
+    if (Status status = (locks ? tx.get_for_update("a") : tx.get("a")).status(); !status.ok()) return status;
     Scan scan = tx.scan("b", "d");
     while (scan.advance()) continue;
     if (Status status = scan.status(); !status.ok()) return status;
-    for (const ModelWrite& one : writes) {
-      Status status;
-      if (!one.keyspace.empty()) {
-        status = tx.in(second).put(one.key, *one.value);
-      } else if (one.to) {
-        status = tx.remove_range(one.key, *one.to);
-      } else {
-        status = one.value ? tx.put(one.key, *one.value) : tx.remove(one.key);
-      }
-      if (!status.ok()) return status;
-    }
-    return {};
+    return write_all(tx, writes, second, locks);
   };
   std::string said;
   if (options.isolation == Isolation::serializable && !failed_) {
     Transaction late = ask([&] { return database_.begin(options); });
-    const Status ready = ask([&] { return read_and_write(late); });
+    const Status ready = ask([&] { return read_and_write(late, false); });
     if (said = note(ready); !said.empty()) return said;
     if (said = put("c", value(30), Durability::process); !said.empty()) return said;
     if (!failed_) {
@@ -276,7 +333,7 @@ std::string CrashWorkload::transact(const std::vector<ModelWrite>& writes, const
       durability, [&](Model& model) { model.write(writes); },
       [&] {
         Transaction tx = database_.begin(options);
-        if (Status status = read_and_write(tx); !status.ok()) return status;
+        if (Status status = read_and_write(tx, may_lock); !status.ok()) return status;
         return tx.commit();
       });
 }
@@ -562,6 +619,16 @@ std::string check_opening(Env& env, const std::string& directory, const std::vec
   const Result<uint64_t> again = digest_of(*opened);
   if (!again) return "the second scan: " + again.status().to_string();
   if (*again != after) return "the second open found something else:" + contents(*opened);
+  const Result<Stats> stats = opened->stats();
+  if (!stats) return stats.status().to_string();
+  uint64_t left = after;
+  for (const PreparedTransaction& prepared : stats->prepared_transactions) {
+    const uint64_t before = std::exchange(left, left - Model::digest_of_prepared(prepared.gid));
+    narrow({before, left});
+    if (Status status = opened->abort_prepared(prepared.gid, {.durability = Durability::power}); !status.ok())
+      return "what is prepared cannot be given up: " + status.to_string();
+    narrow({left});
+  }
   return {};
 }
 

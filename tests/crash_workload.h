@@ -105,6 +105,8 @@ class CrashWorkload {
   std::string put(const std::string& key, const std::string& value, Durability durability);
   std::string batch();
   std::string transact(const std::vector<ModelWrite>& writes, const Keyspace& second);
+  std::string two_phases(const std::vector<ModelWrite>& writes, const Keyspace& second);
+  std::string resolve(bool commits, const std::vector<ModelWrite>& writes);
   std::string remove_range();
   std::string keyspace();
   std::string reopen();

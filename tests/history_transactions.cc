@@ -44,7 +44,8 @@ class HistoryTransaction {
         isolation_(isolation),
         at_(isolation == Isolation::read_committed ? Model::kNow : history.model_.now()),
         since_ns_(history.env_.clock().monotonic_ns()),
-        tx_(history.database_.begin({.isolation = isolation, .durability = options.durability})) {
+        tx_(history.database_.begin(
+            {.isolation = isolation, .durability = options.durability, .lock_timeout_ms = 0})) {
     if (at_ != Model::kNow) {
       h_.model_.hold(at_);
       ++h_.moments_;
@@ -59,7 +60,7 @@ class HistoryTransaction {
 
   void run() {
     for (uint64_t left = h_.random_.below(h_.random_.chance(0.1) ? 200 : 15); left > 0; --left) {
-      const uint64_t kind = h_.random_.below(20);
+      const uint64_t kind = h_.random_.below(22);
       if (kind < 6) write();
       if (kind >= 6 && kind < 11) read();
       if (kind >= 11 && kind < 14) scan();
@@ -69,18 +70,37 @@ class HistoryTransaction {
       if (kind == 19 && h_.random_.chance(0.3)) h_.random_.chance(0.8) ? h_.idle() : h_.flush();
       if (kind == 19 && h_.random_.chance(0.03)) h_.compact();
       if (kind == 19 && given_up()) return;
+      if (kind >= 20 && !lock()) return;
     }
     if (h_.random_.chance(0.05)) return;  // aborted
     const bool expected = !conflict_expected();
-    const Status status = tx_.commit();
+    const bool in_two_phases = !own_.commits.empty() && h_.random_.chance(0.2);
+    const Status status = in_two_phases ? tx_.prepare(kGid) : tx_.commit();
     h_.check(status.ok() || status.is(StatusCode::conflict), "commit: " + status.to_string());
     h_.check(status.ok() == expected, expected ? "a conflict where nobody was first: " + status.to_string()
                                                : std::string("no conflict where somebody was first"));
-    if (status.ok() && !own_.commits.empty()) h_.model_.write(own_.commits);
+    const bool commits = status.ok() && (!in_two_phases || resolve());
+    if (commits && !own_.commits.empty()) h_.model_.write(own_.commits);
     h_.check(tx_.get("").status().is(StatusCode::closed), "a read behind the end");
   }
 
  private:
+  static constexpr char kGid[] = "of a history";
+
+  // Commits what is prepared, or gives it up: false. Nobody else writes there before.
+  bool resolve() {
+    const ModelWrite& first = own_.commits.front();
+    if (first.keyspace.empty() && own_.spaces.at("").has_written(first.key)) {
+      const Status blocked = h_.database_.put(first.key, "", {.timeout_ms = 0});
+      h_.check(blocked.is(StatusCode::busy), "a write where something is prepared: " + blocked.to_string());
+    }
+    if (h_.random_.chance(0.2)) h_.flush();
+    const bool commits = h_.random_.chance(0.7);
+    h_.check(commits ? h_.database_.commit_prepared(kGid) : h_.database_.abort_prepared(kGid),
+             "the resolution of a prepared transaction");
+    return commits;
+  }
+
   // Was it given up for its age? Then that is the end of it.
   bool given_up() {
     if (at_ == Model::kNow || !h_.given_up(tx_.cursor().status(), since_ns_)) return false;
@@ -145,6 +165,28 @@ class HistoryTransaction {
     h_.check(static_cast<bool>(found) == wanted.has_value(), "whether a transaction finds a key");
     h_.check(only_there || !wanted || found.value() == *wanted, "the value that a transaction finds");
     note_read(name, key);
+  }
+
+  // False: somebody wrote the key since the moment, and that was the end.
+  bool lock() {
+    std::string name;
+    TransactionKeyspace in = calls(&name);
+    const std::string& key = h_.random_key();
+    const bool reads = h_.random_.chance(0.7);
+    const Lookup found = reads ? in.get_for_update(key) : Lookup(in.lock(key));
+    if (at_ != Model::kNow && touched_[name].contains(key)) {
+      h_.check(found.status().is(StatusCode::conflict), "a lock of what was written since the moment");
+      h_.check(tx_.get("").status().is(StatusCode::closed), "a read behind the end");
+      return false;
+    }
+    h_.check(found.status(), "a lock");
+    locked_[name].insert(key);
+    if (!reads) return true;
+    const auto wanted = expected(name, key);
+    h_.check(static_cast<bool>(found) == wanted.has_value(), "whether a locking read finds a key");
+    h_.check(!wanted || found.value() == *wanted, "the value that a locking read finds");
+    note_read(name, key);
+    return true;
   }
 
   void read_many() {
@@ -239,6 +281,7 @@ class HistoryTransaction {
     std::string name;
     Keyspace& keyspace = h_.random_keyspace(&name);
     const std::string& key = h_.random_key();
+    if (locked_[name].contains(key)) return somebody_is_refused(keyspace, key);
     touched_[name].insert(key);
     switch (h_.random_.below(3)) {
       case 0: {
@@ -259,6 +302,31 @@ class HistoryTransaction {
         h_.model_.put(name, key, "other", h_.expiry_of_put(0, 0, name));
       }
     }
+  }
+
+  void somebody_is_refused(Keyspace& keyspace, const std::string& key) {
+    Status status;
+    switch (h_.random_.below(4)) {
+      case 0:
+        status = keyspace.put(key, "refused", {.timeout_ms = 0});
+        break;
+      case 1:
+        status = key.size() < 1000 ? keyspace.remove_range(key, key + "z", {.timeout_ms = 0})
+                                   : keyspace.remove(key, {.timeout_ms = 0});
+        break;
+      case 2:
+        status = keyspace.update(key, [](auto) { return std::optional<std::string>("refused"); },
+                                 {.timeout_ms = 0});
+        break;
+      default: {
+        Transaction other = h_.database_.begin({.timeout_ms = 0, .lock_timeout_ms = 0});
+        status = other.in(keyspace).lock(key);
+        h_.check(status.is(StatusCode::busy), "a lock that another has: " + status.to_string());
+        h_.check(other.in(keyspace).put(key, "refused"), "put");
+        status = other.commit();
+      }
+    }
+    h_.check(status.is(StatusCode::busy), "a write of what another has locked: " + status.to_string());
   }
 
   bool conflict_expected() {
@@ -282,6 +350,7 @@ class HistoryTransaction {
   Transaction tx_;
   Own own_;
   std::map<std::string, std::set<std::string>> touched_;
+  std::map<std::string, std::set<std::string>> locked_;
 };
 
 void History::transact() {

@@ -158,21 +158,29 @@ class Interleaving {
                              : Isolation::serializable;
   }
 
-  // Money is neither made nor lost, at every level above read committed; and one call counts them all.
+  // Money is neither made nor lost, at every level above read committed, nor there under locks; and one call
+  // counts them all.
   void transfer(Database& db, int t) {
     Random random(seed_ * 31 + static_cast<uint64_t>(t));
     for (int i = 0; i < kSteps; ++i) {
       const std::string from = "m" + std::to_string(random.next() % kAccounts);
       const std::string to = "m" + std::to_string(random.next() % kAccounts);
       const size_t filler = random.next() % 8 == 0 ? 3'000 : 0;
+      const bool locks = random.next() % 3 == 0;
       const Status status = db.transact(
           [&](Transaction& tx) {
+            if (locks) {
+              if (Status s = tx.lock(from); !s.ok()) return s;
+              if (Status s = tx.get_for_update(to).status(); !s.ok()) return s;
+            }
             const int sum = number_at(tx, from);
             if (Status s = tx.put(from, std::to_string(sum - 1) + std::string(filler, ' ')); !s.ok())
               return s;
             return tx.put(to, std::to_string(number_at(tx, to) + 1));
           },
-          {.isolation = level_of(random.next()), .timeout_ms = 600'000});
+          {.isolation = locks ? Isolation::read_committed : level_of(random.next()),
+           .timeout_ms = 600'000,
+           .lock_timeout_ms = 600'000});
       ASSERT_TRUE(status.ok()) << status.to_string();
       ASSERT_TRUE(db.add("n", 1));
       check_accounts(db);

@@ -101,26 +101,29 @@ class Client {
 
   void transact() {
     ListTransaction& noted = history_.emplace_back();
-    noted.isolation = random_level();
+    // At read committed, with a lock of all that it reads, it is as good as serializable.
+    const bool locks = !level_ && random_.chance(0.25);
+    noted.isolation = locks ? Isolation::serializable : random_level();
     noted.began = recorder_.tick();
     noted.outcome = Outcome::aborted;
     {
-      Transaction tx = db_.begin({.isolation = noted.isolation, .durability = Durability::process});
-      if (operate(tx, &noted) && !random_.chance(0.1)) {
+      Transaction tx = db_.begin({.isolation = locks ? Isolation::read_committed : noted.isolation,
+                                  .durability = Durability::process});
+      if (operate(tx, &noted, locks) && !random_.chance(0.1)) {
         const Status status = tx.commit();
         noted.outcome = status.ok()                              ? Outcome::committed
                         : status.is(StatusCode::unknown_outcome) ? Outcome::unknown
                                                                  : Outcome::aborted;
-        if (!status.ok() && !status.is(StatusCode::conflict)) failure_ = status;
+        if (!status.ok() && !transaction_detail::worth_retrying(status)) failure_ = status;
       }
     }
     noted.ended = recorder_.tick();
   }
 
-  bool operate(Transaction& tx, ListTransaction* noted) {
+  bool operate(Transaction& tx, ListTransaction* noted, bool locks) {
     for (uint64_t left = 1 + random_.below(5); left > 0; --left) {
       const int list = static_cast<int>(random_.below(kLists));
-      if (random_.chance(0.15)) {
+      if (!locks && random_.chance(0.15)) {
         if (!scan(tx, noted)) return false;
         continue;
       }
@@ -128,7 +131,7 @@ class Client {
       // Without validation only lists that nobody else appends to.
       const bool own = append && noted->isolation == Isolation::read_committed && !shares_;
       const int key = own ? kLists + process_ : list;
-      const Lookup found = tx.get(recorder_.key_of(key));
+      const Lookup found = locks ? tx.get_for_update(recorder_.key_of(key)) : tx.get(recorder_.key_of(key));
       if (!found.status().ok()) return false;
       noted->operations.push_back(ListOperation::reads(key, parse(found.value())));
       if (!append) continue;

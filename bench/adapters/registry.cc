@@ -57,10 +57,10 @@ constexpr std::array kEngines = {
                "block cache for the data, Bloom filter 10 bits, no compression unless asked for, "
                "64 MiB write buffers, 2 background jobs, WAL on",
                BENCH_BUILT(BENCH_HAS_ROCKSDB, rocksdb)},
-    EngineKind{"rocksdb-optimistic", "librocksdb-dev", ".log",
+    EngineKind{"rocksdb-occ", "librocksdb-dev", ".log",
                "as rocksdb, opened as OptimisticTransactionDB: for workloads of transactions",
                BENCH_BUILT(BENCH_HAS_ROCKSDB, rocksdb_optimistic)},
-    EngineKind{"rocksdb-pessimistic", "librocksdb-dev", ".log",
+    EngineKind{"rocksdb-2pl", "librocksdb-dev", ".log",
                "as rocksdb, opened as TransactionDB, keys read for update: for workloads of transactions",
                BENCH_BUILT(BENCH_HAS_ROCKSDB, rocksdb_pessimistic)},
     EngineKind{"lmdb", "liblmdb-dev", "",

@@ -2,7 +2,7 @@
 // counter: all threads add to one number; none of the additions is lost.
 //
 // --num transactions in all, by --threads threads. The accounts are as many, at most 100,000.
-// For lightning, rocksdb-optimistic, rocksdb-pessimistic and lmdb.
+// For lightning, rocksdb-occ, rocksdb-2pl and lmdb.
 #pragma once
 
 #include "bench/workloads/workload.h"

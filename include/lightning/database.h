@@ -80,6 +80,11 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
   }
   /// Those that have not ended, oldest first.
   Result<std::vector<TransactionInfo>> transactions() const;
+  /// Makes what Transaction::prepare() promised visible; there is no conflict any more. `not_found`: nothing
+  /// is prepared under this name. `busy`: another call resolves it. Stats::prepared_transactions lists them.
+  Status commit_prepared(std::string_view gid, const WriteOptions& options = {});
+  /// Gives it up. Errors: as commit_prepared().
+  Status abort_prepared(std::string_view gid, const WriteOptions& options = {});
 
   /// Versions visible now stay readable until it is released.
   Result<Snapshot> snapshot() const;

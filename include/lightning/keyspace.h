@@ -74,8 +74,9 @@ class LIGHTNING_EXPORT Keyspace {
   /// Writes all entries of `source`, whose keys strictly ascend, as sorted files beside the log, and makes
   /// them visible at once, as one commit that survives a power cut: faster than puts for more entries than
   /// memtables hold. An error leaves nothing behind: `invalid_argument` names the first key out of order;
-  /// `no_space`, `io_error`, what the source says. `unknown_outcome` as for a put. An ingested key overwrites
-  /// what was there before the entries became visible, not before the call.
+  /// `no_space`, `io_error`, what the source says; `busy`: for a minute somebody held a lock of a key from
+  /// its first to its last. `unknown_outcome` as for a put. An ingested key overwrites what was there before
+  /// the entries became visible, not before the call.
   Result<IngestReport> ingest(IngestSource& source);
 
   Lookup get(std::string_view key, const ReadOptions& options = {}) const;

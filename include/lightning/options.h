@@ -87,6 +87,9 @@ struct Options {
   uint64_t compression_level = 0;
   /// Called from background threads and from stalled writers; must not call the database. Empty: silence.
   std::function<void(const Event&)> on_event = {};
+  /// A transaction without a call for as long is aborted in the background, so that others get its locks; its
+  /// further calls answer `closed`. 0 = none is.
+  uint64_t max_transaction_idle_ms = 0;
 
   /// Presets, to be adapted further: balanced is the default-constructed Options.
   LIGHTNING_EXPORT static Options balanced();
@@ -114,7 +117,8 @@ LIGHTNING_EXPORT Status check_options(const Options& options);
 
 struct WriteOptions {
   Durability durability = Durability::standard;
-  /// How long the write may wait for memory or disk space before anything is done; then it returns busy.
+  /// How long the write may wait for memory, disk space or a lock before anything is done; then it returns
+  /// busy.
   uint64_t timeout_ms = 60'000;
   /// How long the entries that it puts live (keyspace.h), of a batch those that do not say it themselves; 0 =
   /// as their keyspace says; kNeverExpires = for ever.

@@ -21,6 +21,14 @@ struct Reader {
   bool too_old = false;       // given up, nothing more is kept for it; its next read says so
 };
 
+/// A transaction between Transaction::prepare() and its resolution.
+struct PreparedTransaction {
+  std::string gid;
+  uint64_t prepared_us = 0;  // since 1970, by the clock of that moment
+  uint64_t operations = 0;
+  uint64_t bytes = 0;  // that its record takes
+};
+
 struct Stats {
   // Size and shape.
   uint64_t disk_bytes = 0;  // allocated blocks of every file but the log's
@@ -103,6 +111,7 @@ struct Stats {
   // Transactions.
   uint64_t transactions_active = 0;
   uint64_t transaction_conflicts = 0;  // commits that were refused, those of single-key calls included
+  std::vector<PreparedTransaction> prepared_transactions;  // in order of their gids
 
   // The page cache, of pages of compressed runs. cache_bytes is a part of memory_bytes.
   uint64_t cache_bytes = 0;

@@ -20,6 +20,8 @@
 //
 // Entries expire for a transaction that reads as of one moment by one time, at which it first met an entry
 // with an expiry. Passing time is no write: it makes no conflict.
+// Locks. get_for_update() and lock() keep others from writing a key, not from reading it. Writes of any kind
+// wait for them within their timeout_ms, and then return busy.
 // Thread safety: one thread at a time, cursors and scans of it included. They may outlive it, and then answer
 // `closed`; so does every call after the end and after Database::close().
 #pragma once
@@ -50,12 +52,14 @@ LIGHTNING_EXPORT std::string_view isolation_name(Isolation isolation);
 
 struct TransactionOptions {
   Isolation isolation = Isolation::snapshot;
-  /// How long the commit may wait for memory or disk space; then it returns busy. Database::transact() begins
-  /// no further try after it.
+  /// How long the commit may wait for memory, disk space or a lock; then it returns busy.
+  /// Database::transact() begins no further try after it.
   uint64_t timeout_ms = 60'000;
   /// Writes are refused with invalid_argument.
   bool read_only = false;
   Durability durability = Durability::standard;
+  /// How long get_for_update() and lock() may wait for a lock; then they return busy. 0 = not at all.
+  uint64_t lock_timeout_ms = 1000;
 };
 
 /// One row of Database::transactions().
@@ -64,6 +68,11 @@ struct TransactionInfo {
   Isolation isolation = Isolation::snapshot;
   bool read_only = false;
   uint64_t age_ms = 0;
+  /// Locks that it holds.
+  uint64_t locks = 0;
+  /// A transaction that holds what it waits for, or stands in front of it; 0: none. A number from 2^63 on
+  /// is no transaction's, but that of a write.
+  uint64_t waits_for = 0;
 };
 
 class TransactionState;
@@ -87,6 +96,16 @@ class LIGHTNING_EXPORT TransactionKeyspace {
   Lookup get(std::string_view key, Value& reused);
   Lookup contains(std::string_view key);
   Status get_many(std::span<const std::string_view> keys, std::span<Value> values);
+
+  /// Takes the key's lock, then reads as get() does, so that nobody else writes in between and until the end
+  /// of the transaction. At read_committed that is the latest value; at the other levels `conflict` if the
+  /// key was written since begin(): the transaction has ended. `busy` names key and holder: not within
+  /// lock_timeout_ms. `deadlock`: others that wait for this one hold it; the transaction has ended.
+  /// `invalid_argument`: it is read-only.
+  Lookup get_for_update(std::string_view key);
+  Lookup get_for_update(std::string_view key, Value& reused);
+  /// The same without the read. Locks are held until the end, whatever rollback_to() takes back.
+  Status lock(std::string_view key);
 
   /// Cursors and scans show what the transaction writes while they are open, from their next move on.
   Cursor cursor();
@@ -123,10 +142,17 @@ class [[nodiscard]] LIGHTNING_EXPORT Transaction : public TransactionKeyspace {
   /// ok while it can be used; why begin() failed; `closed` after its end.
   Status status() const;
   /// Makes its writes visible at once. `conflict` names a key: nothing was done, the transaction has ended.
-  /// `snapshot_too_old`: the same. `busy`, `no_space`, `out_of_memory`: nothing was done, commit() may be
-  /// called again. Else as Database::write(). `closed` when it has ended before.
+  /// `snapshot_too_old`, `deadlock`: the same. `busy`, `no_space`, `out_of_memory`: nothing was done, and
+  /// commit() may be called again. Else as Database::write(). `closed` when it has ended before.
   Status commit();
   void abort();
+  /// Promises to commit: its writes are kept under the name `gid` (1 to 255 bytes), through restarts, until
+  /// Database::commit_prepared() or abort_prepared(). Until then nobody else writes what it wrote, nor what
+  /// it read where its level is validated; they wait, as for other locks. The transaction has ended if this
+  /// succeeds. `conflict`, `deadlock`, `snapshot_too_old`: it has ended, nothing was done. `already_exists`
+  /// (the name is in use), `busy` (somebody holds a lock for longer than lock_timeout_ms), `no_space`,
+  /// `out_of_memory`: nothing was done, prepare() may be called again. Times to live run from the commit on.
+  Status prepare(std::string_view gid);
 
   Savepoint set_savepoint();
   /// Takes back what was written since; the savepoint stays, those set after it are gone. Reads stay read.
@@ -146,9 +172,9 @@ class [[nodiscard]] LIGHTNING_EXPORT Transaction : public TransactionKeyspace {
 };
 
 namespace transaction_detail {
-inline const Status& status_of(const Status& status) { return status; }
+inline Status status_of(Status status) { return status; }
 template <typename T>
-const Status& status_of(const Result<T>& result) {
+Status status_of(const Result<T>& result) {
   return result.status();
 }
 inline bool worth_retrying(const Status& status) {

@@ -14,6 +14,7 @@
 #include "admin/state_remains.h"
 #include "admin/verify.h"
 #include "engine/catalogue.h"
+#include "engine/prepared.h"
 #include "engine/recovery.h"
 #include "format/internal_key.h"
 #include "view/state_store.h"
@@ -275,7 +276,11 @@ class Repair {
       return {};
     }
     if (keyspace == kCatalogueKeyspaceId) {
-      if (Status status = catalogue_.load(key.substr(prefix), source.value()); !status.ok()) {
+      const bool prepared = is_prepared_key(key.substr(prefix));
+      const Status status = prepared ? decode_prepared(source.value()).status()
+                                     : catalogue_.load(key.substr(prefix), source.value());
+      if (status.ok() && prepared) return output.add(key, source.kind(), source.value());
+      if (!status.ok()) {
         note(status);
         lost_.push_back({.why = status, .from = std::string(key), .to = std::string(key) + '\0'});
       }

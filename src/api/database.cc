@@ -36,6 +36,16 @@ Result<Database> Database::create(const std::string& directory, const Options& o
   return open_in(posix_env(), directory, options, OpenKind::create);
 }
 
+Status Database::commit_prepared(std::string_view gid, const WriteOptions& options) {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->resolve_prepared(gid, Resolution::commit, options); });
+}
+
+Status Database::abort_prepared(std::string_view gid, const WriteOptions& options) {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->resolve_prepared(gid, Resolution::abort, options); });
+}
+
 Database::Database(std::shared_ptr<Engine> engine) : Keyspace(std::move(engine), kDefaultKeyspaceId) {}
 
 Database& Database::operator=(Database&& other) noexcept {

@@ -192,6 +192,13 @@ constexpr Option kOptions[] = {
      &Options::max_snapshot_age_ms,
      0,
      UINT64_MAX},
+    {{"max_transaction_idle_ms", "milliseconds", "0", "0 to 18446744073709551615",
+      "A transaction without a call for as long is aborted in the background, and its locks are free; 0: "
+      "none is."},
+     set_millis,
+     &Options::max_transaction_idle_ms,
+     0,
+     UINT64_MAX},
     {{"compression", "", "none", "none, lz4, zstd",
       "How settled data is compressed: files of the last level of runs, and what is ingested. What is there "
       "is "

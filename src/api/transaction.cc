@@ -72,6 +72,22 @@ Status TransactionKeyspace::get_many(std::span<const std::string_view> keys, std
   return guarded([&] { return state_->get_many(id_, keys, values); });
 }
 
+Lookup TransactionKeyspace::get_for_update(std::string_view key) {
+  Value value;
+  Lookup found = get_for_update(key, value);
+  return Lookup(std::move(found), std::move(value));
+}
+
+Lookup TransactionKeyspace::get_for_update(std::string_view key, Value& reused) {
+  if (state_ == nullptr) return no_transaction();
+  return guarded([&] { return state_->get_for_update(id_, key, &reused); });
+}
+
+Status TransactionKeyspace::lock(std::string_view key) {
+  if (state_ == nullptr) return no_transaction();
+  return guarded([&] { return state_->lock(id_, key); });
+}
+
 Cursor TransactionKeyspace::cursor() { return Cursor(make_cursor(state_, id_)); }
 
 Scan TransactionKeyspace::scan() {
@@ -112,6 +128,11 @@ Status Transaction::status() const { return state_ == nullptr ? no_transaction()
 Status Transaction::commit() {
   if (state_ == nullptr) return no_transaction();
   return guarded([&] { return state_->commit(); });
+}
+
+Status Transaction::prepare(std::string_view gid) {
+  if (state_ == nullptr) return no_transaction();
+  return guarded([&] { return state_->prepare(gid); });
 }
 
 void Transaction::abort() {

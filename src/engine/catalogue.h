@@ -3,7 +3,7 @@
 // In the log and in runs it is the keyspace kCatalogueKeyspaceId: "n" + name -> id (varint) for each
 // keyspace, "d" + id (four bytes, big-endian) -> "" for each dropped one, whose entries flush and merge leave
 // out, "t" + id -> milliseconds (varint, not 0) for each that has a default time to live. Ids are never
-// reused.
+// reused. Prepared transactions (engine/prepared.h) stand between them.
 // Thread safety: dropped() and default_ttl() any threads, for the price of one load while nothing was ever
 // dropped or nothing has a default; one thread at a time changes it; the rest internally synchronised.
 #pragma once

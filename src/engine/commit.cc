@@ -88,7 +88,8 @@ Status Engine::commit_one(uint32_t keyspace, EntryKind kind, std::string_view ke
   return commit(plan, options);
 }
 
-Status Engine::write(std::string_view encoded, size_t operations, const WriteOptions& options) {
+Status Engine::write_as(std::string_view encoded, size_t operations, const WriteOptions& options,
+                        LockOwner owner) {
   if (operations == 0) return refused();
   if (Status status = check_batch(encoded); !status.ok()) return status;
   uint64_t now = 0;
@@ -97,10 +98,10 @@ Status Engine::write(std::string_view encoded, size_t operations, const WriteOpt
     if (operation.entry.kind == EntryKind::put_expiring) ttl_ms = take_batch_ttl(&operation.entry);
     set_expiry(operation, ttl_ms, &now);
   });
-  if (!plan.has_ranges()) return commit(plan, options);
+  if (!plan.has_ranges()) return commit(plan, options, nullptr, owner);
   if (Status status = refused(); !status.ok()) return status;
   const RangeCommit announced(*this);
-  return commit(plan, options);
+  return commit(plan, options, nullptr, owner);
 }
 
 void Engine::set_expiry(Operation& operation, uint64_t ttl_ms, uint64_t* now) const {
@@ -116,7 +117,8 @@ void Engine::set_expiry(Operation& operation, uint64_t ttl_ms, uint64_t* now) co
   operation.expiry = expiry_after(*now, ttl_ms);
 }
 
-Status Engine::commit(CommitPlan& plan, const WriteOptions& options, CheckedCommit* checked) {
+Status Engine::commit(CommitPlan& plan, const WriteOptions& options, CheckedCommit* checked,
+                      LockOwner owner) {
   if (plan.length() > kRecordLengthMax) [[unlikely]] {
     return Status(StatusCode::invalid_argument, "a batch takes at most 4 GiB in the log");
   }
@@ -129,17 +131,21 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options, CheckedComm
   uint64_t deadline = 0;  // asked of the clock only when there is something to wait for
   for (;;) {
     Outcome outcome;
-    Attempt attempt = checked == nullptr ? try_commit(plan, mirror, &outcome)
-                                         : try_checked(plan, *checked, mirror, &outcome);
+    Attempt attempt = checked == nullptr ? try_commit(plan, owner, mirror, &outcome)
+                                         : try_checked(plan, *checked, owner, mirror, &outcome);
     if (attempt != Attempt::done && deadline == 0) deadline = deadline_of(options);
     // The one who crossed the end is the one who publishes the end record.
     if (outcome.end_record_length != 0) log_.publish(outcome.end_record_lsn, outcome.end_record_length);
-    if (attempt == Attempt::oversized) attempt = commit_oversized(plan, checked, deadline, &outcome);
+    if (attempt == Attempt::oversized) attempt = commit_oversized(plan, checked, owner, deadline, &outcome);
     switch (attempt) {
       case Attempt::failed:
         return outcome.status;
       case Attempt::need_segment:
         if (Status status = switch_segment(outcome.segment_number, deadline); !status.ok()) return status;
+        continue;
+      case Attempt::locked:
+        if (owner == 0) return commit_as_owner(plan, options, checked);
+        if (Status status = wait_for_lock(owner, *outcome.blocked, deadline); !status.ok()) return status;
         continue;
       case Attempt::again:
       case Attempt::oversized:
@@ -210,13 +216,13 @@ void Engine::update_pace() {
 }
 
 // Steps 1 to 6, in one epoch, waiting for nothing but bucket locks, whose holders wait for nothing.
-Engine::Attempt Engine::try_commit(CommitPlan& plan, bool mirror, Outcome* outcome) {
+Engine::Attempt Engine::try_commit(CommitPlan& plan, LockOwner owner, bool mirror, Outcome* outcome) {
   EpochGuard epoch;
   if (outcome->status = refused(); !outcome->status.ok()) [[unlikely]]
     return Attempt::failed;
   if (outcome->status = check_keyspaces(plan); !outcome->status.ok()) [[unlikely]]
     return Attempt::failed;
-  const View* view = view_.load(std::memory_order_acquire);
+  const View* view = view_.load(std::memory_order_seq_cst);  // partner: settle_key()
   if (view->active == nullptr) [[unlikely]]
     return Attempt::need_segment;
   const MemSource& source = *view->active;
@@ -229,6 +235,10 @@ Engine::Attempt Engine::try_commit(CommitPlan& plan, bool mirror, Outcome* outco
 
   MemTable& table = *source.table;
   if (outcome->status = plan.lock(table); !outcome->status.ok()) return Attempt::failed;  // 2
+  if (is_blocked(plan, owner, outcome)) [[unlikely]] {
+    plan.unlock(table);
+    return Attempt::locked;
+  }
   INTERLEAVE("commit.locked");
   const Segment::Reserved reserved = segment.reserve(plan.length(), &outcome->lsn);  // 3
   INTERLEAVE("commit.reserved");
@@ -333,9 +343,10 @@ Status Engine::end_log_for(uint64_t capacity, uint64_t deadline, MemoryQueue::Pl
   }
 }
 
-Engine::Attempt Engine::commit_oversized(CommitPlan& plan, CheckedCommit* checked, uint64_t deadline,
-                                         Outcome* outcome) {
+Engine::Attempt Engine::commit_oversized(CommitPlan& plan, CheckedCommit* checked, LockOwner owner,
+                                         uint64_t deadline, Outcome* outcome) {
   MutexLock lock(switch_mutex_);
+  if (is_blocked(plan, owner, outcome)) return Attempt::locked;  // before much is done
   const uint64_t capacity = align_up(plan.length() + kEndRecordBytesMin, 4096);
   MemoryQueue::Place place(memory_queue_);
   if (outcome->status = end_log_for(capacity, deadline, place); !outcome->status.ok()) return Attempt::failed;
@@ -350,6 +361,11 @@ Engine::Attempt Engine::commit_oversized(CommitPlan& plan, CheckedCommit* checke
   const MemSource& mine = **source;
   ViewRoom room;
   if (outcome->status = prepare_activation(mine, &room); !outcome->status.ok()) return Attempt::failed;
+  const Unseen announced(*this);
+  if (is_blocked(plan, owner, outcome)) {
+    spare_ = mine.segment;
+    return Attempt::locked;
+  }
   // Range and buckets are taken before anybody else can see the segment (I3).
   if (outcome->status = plan.lock(*mine.table); !outcome->status.ok()) {
     spare_ = mine.segment;

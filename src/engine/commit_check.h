@@ -24,6 +24,8 @@ struct CommitCheck {
   bool writes = false;
   /// Nobody wrote here; sealed. Null: anybody may.
   const Footprint* reads = nullptr;
+  /// Whose locks do not stop the commit (LockOwner); 0: nobody's.
+  uint64_t owner = 0;
 
   bool any() const { return writes || reads != nullptr; }
 };

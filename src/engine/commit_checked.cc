@@ -118,9 +118,9 @@ Status Engine::commit_checked(std::span<Operation> operations, const CommitCheck
   if (plan.has_ranges()) {
     if (status = refused(); !status.ok()) return status;
     const RangeCommit announced(*this);
-    status = commit(plan, options, given);
+    status = commit(plan, options, given, check.owner);
   } else {
-    status = commit(plan, options, given);
+    status = commit(plan, options, given, check.owner);
   }
   if (status.is(StatusCode::conflict))
     counters_.transaction_conflicts.fetch_add(1, std::memory_order_relaxed);
@@ -129,13 +129,14 @@ Status Engine::commit_checked(std::span<Operation> operations, const CommitCheck
 
 // Steps 1 to 6 as of try_commit(), in one epoch. Behind its reservation it waits for the commits in front of
 // it, which hold all that they need: nobody waits for anybody in a circle.
-Engine::Attempt Engine::try_checked(CommitPlan& plan, CheckedCommit& checked, bool mirror, Outcome* outcome) {
+Engine::Attempt Engine::try_checked(CommitPlan& plan, CheckedCommit& checked, LockOwner owner, bool mirror,
+                                    Outcome* outcome) {
   if (outcome->status = bring_check_up(plan, &checked); !outcome->status.ok()) return Attempt::failed;
   INTERLEAVE("checked.below");
   EpochGuard epoch;
   if (outcome->status = refused(); !outcome->status.ok()) return Attempt::failed;
   if (outcome->status = check_keyspaces(plan); !outcome->status.ok()) return Attempt::failed;
-  const View* view = view_.load(std::memory_order_acquire);
+  const View* view = view_.load(std::memory_order_seq_cst);  // partner: settle_key()
   if (view->active == nullptr) return Attempt::need_segment;
   const MemSource& source = *view->active;
   Segment& segment = *source.segment;
@@ -147,6 +148,10 @@ Engine::Attempt Engine::try_checked(CommitPlan& plan, CheckedCommit& checked, bo
 
   MemTable& table = *source.table;
   if (outcome->status = plan.lock(table); !outcome->status.ok()) return Attempt::failed;  // 2
+  if (is_blocked(plan, owner, outcome)) {
+    plan.unlock(table);
+    return Attempt::locked;
+  }
   INTERLEAVE("checked.locked");
   if (const Operation* overtaken = overtaken_write(plan, checked, source)) {
     plan.unlock(table);

@@ -28,6 +28,7 @@ Engine::Engine(Env& env, const Options& options, uint64_t large_value_bytes)
       page_cache_(std::make_shared<PageCache>(cache_limit(options), kLargeLeafBytes)),
       expiry_clock_(env.clock()),
       pacer_(env.clock()),
+      locks_(env.clock()),
       background_(env.executor()) {}
 
 Engine::~Engine() {
@@ -63,10 +64,9 @@ Status Engine::refused() const {
   return {};
 }
 
-uint64_t Engine::deadline_of(const WriteOptions& options) const {
+uint64_t Engine::deadline_after(uint64_t timeout_ms) const {
   const uint64_t now = env_.clock().monotonic_ns();
-  const uint64_t wait =
-      options.timeout_ms > UINT64_MAX / kNanosPerMilli ? UINT64_MAX : options.timeout_ms * kNanosPerMilli;
+  const uint64_t wait = timeout_ms > UINT64_MAX / kNanosPerMilli ? UINT64_MAX : timeout_ms * kNanosPerMilli;
   return wait > UINT64_MAX - now ? UINT64_MAX : now + wait;
 }
 
@@ -254,6 +254,7 @@ Result<Stats> Engine::stats() const {
   stats.reclaimable_bytes = reclaimable_bytes(*view);
   stats.transactions_active = transactions_.count();
   stats.transaction_conflicts = counters_.transaction_conflicts;
+  stats.prepared_transactions = prepared_.list();
   stats.unasked_scan_errors = counters_.unasked_scan_errors;
   stats.recovered_records = counters_.recovered_records;
   stats.recovery_us = counters_.recovery_us;

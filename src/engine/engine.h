@@ -41,9 +41,11 @@
 #include "engine/copy_moment.h"
 #include "engine/counters.h"
 #include "engine/held_memory.h"
+#include "engine/lock_table.h"
 #include "engine/long_calls.h"
 #include "engine/memory_queue.h"
 #include "engine/pacer.h"
+#include "engine/prepared.h"
 #include "engine/purge.h"
 #include "engine/retired_files.h"
 #include "engine/snapshots.h"
@@ -87,12 +89,52 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status remove_range(uint32_t keyspace, std::string_view from, std::string_view to,
                       const WriteOptions& options);
   /// `encoded` as format/batch_codec.h says.
-  Status write(std::string_view encoded, size_t operations, const WriteOptions& options);
+  Status write(std::string_view encoded, size_t operations, const WriteOptions& options) {
+    return write_as(encoded, operations, options, 0);
+  }
 
   /// A commit that holds only if nobody was first where `check` says, else `conflict` (commit_checked.cc).
   /// The operations' `expiry` is their time to live in milliseconds. Range removals come before others.
   Status commit_checked(std::span<Operation> operations, const CommitCheck& check,
                         const WriteOptions& options);
+
+  // Locks (commit_locks.cc).
+  /// LockTable::acquire() of an internal key; whatever was written to it before is published then, and
+  /// nobody else writes it until it is released.
+  Status lock_key(LockOwner owner, std::string_view key, KeyLock mode, uint64_t deadline);
+  Status lock_range(LockOwner owner, std::string_view from, std::string_view to, KeyLock mode,
+                    uint64_t deadline);
+  /// A forked child's copy of the table may be locked for ever.
+  void release_locks(LockOwner owner) {
+    if (in_this_process()) locks_.release_all(owner);
+  }
+  const LockTable& locks() const { return locks_; }
+  /// `conflict` if a locked key was written since the reader's moment. The reader is a transaction's.
+  Status check_unchanged(std::string_view key, const RegisteredReader& reader) const;
+  /// `timeout_ms` from now, on the monotonic clock.
+  uint64_t deadline_after(uint64_t timeout_ms) const;
+  /// The locks of a write, given back at its end.
+  class WriteLocks {
+   public:
+    explicit WriteLocks(Engine& engine) : engine_(engine), owner_(engine.locks_.write_owner()) {}
+    ~WriteLocks() { engine_.release_locks(owner_); }
+    WriteLocks(const WriteLocks&) = delete;
+    WriteLocks& operator=(const WriteLocks&) = delete;
+    LockOwner owner() const { return owner_; }
+
+   private:
+    Engine& engine_;
+    const LockOwner owner_;
+  };
+
+  // Two-phase commit (two_phase.cc).
+  struct Preparation {
+    std::span<const Operation> operations;  // as of commit_checked()
+    const Footprint* guards = nullptr;      // as of encode_prepared()
+    const CommitCheck& check;               // its owner holds the locks, and keeps them if this succeeds
+  };
+  Status prepare(std::string_view gid, const Preparation& preparation, const WriteOptions& options);
+  Status resolve_prepared(std::string_view gid, Resolution resolution, const WriteOptions& options);
 
   // Ingestion (ingest.cc).
   Result<IngestReport> ingest(uint32_t keyspace, IngestSource& source);
@@ -179,6 +221,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void remove_transaction(ActiveTransaction* transaction) {
     if (in_this_process()) transactions_.remove(transaction);
   }
+  /// Aborts transactions without a call for Options::max_transaction_idle_ms, as long as there are any;
+  /// looks first after `delay_ns` (readers.cc).
+  void watch_transactions(uint64_t delay_ns);
+  uint64_t transaction_idle_ns() const;
   uint64_t published_lsn() const { return log_.published(); }
   static bool is_too_old(const ReadOptions& options);
   Counters& counters() const { return counters_; }
@@ -212,7 +258,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status keep_log_for_next_open();
 
   // Committing (commit.cc).
-  enum class Attempt { done, again, need_segment, oversized, failed };
+  enum class Attempt { done, again, need_segment, oversized, locked, failed };
   struct Outcome {
     uint64_t lsn = 0;
     uint64_t segment_number = 0;  // the active segment that was met, 0 if there was none
@@ -220,19 +266,23 @@ class Engine : public std::enable_shared_from_this<Engine> {
     bool published = false;
     uint64_t end_record_lsn = 0;  // of the end record that the attempt wrote, to be published; 0 if none
     uint32_t end_record_length = 0;
-    bool repace = false;   // so much was removed that the pace is to be looked at
-    bool faulted = false;  // the mapped copy was lost
+    bool repace = false;       // so much was removed that the pace is to be looked at
+    bool faulted = false;      // the mapped copy was lost
+    const Operation* blocked;  // where the attempt is `locked`: by somebody's lock
     Status status;
   };
   Status commit_one(uint32_t keyspace, EntryKind kind, std::string_view key, std::string_view value,
                     const WriteOptions& options);
-  Status commit(CommitPlan& plan, const WriteOptions& options, CheckedCommit* checked = nullptr);
+  Status write_as(std::string_view encoded, size_t operations, const WriteOptions& options, LockOwner owner);
+  /// `owner`: whose locks do not stop it; 0: nobody's.
+  Status commit(CommitPlan& plan, const WriteOptions& options, CheckedCommit* checked = nullptr,
+                LockOwner owner = 0);
   /// Lets the writer wait for background work that is behind.
   Status pace(const CommitPlan& plan, const WriteOptions& options);
   void update_pace();
-  Attempt try_commit(CommitPlan& plan, bool mirror, Outcome* outcome);
-  Attempt commit_oversized(CommitPlan& plan, CheckedCommit* checked, uint64_t deadline, Outcome* outcome)
-      EXCLUDES(switch_mutex_);
+  Attempt try_commit(CommitPlan& plan, LockOwner owner, bool mirror, Outcome* outcome);
+  Attempt commit_oversized(CommitPlan& plan, CheckedCommit* checked, LockOwner owner, uint64_t deadline,
+                           Outcome* outcome) EXCLUDES(switch_mutex_);
   Status end_log_for(uint64_t capacity, uint64_t deadline, MemoryQueue::Place& place) REQUIRES(switch_mutex_);
   void mirror_published(uint64_t segment_number, uint64_t lsn);
   /// Ends the vacancies that it puts something into, before anybody can see that.
@@ -250,7 +300,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
 
   // Committing under a check (commit_checked.cc).
-  Attempt try_checked(CommitPlan& plan, CheckedCommit& checked, bool mirror, Outcome* outcome);
+  Attempt try_checked(CommitPlan& plan, CheckedCommit& checked, LockOwner owner, bool mirror,
+                      Outcome* outcome);
   /// Checks up to a place that is near enough to the log's end. Not inside an epoch.
   Status bring_check_up(const CommitPlan& plan, CheckedCommit* checked);
   Status check_below(const CommitPlan& plan, CheckedCommit* checked, const View& view,
@@ -277,6 +328,41 @@ class Engine : public std::enable_shared_from_this<Engine> {
    private:
     Engine& engine_;
   };
+  // Commits and locks (commit_locks.cc).
+  /// Under the locks of the plan's buckets: does somebody else hold a lock of what it writes?
+  bool is_blocked(const CommitPlan& plan, LockOwner owner, Outcome* outcome) const {
+    if (locks_.count() == 0) [[likely]]
+      return false;
+    outcome->blocked = locks_.first_blocked(owner, plan.operations());
+    return outcome->blocked != nullptr;
+  }
+  Status commit_as_owner(CommitPlan& plan, const WriteOptions& options, CheckedCommit* checked);
+  /// Until `owner` has the lock of what it was blocked by.
+  Status wait_for_lock(LockOwner owner, const Operation& blocked, uint64_t deadline);
+  /// Behind a new lock: until those are over that looked at the table before.
+  void settle_unseen() EXCLUDES(switch_mutex_);
+  void settle_key(uint64_t hash);
+  /// Under switch_mutex_: what nobody sees yet will be in the log. Before a look at the table.
+  class Unseen {
+   public:
+    explicit Unseen(Engine& engine) : engine_(engine) {
+      engine.unseen_commits_.fetch_add(1, std::memory_order_seq_cst);
+    }
+    ~Unseen() { engine_.unseen_commits_.fetch_sub(1, std::memory_order_seq_cst); }
+    Unseen(const Unseen&) = delete;
+    Unseen& operator=(const Unseen&) = delete;
+
+   private:
+    Engine& engine_;
+  };
+
+  // Two-phase commit (two_phase.cc).
+  Status commit_resolution(std::string_view gid, Resolution resolution, LockOwner owner,
+                           const WriteOptions& options);
+  /// What an open finds in the catalogue.
+  Status load_prepared(std::string_view gid, std::string_view record);
+  Status lock_prepared(const PreparedRecord& record, LockOwner owner);
+
   Status wait_for(Durability durability, uint64_t end_lsn);
   Status check_keyspaces(const CommitPlan& plan) const;
   /// Gives a put its expiry. `now` is 0 until it was needed.
@@ -334,6 +420,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Gives readers up that are too old, as long as there are any that will be.
   void watch_ages(uint64_t delay_ns);
   void look_at_ages();
+  void look_at_transactions();
   uint64_t reader_age_ns() const;
   /// All that memory_limit counts.
   uint64_t memory_bytes(const View& view) const;
@@ -399,10 +486,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   using Sources = std::vector<std::shared_ptr<const MemSource>>;
   Status write_ingested(uint32_t keyspace, IngestSource& source, RunSetWriter& writer, IngestReport* report);
   Status install_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer);
+  /// `blocked`: nothing was done, since somebody else holds a lock among its keys.
+  Status try_install_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer, LockOwner owner,
+                              bool* blocked);
   /// Ends the log and turns all of it into runs; `flushed` were the memtables. Writers that come wait.
   Status flush_log(Sources* flushed) REQUIRES(flush_mutex_, switch_mutex_);
-  Status name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer)
-      REQUIRES(flush_mutex_, switch_mutex_);
+  Status name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer, LockOwner owner,
+                       bool* blocked) REQUIRES(flush_mutex_, switch_mutex_);
 
   // Moves and merges (merge.cc).
   void schedule_merge();
@@ -467,7 +557,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status unusable() const;
   Status not_dropped(uint32_t keyspace) const;
   bool in_this_process() const { return process_word_.load(std::memory_order_relaxed) == 1; }
-  uint64_t deadline_of(const WriteOptions& options) const;
+  uint64_t deadline_of(const WriteOptions& options) const { return deadline_after(options.timeout_ms); }
 
   // What every read touches; nobody writes these lines while the database works.
   Env& env_;
@@ -489,6 +579,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::atomic<uint64_t> removal_grain_{1 << 12};  // a power of two: after so many the pace is looked at
   Vacancies vacancies_;
   ActiveTransactions transactions_;
+  LockTable locks_;
+  PreparedTransactions prepared_;
+  std::atomic<uint64_t> unseen_commits_{0};  // partner: settle_unseen()
 
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<DirectoryLock> lock_;
@@ -540,6 +633,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   std::atomic<bool> view_watch_{false};
   std::atomic<bool> age_watch_{false};
+  std::atomic<bool> transaction_watch_{false};
   std::atomic<bool> timer_running_{false};
   // Of the one timer task that runs at a time.
   uint64_t idle_marked_lsn_ = 0;   // an empty record before it states that everything is durable

@@ -113,7 +113,26 @@ Status Engine::write_ingested(uint32_t keyspace, IngestSource& source, RunSetWri
   return {};
 }
 
+// From its first key to its last one it is like a write of all: it waits for the locks there.
 Status Engine::install_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer) {
+  const WriteLocks locks(*this);
+  const uint64_t deadline = deadline_of({});
+  const std::string_view from = run.ranges().front().smallest;
+  const std::string to = std::string(run.ranges().back().largest) + '\0';
+  for (;;) {
+    bool blocked = locks_.count() != 0 && locks_.range_blocked(locks.owner(), from, to);
+    if (!blocked) {
+      const Status status = try_install_ingested(keyspace, run, writer, locks.owner(), &blocked);
+      if (!blocked) return status;
+    }
+    if (Status status = usable(); !status.ok()) return status;
+    const Status status = locks_.acquire_range(locks.owner(), from, to, KeyLock::exclusive, deadline);
+    if (!status.ok()) return status;
+  }
+}
+
+Status Engine::try_install_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer,
+                                    LockOwner owner, bool* blocked) {
   const auto much_in_memory = [this] {
     const std::shared_ptr<const View> now = view();
     return !now->sealed.empty() ||
@@ -133,7 +152,7 @@ Status Engine::install_ingested(uint32_t keyspace, const SortedRun& run, RunSetW
     {
       MutexLock switch_lock(switch_mutex_);
       status = flush_log(&flushed);
-      if (status.ok()) status = name_ingested(keyspace, run, writer);
+      if (status.ok()) status = name_ingested(keyspace, run, writer, owner, blocked);
     }
     if (!flushed.empty()) retire_segment_files(flushed);
     flushed.clear();
@@ -163,8 +182,15 @@ Status Engine::flush_log(Sources* flushed) {
   return {};
 }
 
-Status Engine::name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer) {
+Status Engine::name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer, LockOwner owner,
+                             bool* blocked) {
   if (Status status = usable(keyspace); !status.ok()) return status;
+  const std::string to = std::string(run.ranges().back().largest) + '\0';
+  const Unseen announced(*this);
+  if (locks_.count() != 0 && locks_.range_blocked(owner, run.ranges().front().smallest, to)) {
+    *blocked = true;
+    return {};
+  }
   SortedRunInfo info = run.info();
   const uint64_t lsn = store_->state().next_base_lsn;
   const uint64_t behind = lsn + kLogAlignment;

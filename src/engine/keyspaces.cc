@@ -95,9 +95,20 @@ Result<uint64_t> Engine::default_ttl(uint32_t keyspace) const {
 Status Engine::drop_keyspace(std::string_view name) {
   if (Status status = refused(); !status.ok()) return status;
   if (Status status = check_name(name); !status.ok()) return status;
-  MutexLock lock(catalogue_mutex_);
-  const uint32_t id = catalogue_.find(name);
+  // Waits for the locks of its keys before it keeps others from the catalogue, and holds all of them.
+  uint32_t id = 0;
+  {
+    MutexLock lock(catalogue_mutex_);
+    id = catalogue_.find(name);
+  }
   if (id == 0) return no_keyspace(name);
+  const WriteLocks locks(*this);
+  const InternalKey from(id, {});
+  Status status = locks_.acquire_range(locks.owner(), from.view(), end_of_keyspace(id), KeyLock::exclusive,
+                                       deadline_of(kCatalogueWrite));
+  if (!status.ok()) return status;
+  MutexLock lock(catalogue_mutex_);
+  if (catalogue_.find(name) != id) return no_keyspace(name);  // another drop was first
   std::string batch;
   append_operation(&batch, EntryKind::remove, Catalogue::name_key(name), {});
   append_operation(&batch, EntryKind::put, Catalogue::dropped_key(id), {});
@@ -106,7 +117,7 @@ Status Engine::drop_keyspace(std::string_view name) {
   if (has_ttl) append_operation(&batch, EntryKind::remove, Catalogue::ttl_key(id), {});
   Catalogue::Ids dropped = catalogue_.dropped_with(id);
   Catalogue::Ttls ttls = catalogue_.ttls_with(id, 0);
-  const Status status = write(batch, has_ttl ? 4 : 3, kCatalogueWrite);
+  status = write_as(batch, has_ttl ? 4 : 3, kCatalogueWrite, locks.owner());
   if (!status.ok() && !status.is(StatusCode::unknown_outcome)) return status;
   catalogue_.drop(name, std::move(dropped));
   if (has_ttl) catalogue_.set_ttls(std::move(ttls));

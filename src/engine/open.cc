@@ -203,7 +203,10 @@ Result<std::shared_ptr<const SortedRun>> Engine::open_run(const SortedRunInfo& i
 Status Engine::load_catalogue() {
   const std::unique_ptr<CursorState> cursor = this->cursor(kCatalogueKeyspaceId, {});
   for (cursor->seek_first(); cursor->valid(); cursor->next()) {
-    if (Status status = catalogue_.load(cursor->key(), cursor->value()); !status.ok()) return status;
+    const std::string_view key = cursor->key();
+    Status status = is_prepared_key(key) ? load_prepared(key.substr(1), cursor->value())
+                                         : catalogue_.load(key, cursor->value());
+    if (!status.ok()) return status;
   }
   if (!cursor->status().ok()) return cursor->status();
   return catalogue_.check(store_->state().next_keyspace_id);
@@ -213,6 +216,7 @@ Status Engine::close() {
   if (closed_.exchange(true, std::memory_order_seq_cst))
     return Status(StatusCode::closed, "the database is closed");
   if (!in_this_process()) return {};  // a forked child has no share in the files
+  locks_.close();
   {
     // Whoever makes a segment or waits for memory ends before, or finds the database closed.
     MutexLock lock(switch_mutex_);

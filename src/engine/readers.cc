@@ -1,6 +1,7 @@
 // Readers: which there are, what they hold, and how the background makes them let go of it.
 
 #include <algorithm>
+#include <array>
 #include <new>
 
 #include "engine/engine.h"
@@ -14,6 +15,8 @@ constexpr uint64_t kNanosPerMilli = 1'000'000;
 constexpr uint64_t kStandNs = 1'000'000'000;
 constexpr uint64_t kAgeWatchNsMin = 1'000'000;
 constexpr uint64_t kAgeWatchNsMax = 3'600'000'000'000;
+
+uint64_t nanos_of(uint64_t ms) { return ms > UINT64_MAX / kNanosPerMilli ? UINT64_MAX : ms * kNanosPerMilli; }
 
 /// What a View keeps alive: the owners of its bytes.
 std::vector<const void*> owners_of(const View& view) {
@@ -108,9 +111,31 @@ void Engine::look_at_ages() {
   if (oldest != UINT64_MAX) watch_ages(oldest - (now - age_ns));
 }
 
-uint64_t Engine::reader_age_ns() const {
-  const uint64_t age_ms = options_.max_snapshot_age_ms;
-  return age_ms > UINT64_MAX / kNanosPerMilli ? UINT64_MAX : age_ms * kNanosPerMilli;
+uint64_t Engine::reader_age_ns() const { return nanos_of(options_.max_snapshot_age_ms); }
+
+void Engine::watch_transactions(uint64_t delay_ns) {
+  if (transaction_watch_.exchange(true, std::memory_order_acq_rel)) return;
+  if (!background_.run_after(Lane::quick, std::clamp(delay_ns, kAgeWatchNsMin, kAgeWatchNsMax),
+                             [this] { look_at_transactions(); }))
+    transaction_watch_.store(false, std::memory_order_release);
 }
+
+// What they wrote is freed by their own threads.
+void Engine::look_at_transactions() {
+  transaction_watch_.store(false, std::memory_order_release);
+  const uint64_t idle_ns = transaction_idle_ns();
+  const uint64_t now = env_.clock().monotonic_ns();
+  if (now < idle_ns) return watch_transactions(idle_ns - now);
+  std::array<uint64_t, 64> expired;
+  uint64_t oldest = UINT64_MAX;
+  for (size_t count = expired.size(); count == expired.size();) {
+    count = transactions_.expire(now, idle_ns, expired, &oldest,
+                                 [this](RegisteredReader* reader) { snapshots_.give_up_one(reader); });
+    for (size_t i = 0; i < count; ++i) locks_.release_all(expired[i]);
+  }
+  if (oldest != UINT64_MAX) watch_transactions(oldest - (now - idle_ns));
+}
+
+uint64_t Engine::transaction_idle_ns() const { return nanos_of(options_.max_transaction_idle_ms); }
 
 }  // namespace lightning

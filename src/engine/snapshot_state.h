@@ -20,6 +20,7 @@ class SnapshotState {
 
   uint64_t lsn() const { return reader_->lsn(); }
   const RegisteredReader& reader() const { return *reader_; }
+  RegisteredReader* registered() const { return reader_; }
   /// By which all reads of a transaction judge what has expired, from the first that asks; 0: each its own.
   uint64_t moment() const {
     if (moment_ == 0 && reader_->kind() == ReaderKind::transaction) moment_ = engine_->add_moment(reader_);

@@ -74,8 +74,7 @@ uint64_t Snapshots::give_up(uint64_t since_ns) {
     if (reader.since_ns() > since_ns) {
       next = std::min(next, reader.since_ns());
     } else if (!reader.too_old()) {
-      reader.too_old_.store(true, std::memory_order_release);
-      forget_moment(&reader);
+      give_up_registered(&reader);
     }
   }
   return next;

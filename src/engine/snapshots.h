@@ -121,6 +121,10 @@ class Snapshots {
   /// Gives up those that were made at `since_ns` or before; since when the oldest of the others is there,
   /// UINT64_MAX if there is none.
   uint64_t give_up(uint64_t since_ns) EXCLUDES(mutex_);
+  void give_up_one(RegisteredReader* reader) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    give_up_registered(reader);
+  }
 
   /// In a step of a cursor: it holds `view` from now on, and so much memory of its own.
   void attach(RegisteredReader* reader, IdleCursor* cursor, const std::shared_ptr<const View>& view,
@@ -172,6 +176,10 @@ class Snapshots {
   RegisteredReader* insert(ReaderKind kind, uint64_t lsn, uint64_t since_ns) REQUIRES(mutex_);
   uint64_t purge_time(uint64_t now) const REQUIRES(mutex_) {
     return moments_.empty() ? now : std::min(now, moments_.begin()->first);
+  }
+  void give_up_registered(RegisteredReader* reader) REQUIRES(mutex_) {
+    reader->too_old_.store(true, std::memory_order_release);
+    forget_moment(reader);
   }
   void forget_moment(RegisteredReader* reader) REQUIRES(mutex_) {
     if (reader->moment_ != 0) remove_one(std::exchange(reader->moment_, 0), &moments_);

@@ -27,10 +27,19 @@ Status change_key(Engine& engine, uint32_t keyspace, std::string_view key, const
   const InternalKey internal(keyspace, key);
   if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a write");
   Value value;
+  std::optional<Engine::WriteLocks> locks;
   for (bool first = true;; first = false) {
+    if (!first && !locks && engine.locks().count() != 0) {
+      // Whoever was first may have held a lock, and others wait for it: from now on nobody is first any more.
+      locks.emplace(engine);
+      const uint64_t deadline = engine.deadline_after(options.timeout_ms);
+      Status status = engine.lock_key(locks->owner(), internal.view(), KeyLock::exclusive, deadline);
+      if (!status.ok()) return status;
+    }
     // At first without a registration: it is only needed where a segment ends meanwhile.
     Snapshot moment;
-    CommitCheck check{.since = 0, .reader = nullptr, .writes = true, .reads = nullptr};
+    CommitCheck check{
+        .since = 0, .reader = nullptr, .writes = true, .reads = nullptr, .owner = locks ? locks->owner() : 0};
     ReadOptions read;
     if (first) {
       check.since = engine.published_lsn();

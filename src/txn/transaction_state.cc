@@ -19,25 +19,54 @@ Status ended() { return Status(StatusCode::closed, "the transaction has ended");
 
 }  // namespace
 
+class TransactionState::Call {
+ public:
+  explicit Call(const TransactionState& state) : state_(state) {
+    if (!state.watched_) [[likely]]
+      return;
+    TransactionUse use = TransactionUse::idle;  // else it has expired, or another call makes this one
+    began_ =
+        state.active_.use.compare_exchange_strong(use, TransactionUse::in_call, std::memory_order_acq_rel);
+  }
+  ~Call() {
+    if (!began_) [[likely]]
+      return;
+    ActiveTransaction& active = state_.active_;
+    active.used_ns.store(state_.engine_->env().clock().monotonic_ns(), std::memory_order_relaxed);
+    active.use.store(TransactionUse::idle, std::memory_order_release);
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+ private:
+  const TransactionState& state_;
+  bool began_ = false;
+};
+
 std::shared_ptr<TransactionState> TransactionState::begin(const std::shared_ptr<Engine>& engine,
                                                           const TransactionOptions& options) {
   if (Status status = engine->usable(); !status.ok()) return std::make_shared<TransactionState>(status);
   auto state = std::make_shared<TransactionState>(engine, options);
   const uint64_t most = engine->options().max_active_transactions;
-  state->listed_ = engine->transactions().add(&state->active_, most);
-  if (!state->listed_) {
+  if (!engine->transactions().add(&state->active_, most)) {
     state->status_ = Status(StatusCode::busy, "max_active_transactions = " + std::to_string(most) +
                                                   " transactions are under way");
     return state;
   }
   if (state->reads_at_moment()) {
     Result<std::shared_ptr<const SnapshotState>> moment = engine->checked_snapshot();
-    if (moment) {
-      state->snapshot_ = Snapshot(*std::move(moment));
-    } else {
+    if (!moment) {
       state->end();
       state->status_ = moment.status();
+      return state;
     }
+    state->active_.reader.store((*moment)->registered(), std::memory_order_release);
+    state->snapshot_ = Snapshot(*std::move(moment));
+  }
+  if (engine->options().max_transaction_idle_ms != 0) {
+    state->watched_ = true;
+    state->active_.use.store(TransactionUse::idle, std::memory_order_release);
+    engine->watch_transactions(engine->transaction_idle_ns());
   }
   return state;
 }
@@ -47,23 +76,36 @@ TransactionState::TransactionState(const std::shared_ptr<Engine>& engine, const 
   active_.isolation = static_cast<uint8_t>(options.isolation);
   active_.read_only = options.read_only;
   active_.began_ns = engine->env().clock().monotonic_ns();
+  active_.used_ns = active_.began_ns;
 }
 
 TransactionState::~TransactionState() { end(); }
 
-void TransactionState::end() {
+void TransactionState::end(Locks locks) {
   if (engine_ == nullptr) return;  // it never began, and may be another thread's too
-  if (listed_) {
-    listed_ = false;
-    engine_->remove_transaction(&active_);
-  }
+  if (!status_.ok()) return;
+  engine_->remove_transaction(&active_);
+  if (locks == Locks::go && engine_->locks().count() != 0) engine_->release_locks(active_.id);
   snapshot_.release();
-  if (status_.ok()) status_ = ended();
+  status_ = ended();
 }
 
 Status TransactionState::usable() const {
   if (!status_.ok()) return status_;
+  if (watched_) [[unlikely]] {
+    if (Status status = note_use(); !status.ok()) return status;
+  }
   return engine_->usable();
+}
+
+Status TransactionState::note_use() const {
+  if (active_.use.load(std::memory_order_acquire) == TransactionUse::expired) {
+    return Status(StatusCode::closed,
+                  "the transaction was aborted: it made no call for max_transaction_idle_ms = " +
+                      std::to_string(engine_->options().max_transaction_idle_ms));
+  }
+  active_.used_ns.store(engine_->env().clock().monotonic_ns(), std::memory_order_relaxed);
+  return {};
 }
 
 ReadOptions TransactionState::read_options() const {
@@ -93,6 +135,7 @@ Status TransactionState::check_reads() const {
 
 Status TransactionState::put(uint32_t keyspace, std::string_view key, std::string_view value,
                              uint64_t ttl_ms) {
+  const Call call(*this);
   if (Status status = check_key(key); !status.ok()) return status;
   if (Status status = check_value(value); !status.ok()) return status;
   if (Status status = writable(key.size() + value.size()); !status.ok()) return status;
@@ -103,6 +146,7 @@ Status TransactionState::put(uint32_t keyspace, std::string_view key, std::strin
 }
 
 Status TransactionState::remove(uint32_t keyspace, std::string_view key) {
+  const Call call(*this);
   if (Status status = check_key(key); !status.ok()) return status;
   if (Status status = writable(key.size()); !status.ok()) return status;
   const InternalKey internal(keyspace, key);
@@ -112,6 +156,7 @@ Status TransactionState::remove(uint32_t keyspace, std::string_view key) {
 }
 
 Status TransactionState::remove_range(uint32_t keyspace, std::string_view from, std::string_view to) {
+  const Call call(*this);
   if (Status status = check_key(from); !status.ok()) return status;
   if (Status status = check_key(to); !status.ok()) return status;
   if (Status status = writable(from.size() + to.size()); !status.ok()) return status;
@@ -124,6 +169,7 @@ Status TransactionState::remove_range(uint32_t keyspace, std::string_view from, 
 }
 
 Lookup TransactionState::get(uint32_t keyspace, std::string_view key, Value* value) {
+  const Call call(*this);
   if (value != nullptr) value->clear();
   if (Status status = usable(); !status.ok()) return status;
   if (Status status = check_key(key); !status.ok()) return status;
@@ -152,6 +198,7 @@ Lookup TransactionState::get(uint32_t keyspace, std::string_view key, Value* val
 
 Status TransactionState::get_many(uint32_t keyspace, std::span<const std::string_view> keys,
                                   std::span<Value> values) {
+  const Call call(*this);
   if (Status status = usable(); !status.ok()) return status;
   if (notes_keys()) {
     for (const std::string_view key : keys) {
@@ -184,6 +231,42 @@ Status TransactionState::get_many(uint32_t keyspace, std::span<const std::string
   return {};
 }
 
+Status TransactionState::check_locks(std::string_view key) {
+  constexpr uint64_t kLockBytes = 400;  // with nodes and queues, about
+  const uint64_t held = engine_->locks().held(active_.id);
+  if (held > locks_held_) lock_bytes_ += (held - locks_held_) * (kLockBytes + key.size());
+  locks_held_ = held;
+  if (lock_bytes_ <= memory_allowed()) return {};
+  return Status(StatusCode::out_of_memory,
+                "the locks of a transaction take at most " + std::to_string(memory_allowed()) + " bytes");
+}
+
+Status TransactionState::lock(uint32_t keyspace, std::string_view key) {
+  const Call call(*this);
+  if (Status status = check_key(key); !status.ok()) return status;
+  if (Status status = writable(0); !status.ok()) return status;
+  if (Status status = engine_->usable(keyspace); !status.ok()) return status;
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) return no_memory_for_key();
+  if (Status status = check_locks(key); !status.ok()) return status;
+  const uint64_t deadline =
+      options_.lock_timeout_ms == 0 ? 0 : engine_->deadline_after(options_.lock_timeout_ms);
+  Status status = engine_->lock_key(active_.id, internal.view(), KeyLock::exclusive, deadline);
+  if (status.ok() && snapshot_.valid())
+    status = engine_->check_unchanged(internal.view(), snapshot_.state()->reader());
+  if (status.is(StatusCode::conflict) || status.is(StatusCode::deadlock) ||
+      status.is(StatusCode::snapshot_too_old))
+    end();
+  return status;
+}
+
+Lookup TransactionState::get_for_update(uint32_t keyspace, std::string_view key, Value* value) {
+  const Call call(*this);
+  if (value != nullptr) value->clear();
+  if (Status status = lock(keyspace, key); !status.ok()) return status;
+  return get(keyspace, key, value);
+}
+
 std::unique_ptr<CursorState> TransactionState::cursor(uint32_t keyspace) {
   if (Status status = usable(); !status.ok()) return std::make_unique<CursorState>(status);
   return engine_->cursor(keyspace, read_options(), shared_from_this());
@@ -213,6 +296,7 @@ CommitCheck TransactionState::check_for_commit() {
     check.reader = &snapshot_.state()->reader();
   }
   check.writes = options_.isolation == Isolation::snapshot;
+  check.owner = active_.id;
   if (notes_keys() && !reads_.empty()) {
     reads_.seal();
     check.reads = &reads_;
@@ -221,6 +305,7 @@ CommitCheck TransactionState::check_for_commit() {
 }
 
 Status TransactionState::commit() {
+  const Call call(*this);
   if (Status status = usable(); !status.ok()) return status;
   if (writes_.empty()) {
     end();
@@ -240,6 +325,71 @@ Status TransactionState::commit() {
   return status;
 }
 
+// Writes first: a lock of what was read is then mostly there.
+Status TransactionState::lock_for_prepare(std::span<const Operation> operations, const Footprint* reads) {
+  const uint64_t deadline = engine_->deadline_after(options_.lock_timeout_ms);
+  const auto lock = [&](std::string_view from, std::string_view to, KeyLock mode) {
+    return to.empty() ? engine_->lock_key(active_.id, from, mode, deadline)
+                      : engine_->lock_range(active_.id, from, to, mode, deadline);
+  };
+  Status status;
+  for (const Operation& operation : operations) {
+    const LogEntry& entry = operation.entry;
+    const bool range = entry.kind == EntryKind::remove_range;
+    status = lock(entry.key, range ? entry.value : std::string_view(), KeyLock::exclusive);
+    if (!status.ok()) return status;
+  }
+  if (reads == nullptr) return status;
+  for (const Footprint::Key& key : reads->keys()) {
+    if (status = lock(key.bytes, {}, KeyLock::shared); !status.ok()) return status;
+  }
+  for (const Footprint::Range& range : reads->ranges()) {
+    if (status = lock(range.from, range.to, KeyLock::shared); !status.ok()) return status;
+  }
+  return status;
+}
+
+Status TransactionState::prepare(std::string_view gid) {
+  const Call call(*this);
+  if (Status status = writable(0); !status.ok()) return status;
+  if (snapshot_.valid() && snapshot_.state()->reader().too_old()) {
+    end();
+    return Engine::too_old();
+  }
+  const std::vector<Operation> operations = writes_.operations();
+  CommitCheck check = check_for_commit();
+  const Footprint* const reads = check.reads;
+  // Nobody was first up to the place of the promise; behind it the locks see to that.
+  Footprint written;
+  if (check.writes) {
+    for (const Operation& operation : operations) {
+      const LogEntry& entry = operation.entry;
+      if (entry.kind == EntryKind::remove_range) {
+        written.add_range(entry.key, entry.value);
+      } else {
+        written.add_key(entry.key, hash_key(entry.key));
+      }
+    }
+    written.seal();
+    check.writes = false;
+    check.reads = &written;
+  }
+  Status status = lock_for_prepare(operations, reads);
+  if (status.ok()) {
+    status =
+        engine_->prepare(gid, {.operations = operations, .guards = reads, .check = check},
+                         {.durability = options_.durability, .timeout_ms = options_.timeout_ms, .ttl_ms = 0});
+  }
+  const bool prepared = status.ok() || status.is(StatusCode::unknown_outcome);
+  if (prepared) {
+    end(Locks::stay);
+  } else if (status.is(StatusCode::conflict) || status.is(StatusCode::deadlock) ||
+             status.is(StatusCode::snapshot_too_old)) {
+    end();
+  }
+  return status;
+}
+
 std::vector<TransactionInfo> list_transactions(const Engine& engine) {
   constexpr uint64_t kNanosPerMilli = 1'000'000;
   std::vector<TransactionInfo> list;
@@ -250,8 +400,15 @@ std::vector<TransactionInfo> list_transactions(const Engine& engine) {
     list.push_back({.id = active.id,
                     .isolation = static_cast<Isolation>(active.isolation),
                     .read_only = active.read_only,
-                    .age_ms = age_ns / kNanosPerMilli});
+                    .age_ms = age_ns / kNanosPerMilli,
+                    .locks = 0,
+                    .waits_for = 0});
   });
+  if (engine.locks().count() == 0) return list;
+  for (TransactionInfo& info : list) {
+    info.locks = engine.locks().held(info.id);
+    info.waits_for = engine.locks().waits_for(info.id);
+  }
   return list;
 }
 
@@ -269,17 +426,20 @@ bool wait_to_retry(Engine& engine, uint64_t timeout_ms, uint32_t tries, uint64_t
 }
 
 Result<uint64_t> TransactionState::set_savepoint() {
+  const Call call(*this);
   if (Status status = usable(); !status.ok()) return status;
   return writes_.set_savepoint();
 }
 
 Status TransactionState::rollback_to(uint64_t savepoint) {
+  const Call call(*this);
   if (Status status = usable(); !status.ok()) return status;
   if (writes_.rollback_to(savepoint)) return {};
   return Status(StatusCode::not_found, "the transaction has no such savepoint");
 }
 
 Status TransactionState::release(uint64_t savepoint) {
+  const Call call(*this);
   if (Status status = usable(); !status.ok()) return status;
   if (writes_.release(savepoint)) return {};
   return Status(StatusCode::not_found, "the transaction has no such savepoint");

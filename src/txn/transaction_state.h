@@ -5,7 +5,9 @@
 //  N1  What its reads answer is as of one moment (not at level read_committed), its own writes in front.
 //  N2  Each key, absence or scanned range that the database answered for, and that its level is to validate,
 //      is in reads_ before the answer is given.
-//  N3  After its end nothing is registered, and every call answers `closed`.
+//  N3  After its end nothing is registered or locked, and every call answers `closed`.
+//  N4  The background aborts it only between two calls, for its idleness: it takes its registrations and
+//      locks away, never what it wrote or noted.
 // Thread safety: one thread at a time. Holds the engine.
 #pragma once
 
@@ -43,9 +45,12 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
   Lookup get(uint32_t keyspace, std::string_view key, Value* value);
   Status get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values);
   std::unique_ptr<CursorState> cursor(uint32_t keyspace);
+  Status lock(uint32_t keyspace, std::string_view key);
+  Lookup get_for_update(uint32_t keyspace, std::string_view key, Value* value);
 
   Status commit();
   void abort() { end(); }
+  Status prepare(std::string_view gid);
   Result<uint64_t> set_savepoint();
   Status rollback_to(uint64_t savepoint);
   Status release(uint64_t savepoint);
@@ -62,6 +67,8 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
            const std::string_view* key) override;
 
  private:
+  /// A call under way: nobody finds the transaction idle.
+  class Call;
   bool reads_at_moment() const { return options_.isolation != Isolation::read_committed; }
   bool notes_keys() const {
     return !options_.read_only && (options_.isolation == Isolation::repeatable_read ||
@@ -73,14 +80,22 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
   Status writable(uint64_t bytes) const;
   Status check_reads() const;
   uint64_t memory_allowed() const;
+  /// May its locks take more?
+  Status check_locks(std::string_view key);
+  Status note_use() const;
   CommitCheck check_for_commit();
-  void end();
+  /// All that keep others from what it writes and from what its level relies on.
+  Status lock_for_prepare(std::span<const Operation> operations, const Footprint* reads);
+  enum class Locks : uint8_t { go, stay };
+  void end(Locks locks = Locks::go);
 
   std::shared_ptr<Engine> engine_;  // null: it could not begin
   const TransactionOptions options_;
   Status status_;  // `closed` after the end
-  ActiveTransaction active_;
-  bool listed_ = false;
+  mutable ActiveTransaction active_;
+  bool watched_ = false;  // may expire
+  uint64_t locks_held_ = 0;
+  uint64_t lock_bytes_ = 0;  // what they take, about
   Snapshot snapshot_;
   WriteSet writes_;
   Footprint reads_;

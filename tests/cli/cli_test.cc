@@ -68,7 +68,7 @@ TEST_F(CliTest, TxRunsAScriptAsOneTransaction) {
   EXPECT_EQ(cli_ok({"tx", db_, "-", "--hex"}, "put\t61\t35\nremove-range\t62\t64\nget\t61\n"), "61\t35\n");
   EXPECT_EQ(cli_ok({"scan", db_}), "a\t5\n");
   EXPECT_EQ(cli_ok({"tx", db_, "-", "--keyspace", "k"}, "put\ta\tother\n"), "");
-  EXPECT_EQ(cli_ok({"get", db_, "a"}), "5");
+  EXPECT_EQ(cli_ok({"get", db_, "a"}), "5\n");
 }
 
 TEST_F(CliTest, PutGetDelete) {

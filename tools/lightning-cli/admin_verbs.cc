@@ -78,7 +78,7 @@ constexpr StatsField kStatsFields[] = {
 // All of Stats but its lists stands above: a field more needs a line more.
 // NOLINTBEGIN(bugprone-sizeof-container)
 static_assert(sizeof(Stats) == sizeof(uint64_t) * std::size(kStatsFields) + sizeof(Stats::unknown_files) +
-                                   sizeof(Stats::levels));
+                                   sizeof(Stats::levels) + sizeof(Stats::prepared_transactions));
 // NOLINTEND(bugprone-sizeof-container)
 
 struct LevelField {
@@ -130,6 +130,13 @@ Status run_stats(Session& session) {
       Json& shown = object["levels"].emplace_back(Json::object());
       for (const LevelField& field : kLevelFields) shown[field.name] = level.*field.value;
     }
+    object["prepared_transactions"] = Json::array();
+    for (const PreparedTransaction& prepared : stats->prepared_transactions) {
+      object["prepared_transactions"].push_back({{"gid", printable(prepared.gid)},
+                                                 {"prepared_us", prepared.prepared_us},
+                                                 {"operations", prepared.operations},
+                                                 {"bytes", prepared.bytes}});
+    }
     object["unknown_files"] = Json::array();
     for (const std::string& name : stats->unknown_files) object["unknown_files"].push_back(printable(name));
     session.output.write(object.dump() + "\n");
@@ -147,6 +154,11 @@ Status run_stats(Session& session) {
       line.append(std::to_string(level.*field.value));
     }
     session.output.write(line + "\n");
+  }
+  for (const PreparedTransaction& prepared : stats->prepared_transactions) {
+    session.output.write("prepared " + escape(prepared.gid) + ", operations " +
+                         std::to_string(prepared.operations) + ", bytes " + std::to_string(prepared.bytes) +
+                         "\n");
   }
   for (const std::string& name : stats->unknown_files) {
     session.output.write(padded("unknown_file", 19) + escape(name) + "\n");

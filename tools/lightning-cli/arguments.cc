@@ -23,6 +23,7 @@ void add_positionals(CLI::App& app, uint32_t accepts, Arguments& arguments) {
   if (accepts & kInto)
     app.add_option("INTO", arguments.into, "Directory of the database to be made: empty, or not there")
         ->required();
+  if (accepts & kGid) app.add_option("GID", arguments.gid, "Name of a prepared transaction")->required();
   if (accepts & kMillis) app.add_option("MS", arguments.ttl_ms, "Milliseconds; 0: for ever")->required();
   if (accepts & kName) app.add_option("NAME", arguments.name, "Keyspace")->required();
 }
@@ -40,6 +41,10 @@ void add_range(CLI::App& app, uint32_t accepts, Arguments& arguments) {
   if (accepts & kSorted)
     app.add_flag("--sorted", arguments.sorted,
                  "The keys of the file ascend: all entries at once or none, and faster where there are many");
+  if (accepts & kPrepare) {
+    app.add_option("--prepare", arguments.gid,
+                   "Do not commit, but promise to, under this name: commit-prepared, abort-prepared");
+  }
   if (accepts & kKeysOnly) app.add_flag("--keys-only", arguments.keys_only, "Keys without values");
 }
 

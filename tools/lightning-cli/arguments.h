@@ -31,6 +31,8 @@ enum Accepts : uint32_t {
   kMillis = 1 << 15,  // the same as a word of its own
   kBackup = 1 << 16,
   kSorted = 1 << 17,
+  kPrepare = 1 << 18,
+  kGid = 1 << 19,  // the same as a word of its own
 };
 
 struct Arguments {
@@ -40,6 +42,7 @@ struct Arguments {
   std::string file;
   std::string name;
   std::string into;
+  std::string gid;
   std::vector<std::string> options;  // NAME=VALUE
   std::string durability;
   uint64_t ttl_ms = 0;

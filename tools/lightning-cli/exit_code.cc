@@ -15,6 +15,7 @@ ExitCode exit_code(const Status& status) {
     case StatusCode::busy:
       return kExitBusy;
     case StatusCode::conflict:
+    case StatusCode::deadlock:
       return kExitConflict;
     default:
       return kExitIo;

@@ -1,5 +1,5 @@
 // tx: a script of operations as one serializable transaction. Where an expectation does not hold, or somebody
-// else is first, nothing is done, and the exit code says conflict.
+// else is first, nothing is done, and the exit code says conflict. And the verbs that resolve a prepared one.
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -94,9 +94,17 @@ Status run_tx(Session& session) {
   if (Status status = transaction.status(); !status.ok()) return status;
   Script script(session, transaction);
   if (Status status = script.run(path == "-" ? std::cin : file); !status.ok()) return status;
-  if (Status status = transaction.commit(); !status.ok()) return status;
+  const std::string& gid = session.arguments.gid;
+  if (Status status = gid.empty() ? transaction.commit() : transaction.prepare(gid); !status.ok())
+    return status;
   session.output.write(script.printed());
   return {};
 }
+
+Status run_commit_prepared(Session& session) {
+  return session.database.commit_prepared(session.arguments.gid);
+}
+
+Status run_abort_prepared(Session& session) { return session.database.abort_prepared(session.arguments.gid); }
 
 }  // namespace lightning::cli

@@ -27,7 +27,11 @@ constexpr Verb kVerbs[] = {
      "Runs a script as one transaction: lines of put KEY VALUE, delete KEY, remove-range FROM TO, get KEY, "
      "expect KEY VALUE, expect-absent KEY, with a tab between; exit code 6 where an expectation fails or "
      "somebody else was first",
-     Access::write_or_create, kWriting | kPrinted | kFile, run_tx},
+     Access::write_or_create, kWriting | kPrinted | kFile | kPrepare, run_tx},
+    {"commit-prepared", "Commits what tx --prepare promised under a name; stats lists the names",
+     Access::write, kWriting | kGid, run_commit_prepared},
+    {"abort-prepared", "Gives up what tx --prepare promised under a name", Access::write, kWriting | kGid,
+     run_abort_prepared},
     {"dump", "Prints all entries in a form that load takes", Access::read, kDatabase | kPrinted, run_dump},
     {"stats", "Prints sizes and counters", Access::read, kDatabase | kJson, run_stats},
     {"flush", "Turns what is in memory and in the log into sorted files", Access::write, kDatabase,

@@ -60,6 +60,8 @@ Status run_remove_range(Session& session);
 Status run_load(Session& session);
 // tx_verb.cc
 Status run_tx(Session& session);
+Status run_commit_prepared(Session& session);
+Status run_abort_prepared(Session& session);
 // admin_verbs.cc
 Status run_stats(Session& session);
 Status run_flush(Session& session);
