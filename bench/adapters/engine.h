@@ -36,7 +36,7 @@ struct EngineConfig {
   Durability durability = Durability::process;
   uint64_t raw_bytes = 0;  // keys and values that the database will hold: sizes caches and maps
   unsigned threads = 1;
-  std::vector<std::string> options = {};  // NAME=VALUE, for Lightning DB alone
+  std::vector<std::string> options = {};        // NAME=VALUE, for Lightning DB alone
   Compression compression = Compression::none;  // of engines that have one; LMDB has none
   uint64_t memory_limit =
       0;  // of caches and buffers together, of engines that have one; 0: room for the data

@@ -121,17 +121,21 @@ void write_sizes(MetricsWriter& out, const Stats& stats, const Options& options)
   out.gauge("memory_bytes", stats.memory_bytes, "Own memory.");
   out.gauge("memory_limit_bytes", options.memory_limit, "What memory_bytes is kept below.");
   out.head("memory_part_bytes", "gauge", "The parts of memory_bytes.");
-  const std::pair<std::string_view, uint64_t> parts[] = {
-      {"memtable", stats.memtable_bytes},       {"point_index", stats.point_index_bytes},
-      {"order_index", stats.order_index_bytes}, {"fence", stats.fence_bytes},
-      {"run", stats.run_memory_bytes},          {"held", stats.held_bytes},
-      {"cursor", stats.cursor_bytes},           {"merge", stats.merge_bytes},
-      {"cache", stats.cache_bytes}};
+  const std::pair<std::string_view, uint64_t> parts[] = {{"memtable", stats.memtable_bytes},
+                                                         {"point_index", stats.point_index_bytes},
+                                                         {"order_index", stats.order_index_bytes},
+                                                         {"fence", stats.fence_bytes},
+                                                         {"run", stats.run_memory_bytes},
+                                                         {"held", stats.held_bytes},
+                                                         {"cursor", stats.cursor_bytes},
+                                                         {"merge", stats.merge_bytes},
+                                                         {"cache", stats.cache_bytes}};
   for (const auto& [part, bytes] : parts) {
     out.sample("memory_part_bytes", "", "part=\"" + std::string(part) + "\"", bytes);
   }
   out.gauge("mapped_bytes", stats.mapped_bytes, "Run files mapped, beside own memory.");
-  out.gauge("cache_limit_bytes", stats.cache_limit_bytes, "What the page cache may have of memory_limit_bytes.");
+  out.gauge("cache_limit_bytes", stats.cache_limit_bytes,
+            "What the page cache may have of memory_limit_bytes.");
   out.gauge("cache_page_bytes", stats.cache_page_bytes, "Pages in the cache.");
   out.gauge("cache_frequent_bytes", stats.cache_frequent_bytes,
             "Of them, pages that came back or were used again.");
@@ -153,7 +157,8 @@ void write_levels(MetricsWriter& out, const Stats& stats) {
       {"level_expiring", &Stats::Level::expiring, "Keys whose newest version has an expiry, by level."},
       {"level_range_removals", &Stats::Level::range_removals, "Range removals by level."},
       {"level_compressed_files", &Stats::Level::compressed_files, "Files with compressed pages by level."},
-      {"level_compressed_bytes", &Stats::Level::compressed_bytes, "Their pages as they stand there, by level."},
+      {"level_compressed_bytes", &Stats::Level::compressed_bytes,
+       "Their pages as they stand there, by level."},
       {"level_plain_bytes", &Stats::Level::plain_bytes, "The same pages decompressed, by level."},
   };
   for (const Figure& figure : kFigures) {
@@ -201,7 +206,8 @@ void write_counters(MetricsWriter& out, const Stats& stats) {
   out.counter("cache_misses", stats.cache_misses, "Pages that were read and decompressed.");
   out.counter("cache_ghost_hits", stats.cache_ghost_hits, "Misses of pages that the cache remembered.");
   out.counter("cache_evictions", stats.cache_evictions, "Pages that gave way to others.");
-  out.counter("page_read_bytes", stats.page_bytes_read, "What was read for misses, as it stands in the files.");
+  out.counter("page_read_bytes", stats.page_bytes_read,
+              "What was read for misses, as it stands in the files.");
   out.counter("stalls", stats.stalls, "Writes that waited for memory or space.");
   out.counter("stall_seconds", seconds_of_us(stats.stall_us), "How long they waited, all together.");
   out.head("paced_seconds", "counter", "Delays of writes because background work was behind.");
