@@ -4,6 +4,7 @@
 #pragma once
 
 #include <lightning/export.h>
+#include <lightning/extractor.h>
 #include <lightning/status.h>
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace lightning {
 
@@ -74,6 +76,9 @@ struct Options {
   uint64_t max_snapshot_age_ms = 0;
   /// Called from background threads and from stalled writers; must not call the database. Empty: silence.
   std::function<void(const Event&)> on_event = {};
+  /// Functions that indexes use (extractor.h), each under its own name. Where one is missing, writes to the
+  /// keyspaces whose indexes need it are refused, and nothing else.
+  std::vector<Extractor> extractors = {};
 
   /// Presets, to be adapted further: balanced is the default-constructed Options.
   LIGHTNING_EXPORT static Options balanced();

@@ -24,6 +24,8 @@ struct CommitCheck {
   bool writes = false;
   /// Nobody wrote here; sealed. Null: anybody may.
   const Footprint* reads = nullptr;
+  /// As CommitPlan::index_version.
+  uint64_t index_version = 0;
 
   bool any() const { return writes || reads != nullptr; }
 };

@@ -164,6 +164,11 @@ Status Engine::flush_log(Sources* flushed) {
 
 Status Engine::name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer) {
   if (Status status = usable(keyspace); !status.ok()) return status;
+  const std::shared_ptr<const IndexRecords> indexes = catalogue_.index_records();
+  for (const IndexRecord& record : indexes->all) {
+    if (record.keyspace == keyspace)
+      return Status(StatusCode::busy, "the keyspace got an index while it was ingested into");
+  }
   SortedRunInfo info = run.info();
   const uint64_t lsn = store_->state().next_base_lsn;
   const uint64_t behind = lsn + kLogAlignment;
