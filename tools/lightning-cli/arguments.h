@@ -31,6 +31,9 @@ enum Accepts : uint32_t {
   kMillis = 1 << 15,  // the same as a word of its own
   kBackup = 1 << 16,
   kSorted = 1 << 17,
+  kIndexName = 1 << 18,
+  kIndexFields = 1 << 19,
+  kQuery = 1 << 20,  // a query, and --explain
 };
 
 struct Arguments {
@@ -52,6 +55,17 @@ struct Arguments {
   bool reverse = false;
   bool keys_only = false;
   bool sorted = false;
+  std::string query;
+  bool explain = false;
+  // Of an index.
+  std::string json_pointer;
+  std::optional<uint64_t> column;
+  std::optional<uint64_t> key_column;
+  std::string delimiter;
+  std::string type;  // empty: text
+  bool unique = false;
+  bool hash = false;
+  bool refuse_missing = false;
 };
 
 /// Lets `app` take what `accepts` says, into `arguments`, which must outlive the parse.
