@@ -8,6 +8,7 @@
 #include "api/open_in.h"
 #include "testing/allocation_truce.h"
 #include "tests/entries_source.h"
+#include "tests/index_agreement.h"
 #include "tests/order_rules.h"
 #include "view/state_store.h"
 
@@ -33,8 +34,8 @@ constexpr std::array<NestedPlan, 3> kNestedPlans = {{{60, 6, 30}, {3, 3, 3}, {3,
 constexpr uint64_t kOrderEvery = 8;  // so many images, the order of one recovery is checked
 
 constexpr std::array kStepNames = {
-    "put_power",    "put_process", "remove", "batch", "keyspace", "sync", "flush",  "compact",     "reopen",
-    "put_oversize", "burst",       "idle",   "read",  "levels",   "copy", "ingest", "remove_range"};
+    "put_power",    "put_process", "remove", "batch", "keyspace", "sync", "flush",  "compact",      "reopen",
+    "put_oversize", "burst",       "idle",   "read",  "levels",   "copy", "ingest", "remove_range", "index"};
 static_assert(kStepNames.size() == kCrashSteps);
 
 std::string name_of(CrashStep step) { return kStepNames[static_cast<size_t>(step)]; }
@@ -175,6 +176,10 @@ std::string CrashWorkload::go_on(const std::vector<CrashStep>& steps) {
 
 // An error may be answered, a wrong state may not.
 std::string CrashWorkload::check_visible() {
+  Status status;
+  const std::string said = index_disagreement(database_, {}, &status);
+  if (!said.empty()) return "an index and its rows: " + said;
+  if (!status.ok()) return note(status);
   const Result<uint64_t> found = ask([&] { return digest_of(database_); });
   if (!found) return note(found.status());
   if (*found == model_.digest()) return {};
@@ -403,9 +408,14 @@ std::string CrashWorkload::read() {
   if (!said.empty()) return said;
   const Result<std::vector<std::string>> names = ask([&] { return database_.keyspaces(); });
   if (names && *names != model_.keyspaces()) return "the names of the keyspaces";
+  // A build that is under way has one now and then.
+  const Result<std::vector<IndexInfo>> indexes = ask([&] { return database_.indexes(); });
+  const bool building = !indexes || std::any_of(indexes->begin(), indexes->end(), [](const IndexInfo& info) {
+    return info.state == IndexState::building;
+  });
   const Result<std::string> metrics = ask([&] { return database_.metrics_text(); });
   const std::string_view readers = snapshot_.valid() ? "\nlightning_readers 1\n" : "\nlightning_readers 0\n";
-  if (metrics && metrics->find(readers) == std::string::npos) return "a snapshot that nobody holds";
+  if (metrics && !building && metrics->find(readers) == std::string::npos) return "a snapshot that nobody holds";
   std::string first(kLongBytes, ' ');
   std::string last(kLongBytes, '~');
   uint64_t entries = 0;
@@ -414,7 +424,7 @@ std::string CrashWorkload::read() {
   });
   if (scanned.ok() && entries != model_.size("")) return "a scan between long keys";
   const Result<uint64_t> size = ask([&] { return database_.approximate_size("a", "c"); });
-  for (const Status& status : {names.status(), metrics.status(), scanned, size.status()}) {
+  for (const Status& status : {names.status(), indexes.status(), metrics.status(), scanned, size.status()}) {
     if (said = note(status); !said.empty()) return said;
   }
   return check_visible();
@@ -510,6 +520,24 @@ std::string CrashWorkload::ingest() {
       [&] { return database_.ingest(source).status(); });
 }
 
+// Two, of all rows; built by the background, or here.
+std::string CrashWorkload::index() {
+  const Result<std::vector<IndexInfo>> infos = ask([&] { return database_.indexes(); });
+  if (!infos) return note(infos.status());
+  for (const IndexDefinition& definition : {agreement_by_head(), agreement_by_key()}) {
+    const bool there = std::any_of(infos->begin(), infos->end(), [&](const IndexInfo& info) {
+      return info.definition.name == definition.name;
+    });
+    Status status = ask(
+        [&] { return there ? database_.drop_index(definition.name) : database_.create_index(definition); });
+    if (std::string said = note(status); !said.empty()) return said;
+    if (there || !status.ok() || random_.chance(0.5)) continue;
+    status = ask([&] { return database_.wait_for_index(definition.name); });
+    if (std::string said = note(status); !said.empty()) return said;
+  }
+  return {};
+}
+
 std::string CrashWorkload::make(CrashStep step) {
   const std::string key(1, static_cast<char>('a' + random_.below(4)));
   const auto expect = [this](const Status& status) {
@@ -532,6 +560,8 @@ std::string CrashWorkload::make(CrashStep step) {
       return batch();
     case CrashStep::remove_range:
       return remove_range();
+    case CrashStep::index:
+      return index();
     case CrashStep::keyspace:
       return keyspace();
     case CrashStep::sync:
@@ -570,6 +600,20 @@ namespace {
 constexpr char kAfterKey[] = "after the crash";
 constexpr char kAfterValue[] = "written";
 
+/// Whatever a crash left of indexes: they can be built, and say what the rows do.
+std::string check_indexes(Database& database) {
+  const Result<std::vector<IndexInfo>> infos = database.indexes();
+  if (!infos) return "indexes: " + infos.status().to_string();
+  for (const IndexInfo& info : *infos) {
+    const Status built = database.wait_for_index(info.definition.name);
+    if (!built.ok()) return "building an index after recovery: " + built.to_string();
+  }
+  Status status;
+  const std::string said = index_disagreement(database, {}, &status);
+  if (!status.ok()) return "a read by index: " + status.to_string();
+  return said.empty() ? said : "an index and its rows: " + said;
+}
+
 /// Run files and segments that the durable state does not name: a closed database has none.
 std::string orphans(Env& env, const std::string& directory_name) {
   Result<std::unique_ptr<Directory>> directory = env.files().open_directory(directory_name, false);
@@ -606,6 +650,7 @@ std::string check_opening(Env& env, const std::string& directory, const std::vec
     return "a state that is not among the " + std::to_string(allowed.size()) +
            " allowed ones:" + contents(*opened);
   }
+  if (std::string said = check_indexes(*opened); !said.empty()) return said;
   const uint64_t after = *found + Model::digest_of_entry("", kAfterKey, kAfterValue);
   narrow({*found, after});
   if (opened->get(kAfterKey)) return {};  // the crash of a run that this function made: its write is there
@@ -630,7 +675,7 @@ std::string check_opening(Env& env, const std::string& directory, const std::vec
       return "what is prepared cannot be given up: " + status.to_string();
     narrow({left});
   }
-  return {};
+  return check_indexes(*opened);
 }
 
 std::string check_crash(CrashCheck& check, CrashImage image, const AllowedStates& allowed_states) {

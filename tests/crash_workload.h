@@ -41,8 +41,9 @@ enum class CrashStep : uint8_t {
   copy,          // a checkpoint or a backup, opened and compared
   ingest,        // some keys that others write too, and some that nobody does
   remove_range,  // over some of the keys, or all
+  index,         // makes two of the default keyspace, or drops them
 };
-inline constexpr uint8_t kCrashSteps = 17;
+inline constexpr uint8_t kCrashSteps = 18;
 /// The first ones: what the enumeration of short sequences uses.
 inline constexpr uint8_t kSmallCrashSteps = 10;
 
@@ -117,6 +118,7 @@ class CrashWorkload {
   std::string levels();
   std::string copy();
   std::string ingest();
+  std::string index();
   std::string check_visible();
   void note_all_durable();
   void look(const SimStep& step);

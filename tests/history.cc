@@ -9,6 +9,7 @@
 #include "admin/verify.h"
 #include "api/open_in.h"
 #include "tests/entries_source.h"
+#include "tests/index_agreement.h"
 
 namespace lightning {
 
@@ -36,6 +37,7 @@ History::History(Env& env, std::string directory, uint64_t seed, bool allow_huge
       allow_huge_(allow_huge),
       idle_(std::move(idle)),
       random_(seed) {
+  indexes_ = random_.chance(0.5);
   make_keys();
   set_clock(ClockEnv::kBeginMicros);
 }
@@ -62,6 +64,8 @@ void History::run(uint64_t steps) {
       {60, &History::remove_range},
       {150, &History::transact},
       {100, &History::change_one_key},
+      {8, &History::change_indexes},
+      {20, &History::read_indexes},
       {1500, &History::get},
       {900, &History::get_reused},
       {500, &History::contains},
@@ -144,7 +148,8 @@ void History::make_keys() {
   std::sort(keys_.begin(), keys_.end());
   keys_.erase(std::unique(keys_.begin(), keys_.end()), keys_.end());
   for (size_t i = keys_.size(); i > 1; --i) std::swap(keys_[i - 1], keys_[random_.below(i)]);
-  std::string key(kKeyBytesMax, 'p');
+  // An entry of an index holds the key, too.
+  std::string key(indexes_ ? 20'000 : kKeyBytesMax, 'p');
   for (const char last : {'a', 'b', 'c'}) {
     key.back() = last;
     keys_.push_back(key);
@@ -315,8 +320,52 @@ void History::remove_range_of(Keyspace& keyspace, const std::string& name, const
   work_.over_expiring += expiring ? 1 : 0;
   work_.over_expired += expired ? 1 : 0;
   work_.under_snapshots += held ? 1 : 0;
-  check(keyspace.remove_range(from, to, random_write_options()), "remove_range");
+  const Status status = keyspace.remove_range(from, to, random_write_options());
+  if (status.is(StatusCode::out_of_memory) && indexed_.contains(name)) return;  // too many entries at once
+  check(status, "remove_range");
   model_.remove_range(name, from, to);
+}
+
+void History::change_indexes() {
+  if (!indexes_) return;
+  std::string name;
+  Keyspace& keyspace = random_keyspace(&name);
+  everything_durable_ = false;
+  const bool there = indexed_.contains(name);
+  if (there && random_.chance(0.6)) return;
+  for (const IndexDefinition& definition : {agreement_by_head(), agreement_by_key()}) {
+    if (there) {
+      check(keyspace.drop_index(definition.name), "drop_index");
+      check(keyspace.index(definition.name).all().status().is(StatusCode::not_found),
+            "an index that was dropped");
+    } else {
+      check(keyspace.create_index(definition), "create_index");
+      check(keyspace.create_index(definition).is(StatusCode::already_exists), "an index twice");
+      check(keyspace.wait_for_index(definition.name), "wait_for_index");
+    }
+  }
+  there ? (void)indexed_.erase(name) : (void)indexed_.insert(name);
+  check_indexes(keyspace, {});
+}
+
+void History::check_indexes(const Keyspace& keyspace, const ReadPoint& point) {
+  Status status;
+  const std::string said = index_disagreement(keyspace, point.options, &status);
+  check(status, "a read by index");
+  check(said.empty(), "an index and its rows: " + said);
+}
+
+void History::read_indexes() {
+  if (indexed_.empty()) return;
+  std::string name;
+  const Keyspace& keyspace = random_keyspace(&name);
+  if (!indexed_.contains(name)) return;
+  check_indexes(keyspace, random_read_point());
+  const std::string& key = random_key();
+  std::string primary;
+  const Lookup found = keyspace.index("by_key").get(KeyWriter().text(key).view(), {}, &primary);
+  check_value(found, name, key, {}, true);
+  check(!found || primary == key, "the key that a unique index finds");
 }
 
 // Keys that stand side by side live and die in every order: entries that expire under range removals, between
@@ -407,6 +456,7 @@ void History::ingest() {
   }
   EntriesSource source(std::move(sorted));
   const Result<IngestReport> report = keyspace.ingest(source);
+  if (report.status().is(StatusCode::out_of_memory) && indexed_.contains(name)) return;  // too many at once
   check(report.status(), "ingest");
   check(report->entries == entries.size(), "the number of ingested entries");
   everything_durable_ = everything_durable_ || !entries.empty();
@@ -488,6 +538,7 @@ void History::drop_keyspace() {
   const size_t at = random_.below(keyspaces_.size());
   const std::string name = keyspaces_[at].name;
   check(database_.drop_keyspace(name), "drop_keyspace");
+  indexed_.erase(name);
   everything_durable_ = false;
   model_.drop_keyspace(name);
   dropped_.push_back(std::move(keyspaces_[at].handle));
@@ -546,6 +597,7 @@ void History::check_copy(const std::string& path) {
   check(opened.status(), "open of a copy");
   const std::string said = difference(model_, *opened);
   check(said.empty(), "a copy: " + said);
+  check_indexes(*opened, {});
   for (int i = 0; i < 20; ++i) check(opened->put(random_key(), "of the copy"), "a put into a copy");
   check(opened->compact(), "compact of a copy");
   check(opened->close(), "close of a copy");
@@ -555,6 +607,8 @@ void History::compare() {
   const std::string said = difference(model_, database_);
   check(said.empty(), said);
   check(database_.background_error(), "background_error");
+  check_indexes(database_, {});
+  for (const HeldKeyspace& held : keyspaces_) check_indexes(held.handle, {});
 }
 
 Options History::random_options() {
@@ -588,6 +642,7 @@ void History::open() {
     check(opened.status(), "open read-only");
     const std::string said = difference(model_, *opened);
     check(said.empty(), "read-only: " + said);
+    check_indexes(*opened, {});
     check(!opened->put("k", "v").ok(), "a put into a database opened read-only");
     check(opened->close(), "close of a database opened read-only");
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <lightning/export.h>
+#include <lightning/extractor.h>
 #include <lightning/status.h>
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace lightning {
 
@@ -90,6 +92,9 @@ struct Options {
   /// A transaction without a call for as long is aborted in the background, so that others get its locks; its
   /// further calls answer `closed`. 0 = none is.
   uint64_t max_transaction_idle_ms = 0;
+  /// Functions that indexes use (extractor.h), each under its own name. Where one is missing, writes to the
+  /// keyspaces whose indexes need it are refused, and nothing else.
+  std::vector<Extractor> extractors = {};
 
   /// Presets, to be adapted further: balanced is the default-constructed Options.
   LIGHTNING_EXPORT static Options balanced();

@@ -28,6 +28,7 @@
 
 #include <lightning/cursor.h>
 #include <lightning/export.h>
+#include <lightning/index.h>
 #include <lightning/keyspace.h>
 #include <lightning/options.h>
 #include <lightning/scan.h>
@@ -113,6 +114,9 @@ class LIGHTNING_EXPORT TransactionKeyspace {
   Scan scan(std::string_view from, std::string_view to);
   Scan scan_from(std::string_view from);
   Scan scan_prefix(std::string_view prefix);
+
+  /// Reads of it show what the transaction wrote, too.
+  Index index(std::string_view name) const { return {nullptr, state_, id_, std::string(name)}; }
 
  protected:
   std::shared_ptr<TransactionState> state_;

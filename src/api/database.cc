@@ -5,6 +5,7 @@
 #include "admin/verify.h"
 #include "api/guarded.h"
 #include "api/open_in.h"
+#include "api/with_indexes.h"
 #include "engine/snapshot_state.h"
 #include "txn/transaction_state.h"
 
@@ -25,6 +26,8 @@ Result<Database> open_in(Env& env, const std::string& directory, const Options& 
   return guarded([&]() -> Result<Database> {
     Result<std::shared_ptr<Engine>> engine = Engine::open(env, directory, options, kind, large_value_bytes);
     if (!engine) return engine.status();
+    (*engine)->attach(std::make_unique<IndexSet>(**engine, options.extractors));
+    IndexSet::of(**engine).resume();
     return Database(*std::move(engine));
   });
 }
@@ -68,7 +71,9 @@ Status Database::close() {
 
 Status Database::write(const WriteBatch& batch, const WriteOptions& options) {
   if (engine_ == nullptr) return closed_handle();
-  return guarded([&] { return engine_->write(batch.encoded(), batch.count(), options); });
+  return with_indexes(
+      *engine_, [&](Engine& engine) { return engine.write(batch.encoded(), batch.count(), options); },
+      [&](IndexWriter writer) { return writer.write(batch.encoded(), batch.count(), options); });
 }
 
 Result<Snapshot> Database::snapshot() const {

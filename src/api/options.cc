@@ -213,6 +213,10 @@ constexpr Option kOptions[] = {
     {{"on_event", "", "none", "a function, set in code",
       "Is told of flushes, merges, stalls and errors of the background."},
      set_callback},
+    {{"extractors", "", "none", "functions, set in code",
+      "What indexes call to find their fields; without one writes to the keyspaces that need it are "
+      "refused."},
+     set_callback},
 };
 static_assert(std::size(kOptions) <= 20, "an option more needs one less");
 

@@ -68,6 +68,19 @@ struct RecoveredLog;
 
 class SnapshotState;
 
+/// What a room above keeps of an engine, for as long as that lives.
+class EngineAttachment {
+ public:
+  virtual ~EngineAttachment() = default;
+};
+
+/// An entry as it stands, expired or not.
+struct StoredRow {
+  bool present = false;
+  Value value;
+  uint64_t expiry_us = 0;  // 0: never
+};
+
 enum class OpenKind { open_or_create, open, create };
 
 /// Values from this size on stay where their commit put them: the segment becomes a value file.
@@ -91,7 +104,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
                       const WriteOptions& options);
   /// `encoded` as format/batch_codec.h says.
   Status write(std::string_view encoded, size_t operations, const WriteOptions& options) {
-    return write_as(encoded, operations, options, 0);
+    return write_as(encoded, operations, options, 0, 0);
   }
 
   /// A commit that holds only if nobody was first where `check` says, else `conflict` (commit_checked.cc).
@@ -145,6 +158,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Lookup get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value) const;
   Status get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
                   const ReadOptions& options) const;
+  /// Of what a reader that is registered sees.
+  Lookup get_as(uint32_t keyspace, std::string_view key, const RegisteredReader& reader, Value* value) const;
+  /// Whether or not it has expired.
+  Status find_row(uint32_t keyspace, std::string_view key, const ReadOptions& options, StoredRow* row) const;
+  /// Of one moment: the entry `key`, and the one whose key in `target` key_of() finds in its value. `found`,
+  /// which may be null, holds that key.
+  Lookup get_through(uint32_t keyspace, std::string_view key, std::string_view (*key_of)(std::string_view),
+                     uint32_t target, const ReadOptions& options, Value* value, std::string* found) const;
   /// Never null; a cursor that could not be made has a status that says so.
   std::unique_ptr<CursorState> cursor(uint32_t keyspace, const ReadOptions& options,
                                       std::shared_ptr<CursorOverlay> overlay = nullptr);
@@ -162,6 +183,25 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<uint64_t> default_ttl(uint32_t keyspace) const;
   Status drop_keyspace(std::string_view name);
   Result<std::vector<std::string>> keyspaces() const;
+
+  // Indexes, as far as the engine knows them (keyspaces.cc): a commit into a keyspace that has some is
+  // refused with `conflict` unless its maker knew them (CommitCheck::index_version). src/index makes them.
+  bool has_indexes() const { return catalogue_.has_indexes(); }
+  uint64_t index_version() const { return catalogue_.index_version(); }
+  std::shared_ptr<const IndexRecords> index_records() const { return catalogue_.index_records(); }
+  /// When it returns, whoever did not know of the index has committed or will be refused. Survives a power
+  /// cut, as the others.
+  Result<IndexRecord> add_index(uint32_t keyspace, std::string_view name, std::string_view definition);
+  /// Of the index whose entries are in the keyspace `entries`.
+  Status change_index(uint32_t entries, std::string_view definition);
+  Status drop_index(uint32_t keyspace, std::string_view name);
+  /// Once, before anybody else has the engine.
+  void attach(std::unique_ptr<EngineAttachment> attachment) { attachment_ = std::move(attachment); }
+  EngineAttachment* attachment() const { return attachment_.get(); }
+  /// In the background, not before `delay_ns` have passed; a task is to be short. False: it will not be run.
+  bool run_later(uint64_t delay_ns, std::function<void()> task) {
+    return background_.run_after(Lane::slow, delay_ns, std::move(task));
+  }
 
   // Maintenance.
   Status sync();
@@ -275,7 +315,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   };
   Status commit_one(uint32_t keyspace, EntryKind kind, std::string_view key, std::string_view value,
                     const WriteOptions& options);
-  Status write_as(std::string_view encoded, size_t operations, const WriteOptions& options, LockOwner owner);
+  Status write_as(std::string_view encoded, size_t operations, const WriteOptions& options, LockOwner owner,
+                  uint64_t index_version);
   /// `owner`: whose locks do not stop it; 0: nobody's.
   Status commit(CommitPlan& plan, const WriteOptions& options, CheckedCommit* checked = nullptr,
                 LockOwner owner = 0);
@@ -374,6 +415,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   Status wait_for(Durability durability, uint64_t end_lsn);
   Status check_keyspaces(const CommitPlan& plan) const;
+  Status check_keyspaces_once(const CommitPlan& plan) const;
+  Status check_indexes(const CommitPlan& plan) const;
+  Status write_catalogue(const std::string& encoded, size_t operations, LockOwner owner = 0)
+      REQUIRES(catalogue_mutex_);
+  void settle_indexes() EXCLUDES(switch_mutex_);
   /// Gives a put its expiry. `now` is 0 until it was needed.
   void set_expiry(Operation& operation, uint64_t ttl_ms, uint64_t* now) const;
 
@@ -650,6 +696,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   uint64_t exposed_from_lsn_ = 0;  // what was durable when the timer last looked, and since when
   uint64_t exposed_since_ns_ = 0;
 
+  std::unique_ptr<EngineAttachment> attachment_;
   Background background_;
 };
 

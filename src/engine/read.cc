@@ -134,6 +134,88 @@ Lookup Engine::get(uint32_t keyspace, std::string_view key, const ReadOptions& o
   return find(*view, internal.view(), hash, options, value);
 }
 
+Lookup Engine::get_as(uint32_t keyspace, std::string_view key, const RegisteredReader& reader,
+                      Value* value) const {
+  value->clear();
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a read");
+  if (Status status = usable(keyspace); !status.ok()) return status;
+  const std::shared_ptr<const View> view = this->view();
+  if (reader.too_old()) return too_old();  // asked after the View was loaded
+  Hit hit;
+  if (lookup(*view, internal.view(), hash_key(keyspace, key), ReadPoint::at(reader.lsn()), &hit) !=
+      Found::found)
+    return Lookup(std::move(hit.status));
+  uint64_t moment = 0;
+  if (hit.kind != EntryKind::put && !take_expiring(&hit, &moment)) return Lookup(Status());
+  if (Status status = take_value(hit, value); !status.ok()) return status;
+  return Lookup(value);
+}
+
+Status Engine::find_row(uint32_t keyspace, std::string_view key, const ReadOptions& options,
+                        StoredRow* row) const {
+  row->present = false;
+  row->expiry_us = 0;
+  row->value.clear();
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a read");
+  EpochGuard epoch;
+  if (Status status = usable(keyspace); !status.ok()) return status;
+  const View* const view = view_.load(std::memory_order_acquire);
+  std::shared_ptr<const View> held;
+  if (!mapped_) [[unlikely]] {
+    held = view->shared_from_this();
+    epoch.leave();
+  }
+  if (is_too_old(options)) return too_old();
+  const ReadPoint point = options.snapshot == nullptr && options.level == ReadLevel::latest
+                              ? ReadPoint::latest(log_)
+                              : ReadPoint::at(read_lsn(*view, options));
+  Hit hit;
+  if (lookup(*view, internal.view(), hash_key(keyspace, key), point, &hit) != Found::found)
+    return std::move(hit.status);
+  row->present = true;
+  if (hit.kind != EntryKind::put) {
+    row->expiry_us = expiry_of(hit.value);
+    hit.value = without_expiry(hit.value);
+  }
+  return take_value(hit, &row->value);
+}
+
+Lookup Engine::get_through(uint32_t keyspace, std::string_view key,
+                           std::string_view (*key_of)(std::string_view), uint32_t target,
+                           const ReadOptions& options, Value* value, std::string* found) const {
+  value->clear();
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a read");
+  if (options.snapshot != nullptr && !is_mine(*options.snapshot)) return wrong_snapshot();
+  EpochGuard epoch;
+  if (Status status = usable(keyspace); !status.ok()) return status;
+  const View* const view = view_.load(std::memory_order_acquire);
+  std::shared_ptr<const View> held;
+  if (!mapped_) [[unlikely]] {
+    held = view->shared_from_this();
+    epoch.leave();
+  }
+  if (is_too_old(options)) return too_old();
+  const ReadPoint point = ReadPoint::at(read_lsn(*view, options));
+  uint64_t moment = options.snapshot == nullptr ? 0 : options.snapshot->state()->moment();
+  Hit entry;
+  if (lookup(*view, internal.view(), hash_key(keyspace, key), point, &entry) != Found::found)
+    return Lookup(std::move(entry.status));
+  if (entry.kind != EntryKind::put && !take_expiring(&entry, &moment)) return Lookup(Status());
+  const std::string_view primary = key_of(entry.value);
+  const InternalKey row(target, primary);
+  if (!row.ok()) return Status(StatusCode::out_of_memory, "the key of a read");
+  Hit hit;
+  if (lookup(*view, row.view(), hash_key(target, primary), point, &hit) != Found::found)
+    return Lookup(std::move(hit.status));
+  if (hit.kind != EntryKind::put && !take_expiring(&hit, &moment)) return Lookup(Status());
+  if (found != nullptr) found->assign(primary);
+  if (Status status = take_value(hit, value); !status.ok()) return status;
+  return Lookup(value);
+}
+
 Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
                         const ReadOptions& options) const {
   if (is_timed(Timed::get_many)) [[unlikely]] {

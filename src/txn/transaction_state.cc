@@ -8,6 +8,7 @@
 #include "engine/cursor_state.h"
 #include "engine/snapshot_state.h"
 #include "format/internal_key.h"
+#include "txn/one_key.h"
 
 namespace lightning {
 
@@ -77,6 +78,7 @@ TransactionState::TransactionState(const std::shared_ptr<Engine>& engine, const 
   active_.read_only = options.read_only;
   active_.began_ns = engine->env().clock().monotonic_ns();
   active_.used_ns = active_.began_ns;
+  began_lsn_ = engine->published_lsn();
 }
 
 TransactionState::~TransactionState() { end(); }
@@ -168,7 +170,24 @@ Status TransactionState::remove_range(uint32_t keyspace, std::string_view from, 
   return {};
 }
 
-Lookup TransactionState::get(uint32_t keyspace, std::string_view key, Value* value) {
+std::optional<Lookup> TransactionState::own(std::string_view internal_key, Value* value) {
+  std::string_view found;
+  switch (writes_.find(internal_key, &found)) {
+    case WriteSet::Own::put:
+      if (value != nullptr) {
+        if (Status status = value->copy(found); !status.ok()) return Lookup(std::move(status));
+      }
+      return Lookup(value);
+    case WriteSet::Own::removed:
+      return Lookup(Status());
+    case WriteSet::Own::none:
+      break;
+  }
+  return std::nullopt;
+}
+
+Lookup TransactionState::get_as(uint32_t keyspace, std::string_view key, const CursorState* cursor,
+                                Value* value) {
   const Call call(*this);
   if (value != nullptr) value->clear();
   if (Status status = usable(); !status.ok()) return status;
@@ -176,23 +195,24 @@ Lookup TransactionState::get(uint32_t keyspace, std::string_view key, Value* val
   if (!writes_.empty() || notes_keys()) {
     const InternalKey internal(keyspace, key);
     if (!internal.ok()) return no_memory_for_key();
-    std::string_view own;
-    switch (writes_.find(internal.view(), &own)) {
-      case WriteSet::Own::put:
-        if (value != nullptr) {
-          if (Status status = value->copy(own); !status.ok()) return status;
-        }
-        return Lookup(value);
-      case WriteSet::Own::removed:
-        return Lookup(Status());
-      case WriteSet::Own::none:
-        break;
-    }
+    if (std::optional<Lookup> mine = own(internal.view(), value)) return *std::move(mine);
     if (notes_keys()) {
       reads_.add_key(internal.view(), hash_key(keyspace, key));
       if (Status status = check_reads(); !status.ok()) return status;
     }
   }
+  if (cursor != nullptr && !snapshot_.valid()) return engine_->get_as(keyspace, key, cursor->reader(), value);
+  return engine_->get(keyspace, key, read_options(), value);
+}
+
+Lookup TransactionState::peek(uint32_t keyspace, std::string_view key, Value* value) {
+  const Call call(*this);
+  value->clear();
+  if (Status status = usable(); !status.ok()) return status;
+  if (Status status = check_key(key); !status.ok()) return status;
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) return no_memory_for_key();
+  if (std::optional<Lookup> mine = own(internal.view(), value)) return *std::move(mine);
   return engine_->get(keyspace, key, read_options(), value);
 }
 
@@ -304,7 +324,7 @@ CommitCheck TransactionState::check_for_commit() {
   return check;
 }
 
-Status TransactionState::commit() {
+Status TransactionState::commit(CommitExtension& extension) {
   const Call call(*this);
   if (Status status = usable(); !status.ok()) return status;
   if (writes_.empty()) {
@@ -315,10 +335,13 @@ Status TransactionState::commit() {
     end();
     return Engine::too_old();
   }
-  std::vector<Operation> operations = writes_.operations();
-  const CommitCheck check = check_for_commit();
-  Status status = engine_->commit_checked(
-      operations, check, {.durability = options_.durability, .timeout_ms = options_.timeout_ms, .ttl_ms = 0});
+  Status status;
+  for (;;) {
+    const uint64_t version = engine_->index_version();
+    status = commit_extended(extension);
+    // The indexes may have changed while it was on its way.
+    if (!status.is(StatusCode::conflict) || engine_->index_version() == version) break;
+  }
   const bool may_be_repeated =
       status.is(StatusCode::busy) || status.is(StatusCode::no_space) || status.is(StatusCode::out_of_memory);
   if (!may_be_repeated) end();
@@ -349,14 +372,14 @@ Status TransactionState::lock_for_prepare(std::span<const Operation> operations,
   return status;
 }
 
-Status TransactionState::prepare(std::string_view gid) {
+Status TransactionState::prepare(std::string_view gid, CommitExtension& extension) {
   const Call call(*this);
   if (Status status = writable(0); !status.ok()) return status;
   if (snapshot_.valid() && snapshot_.state()->reader().too_old()) {
     end();
     return Engine::too_old();
   }
-  const std::vector<Operation> operations = writes_.operations();
+  const std::vector<Operation> operations = this->operations();
   CommitCheck check = check_for_commit();
   const Footprint* const reads = check.reads;
   // Nobody was first up to the place of the promise; behind it the locks see to that.
@@ -375,6 +398,9 @@ Status TransactionState::prepare(std::string_view gid) {
     check.reads = &written;
   }
   Status status = lock_for_prepare(operations, reads);
+  // From here on a keyspace gets an index only behind the resolution.
+  if (status.ok() && extension.concerns(operations))
+    status = Status(StatusCode::not_supported, "what is written to a keyspace with indexes cannot be prepared");
   if (status.ok()) {
     status =
         engine_->prepare(gid, {.operations = operations, .guards = reads, .check = check},
@@ -388,6 +414,46 @@ Status TransactionState::prepare(std::string_view gid) {
     end();
   }
   return status;
+}
+
+void TransactionState::derive(uint32_t keyspace) {
+  if (std::find(derived_.begin(), derived_.end(), keyspace) == derived_.end()) derived_.push_back(keyspace);
+}
+
+std::vector<Operation> TransactionState::operations() const {
+  std::vector<Operation> operations = writes_.operations();
+  if (derived_.empty()) return operations;
+  std::erase_if(operations, [&](const Operation& operation) {
+    uint32_t keyspace = 0;
+    (void)parse_keyspace_prefix(operation.entry.key, &keyspace);
+    return std::find(derived_.begin(), derived_.end(), keyspace) != derived_.end();
+  });
+  return operations;
+}
+
+// Of a transaction without a moment the entries of indexes have one: what they are made of must still be so.
+Status TransactionState::commit_extended(CommitExtension& extension) {
+  const WriteOptions options{
+      .durability = options_.durability, .timeout_ms = options_.timeout_ms, .ttl_ms = 0};
+  std::vector<Operation> operations = this->operations();
+  if (!extension.concerns(operations))
+    return engine_->commit_checked(operations, check_for_commit(), options);
+  if (snapshot_.valid()) {
+    if (Status status = extension.extend(&operations, read_options(), notes_keys() ? &reads_ : nullptr);
+        !status.ok())
+      return status;
+    CommitCheck check = check_for_commit();
+    check.index_version = extension.index_version();
+    Status status = engine_->commit_checked(operations, check, options);
+    return status.is(StatusCode::conflict) ? extension.explain(std::move(status)) : status;
+  }
+  RetriedCommit retried(*engine_);
+  retried.commit_as(active_.id);
+  for (;; operations = this->operations()) {
+    if (Status status = retried.begin(); !status.ok()) return status;
+    const Status status = retried.commit(operations, options, &extension);
+    if (!RetriedCommit::overtaken(status)) return status;
+  }
 }
 
 std::vector<TransactionInfo> list_transactions(const Engine& engine) {

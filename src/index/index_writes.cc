@@ -1,0 +1,302 @@
+#include "index/index_writes.h"
+
+#include <algorithm>
+
+#include "engine/cursor_state.h"
+#include "format/batch_codec.h"
+#include "format/internal_key.h"
+#include "txn/one_key.h"
+#include "txn/write_set.h"
+
+namespace lightning {
+
+namespace {
+
+Status no_memory_for_key() { return Status(StatusCode::out_of_memory, "the key of a write"); }
+
+}  // namespace
+
+bool IndexWriter::has_indexes(uint32_t keyspace) {
+  return !IndexSet::of(engine_).table()->of(keyspace).empty();
+}
+
+Status IndexWriter::commit(const std::vector<Operation>& operations, const WriteOptions& options) {
+  if (engine_.read_only()) return Status(StatusCode::invalid_argument, "the database was opened read-only");
+  std::vector<Operation> tried;
+  for (RetriedCommit retried(engine_);;) {
+    if (Status status = retried.begin(); !status.ok()) return status;
+    tried = operations;
+    const Status status = retried.commit(tried, options, &extension_);
+    if (!RetriedCommit::overtaken(status)) return status;
+  }
+}
+
+Status IndexWriter::put(uint32_t keyspace, std::string_view key, std::string_view value,
+                        const WriteOptions& options) {
+  if (!has_indexes(keyspace)) {
+    Status status = engine_.put(keyspace, key, value, options);
+    if (!status.is(StatusCode::conflict)) return status;
+  }
+  if (Status status = check_key(key); !status.ok()) return status;
+  if (Status status = check_value(value); !status.ok()) return status;
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) return no_memory_for_key();
+  return commit(
+      {{.entry = {EntryKind::put, internal.view(), value}, .hash = 0, .offset = 0, .expiry = options.ttl_ms}},
+      options);
+}
+
+Status IndexWriter::remove(uint32_t keyspace, std::string_view key, const WriteOptions& options) {
+  if (!has_indexes(keyspace)) {
+    Status status = engine_.remove(keyspace, key, options);
+    if (!status.is(StatusCode::conflict)) return status;
+  }
+  if (Status status = check_key(key); !status.ok()) return status;
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) return no_memory_for_key();
+  return commit({{.entry = {EntryKind::remove, internal.view(), {}}, .hash = 0, .offset = 0, .expiry = 0}},
+                options);
+}
+
+Status IndexWriter::remove_range(uint32_t keyspace, std::string_view from, std::string_view to,
+                                 const WriteOptions& options) {
+  if (!has_indexes(keyspace)) {
+    Status status = engine_.remove_range(keyspace, from, to, options);
+    if (!status.is(StatusCode::conflict)) return status;
+  }
+  if (Status status = check_key(from); !status.ok()) return status;
+  if (Status status = check_key(to); !status.ok()) return status;
+  if (to <= from) return engine_.usable(keyspace);
+  const InternalKey first(keyspace, from);
+  const InternalKey last(keyspace, to);
+  if (!first.ok() || !last.ok()) return no_memory_for_key();
+  return commit(
+      {{.entry = {EntryKind::remove_range, first.view(), last.view()}, .hash = 0, .offset = 0, .expiry = 0}},
+      options);
+}
+
+// What the batch comes to: range removals, then one write for each key.
+Status IndexWriter::write(std::string_view encoded, size_t operations, const WriteOptions& options) {
+  const std::shared_ptr<const IndexTable> table = IndexSet::of(engine_).table();
+  bool concerned = false;
+  LogEntry entry;
+  for (BatchReader reader(encoded); !concerned && reader.next(&entry);) {
+    uint32_t keyspace = 0;
+    (void)parse_keyspace_prefix(entry.key, &keyspace);
+    concerned = !table->of(keyspace).empty();
+  }
+  if (!concerned) {
+    Status status = engine_.write(encoded, operations, options);
+    if (!status.is(StatusCode::conflict)) return status;
+  }
+  if (Status status = check_batch(encoded); !status.ok()) return status;
+  WriteSet writes;
+  for (BatchReader reader(encoded); reader.next(&entry);) {
+    uint64_t ttl_ms = options.ttl_ms;
+    if (entry.kind == EntryKind::put_expiring) ttl_ms = take_batch_ttl(&entry);
+    switch (entry.kind) {
+      case EntryKind::remove:
+        writes.remove(entry.key);
+        break;
+      case EntryKind::remove_range:
+        writes.remove_range(entry.key, entry.value);
+        break;
+      default:
+        writes.put(entry.key, entry.value, ttl_ms);
+    }
+  }
+  return commit(writes.operations(), options);
+}
+
+Result<IngestReport> IndexWriter::ingest(uint32_t keyspace, IngestSource& source) {
+  if (!has_indexes(keyspace)) return engine_.ingest(keyspace, source);
+  if (Status status = engine_.usable(keyspace); !status.ok()) return status;
+  const uint64_t allowed = std::min<uint64_t>(kBatchBytesMax, engine_.options().memory_limit / 4);
+  WriteSet writes;
+  IngestReport report;
+  std::string before;
+  while (source.next()) {
+    const std::string_view key = source.key();
+    if (Status status = check_key(key); !status.ok()) return status;
+    if (Status status = check_value(source.value()); !status.ok()) return status;
+    if (report.entries != 0 && key <= before) {
+      return Status(StatusCode::invalid_argument, "the key " + readable_bytes(key) +
+                                                      " does not stand behind " + readable_bytes(before) +
+                                                      ", which came before it");
+    }
+    before = key;
+    const InternalKey internal(keyspace, key);
+    if (!internal.ok()) return no_memory_for_key();
+    if (writes.bytes() + key.size() + source.value().size() > allowed) {
+      return Status(StatusCode::out_of_memory,
+                    "an ingestion into a keyspace with indexes has at most " + std::to_string(allowed) +
+                        " bytes; for more, ingest first and create the indexes then");
+    }
+    writes.put(internal.view(), source.value(), 0);
+    ++report.entries;
+  }
+  if (Status status = source.status(); !status.ok()) return status;
+  if (report.entries == 0) return report;
+  if (Status status = commit(writes.operations(), {.durability = Durability::power}); !status.ok())
+    return status;
+  report.bytes = writes.bytes();
+  return report;
+}
+
+namespace {
+
+/// The entries of one row of a transaction, in its own writes.
+class TransactionEntries {
+ public:
+  TransactionEntries(TransactionState& transaction, const LiveIndex& index, uint64_t ttl_ms)
+      : transaction_(transaction), index_(index), ttl_ms_(ttl_ms) {
+    transaction.derive(index.entries);
+  }
+
+  Status change(std::string_view key, const Lookup& before, const std::string_view* after) {
+    std::vector<MadeEntry> made;
+    if (before) {
+      Status status = make_entries(index_, key, before.value(), &made);
+      if (!status.ok() && !status.is(StatusCode::invalid_argument)) return status;
+      for (const MadeEntry& entry : made) {
+        if (status = remove(entry, key); !status.ok()) return status;
+      }
+    }
+    if (after == nullptr) return {};
+    if (Status status = make_entries(index_, key, *after, &made); !status.ok()) return status;
+    for (const MadeEntry& entry : made) {
+      if (Status status = add(entry, key); !status.ok()) return status;
+    }
+    return {};
+  }
+
+ private:
+  Status owner(const MadeEntry& entry, std::string* owner) {
+    Value value;
+    const Lookup found = transaction_.peek(index_.entries, entry.key, &value);
+    if (found) *owner = primary_key_of(value.view());
+    return found.status();
+  }
+
+  Status remove(const MadeEntry& entry, std::string_view key) {
+    if (index_.unique()) {
+      std::string other(key);
+      if (Status status = owner(entry, &other); !status.ok()) return status;
+      if (other != key) return {};
+    }
+    return transaction_.remove(index_.entries, entry.key);
+  }
+
+  Status add(const MadeEntry& entry, std::string_view key) {
+    if (index_.unique()) {
+      std::string other(key);
+      if (Status status = owner(entry, &other); !status.ok()) return status;
+      if (other != key) {
+        EntryParts parts;
+        (void)take_entry(index_, entry.key, entry.value, &parts);
+        return Status(StatusCode::already_exists, "the key " + readable_index_key(parts.index_key) +
+                                                      " of the unique index " + index_.definition().name +
+                                                      " is that of the row " + readable_bytes(other));
+      }
+    }
+    return transaction_.put(index_.entries, entry.key, entry.value, ttl_ms_);
+  }
+
+  TransactionState& transaction_;
+  const LiveIndex& index_;
+  const uint64_t ttl_ms_;
+};
+
+// Does all of `fn` or, where it fails, nothing.
+template <typename Fn>
+Status all_or_nothing(TransactionState& transaction, Fn&& fn) {
+  Result<uint64_t> point = transaction.set_savepoint();
+  if (!point) return point.status();
+  Status status;
+  try {
+    status = fn();
+  } catch (const std::bad_alloc&) {
+    status = Status(StatusCode::out_of_memory, "a write of a transaction");
+  }
+  if (!status.ok()) {
+    if (Status undone = transaction.rollback_to(*point); !undone.ok()) return undone;
+  }
+  if (Status released = transaction.release(*point); !released.ok()) return released;
+  return status;
+}
+
+Status change_row(TransactionState& transaction, const IndexTable::Indexes& indexes, std::string_view key,
+                  const std::string_view* after, uint64_t ttl_ms) {
+  Value value;
+  const Lookup before = transaction.peek(indexes.front()->keyspace, key, &value);
+  if (!before.status().ok()) return before.status();
+  for (const auto& index : indexes) {
+    if (!index->kept()) continue;
+    if (Status status = TransactionEntries(transaction, *index, ttl_ms).change(key, before, after);
+        !status.ok())
+      return status;
+  }
+  return {};
+}
+
+Status usable_indexes(const IndexTable::Indexes& indexes) {
+  for (const auto& index : indexes) {
+    if (index->kept() && !index->unusable.ok()) return index->unusable;
+  }
+  return {};
+}
+
+}  // namespace
+
+Status put_in_transaction(TransactionState& transaction, uint32_t keyspace, std::string_view key,
+                          std::string_view value, uint64_t ttl_ms) {
+  if (Status status = transaction.usable(); !status.ok()) return status;
+  const std::shared_ptr<const IndexTable> table = IndexSet::of(*transaction.engine()).table();
+  const IndexTable::Indexes& indexes = table->of(keyspace);
+  if (indexes.empty()) return transaction.put(keyspace, key, value, ttl_ms);
+  if (Status status = usable_indexes(indexes); !status.ok()) return status;
+  return all_or_nothing(transaction, [&] {
+    Status status = change_row(transaction, indexes, key, &value, ttl_ms);
+    return status.ok() ? transaction.put(keyspace, key, value, ttl_ms) : status;
+  });
+}
+
+Status remove_in_transaction(TransactionState& transaction, uint32_t keyspace, std::string_view key) {
+  if (Status status = transaction.usable(); !status.ok()) return status;
+  const std::shared_ptr<const IndexTable> table = IndexSet::of(*transaction.engine()).table();
+  const IndexTable::Indexes& indexes = table->of(keyspace);
+  if (indexes.empty()) return transaction.remove(keyspace, key);
+  if (Status status = usable_indexes(indexes); !status.ok()) return status;
+  return all_or_nothing(transaction, [&] {
+    Status status = change_row(transaction, indexes, key, nullptr, 0);
+    return status.ok() ? transaction.remove(keyspace, key) : status;
+  });
+}
+
+Status remove_range_in_transaction(TransactionState& transaction, uint32_t keyspace, std::string_view from,
+                                   std::string_view to) {
+  if (Status status = transaction.usable(); !status.ok()) return status;
+  const std::shared_ptr<const IndexTable> table = IndexSet::of(*transaction.engine()).table();
+  const IndexTable::Indexes& indexes = table->of(keyspace);
+  if (indexes.empty() || to <= from) return transaction.remove_range(keyspace, from, to);
+  if (Status status = usable_indexes(indexes); !status.ok()) return status;
+  return all_or_nothing(transaction, [&]() -> Status {
+    const std::unique_ptr<CursorState> cursor = transaction.cursor(keyspace);
+    cursor->set_bounds(from, to, true);
+    std::vector<std::string> keys;
+    uint64_t bytes = 0;
+    for (cursor->seek(from); cursor->valid() && cursor->key() < to; cursor->next()) {
+      keys.emplace_back(cursor->key());
+      bytes += cursor->key().size();
+      if (bytes > transaction.engine()->options().memory_limit / 4)
+        return Status(StatusCode::out_of_memory, "a range removal where indexes are meets too many entries");
+    }
+    if (!cursor->status().ok()) return cursor->status();
+    for (const std::string& key : keys) {
+      if (Status status = change_row(transaction, indexes, key, nullptr, 0); !status.ok()) return status;
+    }
+    return transaction.remove_range(keyspace, from, to);
+  });
+}
+
+}  // namespace lightning
