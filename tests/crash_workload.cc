@@ -511,8 +511,8 @@ std::string CrashWorkload::make(CrashStep step) {
   // One whose resolution failed would stand in the way of others for as long as they may wait.
   if (!model_.prepared().empty()) {
     if (std::string said = resolve(false, {}); !said.empty()) return said;
-    // These wait for a minute, and take no other time.
-    if (!model_.prepared().empty() && (step == CrashStep::keyspace || step == CrashStep::ingest)) return {};
+    // Whatever writes would wait for its locks, up to a minute.
+    if (!model_.prepared().empty() && step != CrashStep::reopen) return {};
   }
   const std::string key(1, static_cast<char>('a' + random_.below(4)));
   const auto expect = [this](const Status& status) {
