@@ -33,6 +33,8 @@ struct Config {
   Durability durability = Durability::process;
   double compressed = 0.5;  // to which part a value compresses
   Distribution distribution = Distribution::uniform;
+  Compression compression = Compression::none;
+  uint64_t memory_limit = 0;         // bytes; 0: room for the data
   std::vector<std::string> options;  // NAME=VALUE, of Lightning DB
   std::string db;                    // where the databases are made; empty: $TMPDIR or /tmp
   bool json = false;

@@ -87,6 +87,15 @@ void add_options_of_data(CLI::App& app, Config& config) {
       ->take_all()
       ->expected(1)
       ->allow_extra_args(false);
+  app.add_option("--compression", config.compression, "none, lz4 or zstd, of engines that have it")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, Compression>{
+          {"none", Compression::none}, {"lz4", Compression::lz4}, {"zstd", Compression::zstd}}))
+      ->option_text("TEXT [none]");
+  app.add_option(
+         "--memory-limit", config.memory_limit,
+         "Bytes of caches and write buffers together, of engines that have them; 0: room for the data")
+      ->transform(CLI::AsSizeValue(false))
+      ->option_text("SIZE [0]");
   app.add_option("--seed", config.seed, "Of keys and values")->capture_default_str();
 }
 
@@ -141,6 +150,12 @@ void print_heading(std::ostream& out, const Config& config, const std::string& d
       << config.value_size << " bytes; " << config.threads << " thread" << (config.threads > 1 ? "s" : "")
       << ", class " << (config.durability == Durability::power ? "power" : "process") << ", median of "
       << config.runs << " run" << (config.runs > 1 ? "s" : "") << "\n";
+  if (config.compression != Compression::none) {
+    out << "compression  " << (config.compression == Compression::lz4 ? "lz4" : "zstd")
+        << ", of engines that have it (LMDB has none)\n";
+  }
+  if (config.memory_limit != 0)
+    out << "memory       " << config.memory_limit << " bytes of caches and buffers (LMDB: the system's)\n";
   for (const std::string& name : config.engines) {
     const EngineKind& kind = *find_engine(name);
     out << name << std::string(std::max<size_t>(name.size() + 1, 13) - name.size(), ' ') << kind.version()

@@ -18,6 +18,10 @@ write_basic_package_version_file(LightningDBConfigVersion.cmake COMPATIBILITY Sa
 install(FILES "${PROJECT_BINARY_DIR}/LightningDBConfig.cmake" "${PROJECT_BINARY_DIR}/LightningDBConfigVersion.cmake"
         DESTINATION "${config_dir}")
 
+get_property(room_deps GLOBAL PROPERTY LIGHTNING_ROOM_DEPS)
+list(FILTER room_deps INCLUDE REGEX "^-l")
+list(JOIN room_deps " " LIGHTNING_PRIVATE_LIBS)
+string(PREPEND LIGHTNING_PRIVATE_LIBS " ")
 file(RELATIVE_PATH pc_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
 configure_file(cmake/lightningdb.pc.in lightningdb.pc @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/lightningdb.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

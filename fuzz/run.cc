@@ -10,6 +10,7 @@
 #include "run/run_format.h"
 #include "run/run_ranges.h"
 #include "run/run_test_support.h"
+#include "run/stored_page.h"
 
 namespace lightning::fuzz {
 namespace {
@@ -169,7 +170,9 @@ bool run_file(std::string_view file, bool mapped) {
          "write into memory");
   const std::string values = test_value_file_name(kTestValueFile);
   expect((*directory.open(values, OpenMode::create))->write(0, value_file_bytes()).ok(), "write into memory");
-  const Result<std::shared_ptr<const RunFile>> opened = open_run(directory, info_of(file), mapped);
+  const std::shared_ptr<PageCache> cache = cache_of_frames(2);
+  const Result<std::shared_ptr<const RunFile>> opened =
+      open_run(directory, info_of(file), mapped, mapped ? cache.get() : nullptr);
   const auto is_damage = [](const Status& status) {
     return status.is(StatusCode::corruption) || status.is(StatusCode::not_supported);
   };
@@ -220,6 +223,10 @@ class Mender {
       footer_.values_checksum = checksum(file_.data() + footer_.values_offset, footer_.values_bytes,
                                          page_seed(footer_.file_id, footer_.values_offset / kUnitBytes));
     }
+    if (footer_.table_bytes != 0 && inside(footer_.table_offset, footer_.table_bytes, file_.size())) {
+      footer_.table_checksum = checksum(file_.data() + footer_.table_offset, footer_.table_bytes,
+                                        page_seed(footer_.file_id, footer_.table_offset / kUnitBytes));
+    }
     footer_.checksum = checksum(&footer_, offsetof(Footer, checksum), page_seed(kTestRunId, kFooterSeed));
   }
 
@@ -234,10 +241,26 @@ class Mender {
     uint64_t hash = 0;
     for (uint64_t leaf = 0; leaf < leaves; ++leaf) {
       const uint64_t number = load<uint16_t>(file_.data() + pages + leaf * 2);
-      if (!mend_leaf(number)) return;
-      hash = add_leaf_hash(hash, file_.data() + number * kUnitBytes);
+      uint64_t offset = number * kUnitBytes;
+      if (!(has_page_table(footer_) ? mend_stored(number, &offset) : mend_leaf(number))) return;
+      hash = add_leaf_hash(hash, file_.data() + offset);
     }
     footer_.leaves_hash = hash;
+  }
+
+  /// Of a file with a page table: what stands there, its checksum anew. Values in it are left as they are.
+  bool mend_stored(uint64_t number, uint64_t* offset) {
+    const uint64_t place = footer_.table_offset + number / PageTable::kStep * sizeof(uint64_t);
+    if (!inside(footer_.table_offset, footer_.table_bytes, file_.size()) ||
+        !inside(place, sizeof(uint64_t), footer_.table_offset + footer_.table_bytes)) {
+      return false;
+    }
+    const uint64_t item = load<uint64_t>(file_.data() + place);
+    *offset = table_offset(item);
+    const uint64_t bytes = table_bytes(item);
+    if (bytes < sizeof(PageHeader) || !inside(*offset, bytes, file_.size())) return false;
+    seal_page(file_.data() + *offset, bytes, kTestRunId, number);
+    return true;
   }
 
   bool mend_leaf(uint64_t number) {
@@ -334,9 +357,13 @@ void seeds(const SeedSink& sink) {
   sink("value-file", pack(bytes_of(model, {.value_separation = 64}, {}, kPlacedValueSize)));
   sink("value-file-and-ranges", pack(bytes_of(model, {.value_separation = 64}, ranges, kPlacedValueSize)));
 
+  sink("lz4", pack(bytes_of(model, {.value_separation = 150, .compression = Compression::lz4})));
+  sink("zstd", pack(bytes_of(model, {.value_separation = 150, .compression = Compression::zstd})));
+
   RunModel several;
   for (int i = 0; i < 150; ++i) several["prefix/" + std::to_string(100 + i)] = {put_of(std::string(60, 'v'))};
   sink("leaves", pack(bytes_of(several, {})));
+  sink("leaves-lz4", pack(bytes_of(several, {.compression = Compression::lz4, .point_index = false})));
   RunModel large;
   for (int i = 0; i < 40; ++i)
     large[std::string(70, 'p') + std::to_string(10 + i)] = {put_of(std::string(500, 'v'))};
@@ -344,6 +371,8 @@ void seeds(const SeedSink& sink) {
   RunModel jumbo = {{"zjumbo", {}}};
   for (uint64_t lsn = 9; lsn > 0; --lsn) jumbo["zjumbo"].push_back(put_of(std::string(900, 'j'), lsn * 100));
   sink("jumbo", pack(bytes_of(jumbo, {})));
+  for (uint64_t lsn = 990; lsn > 970; --lsn) jumbo["zlz4"].push_back(put_of(std::string(900, 'j'), lsn));
+  sink("jumbo-lz4", pack(bytes_of(jumbo, {.compression = Compression::lz4})));
 }
 
 }  // namespace

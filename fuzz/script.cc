@@ -64,6 +64,8 @@ class Script {
     options_.sigbus_guard = (choice & 4) == 0;
     options_.flush_interval_ms = (choice & 8) == 0 ? 1000 : 0;
     if ((choice & 16) != 0) options_.memory_limit = 4 * MiB;
+    options_.compression = std::array{Compression::none, Compression::lz4, Compression::zstd,
+                                      Compression::none}[choice >> 5 & 3];
   }
 
   void run() {

@@ -86,7 +86,13 @@ std::string describe(const std::vector<CrashStep>& steps) {
   return text;
 }
 
-Options CrashWorkload::options() {
+Options CrashWorkload::options() const {
+  Options options = usual_options();
+  if (compresses_) options.compression = Compression::lz4;
+  return options;
+}
+
+Options CrashWorkload::usual_options() {
   Options options;
   options.write_buffer_size = 64 * KiB;
   options.flush_interval_ms = 1000;
@@ -94,12 +100,22 @@ Options CrashWorkload::options() {
 }
 
 CrashWorkload::CrashWorkload(SimEnv& env, uint64_t seed, bool keep_moments)
-    : env_(env), sim_(&env), directory_(kDirectory), keep_moments_(keep_moments), random_(seed) {
+    : env_(env),
+      sim_(&env),
+      directory_(kDirectory),
+      keep_moments_(keep_moments),
+      compresses_(seed % 2 == 0),
+      random_(seed) {
   if (keep_moments) env.watch([this](const SimStep& step) { look(step); });
 }
 
 CrashWorkload::CrashWorkload(Env& env, std::string directory, uint64_t seed)
-    : env_(env), sim_(nullptr), directory_(std::move(directory)), keep_moments_(false), random_(seed) {}
+    : env_(env),
+      sim_(nullptr),
+      directory_(std::move(directory)),
+      keep_moments_(false),
+      compresses_(seed % 2 == 0),
+      random_(seed) {}
 
 CrashWorkload::~CrashWorkload() {
   if (sim_ != nullptr) sim_->watch(nullptr);
@@ -215,11 +231,8 @@ std::string CrashWorkload::batch() {
     second = *std::move(found);
   }
   if (random_.chance(0.5)) {
-    // One whose resolution failed is given up first: it would stand in the way.
-    if (model_.prepared().empty()) {
-      return random_.chance(0.4) ? two_phases(writes, second) : transact(writes, second);
-    }
-    if (std::string said = resolve(false, {}); !said.empty() || !model_.prepared().empty()) return said;
+    const bool prepares = model_.prepared().empty() && random_.chance(0.4);
+    return prepares ? two_phases(writes, second) : transact(writes, second);
   }
   WriteBatch batch;
   for (const ModelWrite& one : writes) {
@@ -495,6 +508,12 @@ std::string CrashWorkload::ingest() {
 }
 
 std::string CrashWorkload::make(CrashStep step) {
+  // One whose resolution failed would stand in the way of others for as long as they may wait.
+  if (!model_.prepared().empty()) {
+    if (std::string said = resolve(false, {}); !said.empty()) return said;
+    // Whatever writes would wait for its locks, up to a minute.
+    if (!model_.prepared().empty() && step != CrashStep::reopen) return {};
+  }
   const std::string key(1, static_cast<char>('a' + random_.below(4)));
   const auto expect = [this](const Status& status) {
     if (status.ok()) note_all_durable();
@@ -581,7 +600,7 @@ std::string orphans(Env& env, const std::string& directory_name) {
 
 std::string check_opening(Env& env, const std::string& directory, const std::vector<uint64_t>& allowed,
                           const std::function<void(const std::vector<uint64_t>&)>& narrow) {
-  const Options options = CrashWorkload::options();
+  const Options options = CrashWorkload::usual_options();
   Result<Database> opened = open_in(env, directory, options, OpenKind::open_or_create, kLargeBytes);
   if (!opened) return "open: " + opened.status().to_string();
   const Result<uint64_t> found = digest_of(*opened);

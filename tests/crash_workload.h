@@ -90,7 +90,9 @@ class CrashWorkload {
   uint64_t moves() const { return moves_; }
   uint64_t merges() const { return merges_; }
 
-  static Options options();
+  /// Those of this life: with an even seed it compresses.
+  Options options() const;
+  static Options usual_options();
 
  private:
   void open();
@@ -124,6 +126,7 @@ class CrashWorkload {
   SimEnv* const sim_;  // null: another Env
   const std::string directory_;
   const bool keep_moments_;
+  const bool compresses_;
   Random random_;
   Database database_;
   bool open_ = false;  // and the model knows its state

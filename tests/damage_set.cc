@@ -49,14 +49,16 @@ Options DamageSet::options() {
 
 DamageSet::DamageSet(const DamageSetOptions& how) : letter_(how.letter) {
   SimEnv env({.seed = how.seed, .supports_allocate = how.mapped});
+  Options options = DamageSet::options();
+  options.compression = how.compression;
   {
-    Result<Database> database = open_in(env, kDamageDirectory, options(), OpenKind::create, kLargeBytes);
+    Result<Database> database = open_in(env, kDamageDirectory, options, OpenKind::create, kLargeBytes);
     write_runs(*database);
     write_batches(*database, 0);
     EXPECT_TRUE(database->close().ok());
     earlier_ = env.disk().kill_image();
   }
-  Result<Database> database = open_in(env, kDamageDirectory, options(), OpenKind::open, kLargeBytes);
+  Result<Database> database = open_in(env, kDamageDirectory, options, OpenKind::open, kLargeBytes);
   write_batches(*database, 100);
   for (int i = 0; i < 20; ++i) put(*database, "", "key" + std::to_string(3 * i), "later");
   remove(*database, "key8");

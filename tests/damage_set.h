@@ -28,6 +28,7 @@ struct DamageSetOptions {
   bool mapped = true;  // log segments
   uint64_t seed = 1;
   char letter = 'x';  // that values are made of
+  Compression compression = Compression::none;
 };
 
 struct DamageSetEntry {

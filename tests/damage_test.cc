@@ -29,11 +29,13 @@ Options options() {
 constexpr uint64_t kLargeBytes = 4000;  // values from this size on stand in value files
 
 /// A closed database with a run, a value file, a log, two keyspaces, removals and a long value.
-class Damage : public testing::Test {
+class Damage : public testing::TestWithParam<Compression> {
  protected:
   Damage() {
     SimEnv env;
-    Result<Database> database = open_in(env, kDirectory, options(), OpenKind::create, kLargeBytes);
+    Options how = options();
+    how.compression = GetParam();
+    Result<Database> database = open_in(env, kDirectory, how, OpenKind::create, kLargeBytes);
     Keyspace second = *database->keyspace("second");
     model_.create_keyspace("second");
     for (int i = 0; i < 200; ++i) put(*database, "key" + std::to_string(i), std::string(50, 'x'));
@@ -107,13 +109,13 @@ class Damage : public testing::Test {
   std::vector<std::string> paths_;
 };
 
-TEST_F(Damage, ADatabaseWithoutDamageIsRight) {
+TEST_P(Damage, ADatabaseWithoutDamageIsRight) {
   EXPECT_EQ(look(disk_.kill_image()).to_string(), "ok");
   EXPECT_EQ(look(disk_.kill_image(), true).to_string(), "ok");
   EXPECT_EQ(paths_.size(), 5u) << "SUPER, a manifest, a run, a value file and a log segment";
 }
 
-TEST_F(Damage, AMissingFileIsNamedAndNothingElseIsTouched) {
+TEST_P(Damage, AMissingFileIsNamedAndNothingElseIsTouched) {
   for (const std::string& path : paths_) {
     SCOPED_TRACE(path);
     const std::string bytes = disk_.file_bytes(path);
@@ -139,13 +141,13 @@ TEST_F(Damage, AMissingFileIsNamedAndNothingElseIsTouched) {
   }
 }
 
-TEST_F(Damage, AMissingLockFileIsMadeAgain) {
+TEST_P(Damage, AMissingLockFileIsMadeAgain) {
   SimDisk without = disk_.kill_image();
   without.remove_file(std::string(kDirectory) + "/LOCK");
   EXPECT_EQ(look(std::move(without)).to_string(), "ok");
 }
 
-TEST_F(Damage, AFileThatWasCutIsCorruption) {
+TEST_P(Damage, AFileThatWasCutIsCorruption) {
   for (const std::string& path : paths_) {
     const std::string bytes = disk_.file_bytes(path);
     // Nothing reads a value file behind its last value.
@@ -168,7 +170,7 @@ TEST_F(Damage, AFileThatWasCutIsCorruption) {
 
 // After a clean close everything that is read is known to have been durable, so no flipped bit may go
 // unnoticed as a torn tail.
-TEST_F(Damage, AFlippedBitGivesTheRightAnswerOrCorruption) {
+TEST_P(Damage, AFlippedBitGivesTheRightAnswerOrCorruption) {
   const uint64_t seed = uint_from_environment("LIGHTNING_DAMAGE_SEED", 0);
   uint64_t noticed = 0;
   for (const std::string& path : paths_) {
@@ -195,7 +197,7 @@ TEST_F(Damage, AFlippedBitGivesTheRightAnswerOrCorruption) {
 
 // A process that was killed and a machine that went down leave a log without a recorded end: what a later
 // record states to be durable is what tells damage from a torn tail.
-TEST_F(Damage, AFlippedBitBeforeADurableRecordIsNoTornTail) {
+TEST_P(Damage, AFlippedBitBeforeADurableRecordIsNoTornTail) {
   SimEnv env;
   Result<Database> database = open_in(env, kDirectory, options(), OpenKind::create);
   ASSERT_TRUE(database);
@@ -221,7 +223,7 @@ TEST_F(Damage, AFlippedBitBeforeADurableRecordIsNoTornTail) {
   }
 }
 
-TEST_F(Damage, AFileOfAnotherDatabaseIsCorruption) {
+TEST_P(Damage, AFileOfAnotherDatabaseIsCorruption) {
   SimEnv env({.seed = 99});
   {
     Result<Database> other = open_in(env, kDirectory, options(), OpenKind::create);
@@ -242,7 +244,7 @@ TEST_F(Damage, AFileOfAnotherDatabaseIsCorruption) {
   }
 }
 
-TEST_F(Damage, ANewerFormatIsNotSupported) {
+TEST_P(Damage, ANewerFormatIsNotSupported) {
   const std::string path = path_of("SUPER");
   std::string bytes = disk_.file_bytes(path);
   for (uint64_t slot = 0; slot < kSuperSlots; ++slot) {
@@ -263,7 +265,7 @@ TEST_F(Damage, ANewerFormatIsNotSupported) {
   }
 }
 
-TEST_F(Damage, OfADatabaseWhoseStateWasDamagedUnknownSegmentsStay) {
+TEST_P(Damage, OfADatabaseWhoseStateWasDamagedUnknownSegmentsStay) {
   const std::string stray = std::string(kDirectory) + "/" + segment_file_name(77);
   for (const bool damaged : {false, true}) {
     SimDisk disk = disk_.kill_image();
@@ -280,7 +282,7 @@ TEST_F(Damage, OfADatabaseWhoseStateWasDamagedUnknownSegmentsStay) {
   }
 }
 
-TEST_F(Damage, UnknownFilesAreReportedAndLeftAlone) {
+TEST_P(Damage, UnknownFilesAreReportedAndLeftAlone) {
   SimDisk more = disk_.kill_image();
   for (const char* name : {"notes.txt", "0000009999.run", "SUPER.old"}) {
     more.put_file(std::string(kDirectory) + "/" + name, "somebody's");
@@ -296,6 +298,11 @@ TEST_F(Damage, UnknownFilesAreReportedAndLeftAlone) {
     EXPECT_EQ(env.disk().file_bytes(std::string(kDirectory) + "/" + name), "somebody's");
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(PlainAndCompressed, Damage, testing::Values(Compression::none, Compression::lz4),
+                         [](const auto& form) {
+                           return form.param == Compression::none ? std::string("Plain") : std::string("Lz4");
+                         });
 
 }  // namespace
 }  // namespace lightning

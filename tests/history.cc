@@ -561,11 +561,19 @@ Options History::random_options() {
   Options options;
   options.write_buffer_size = std::array{64 * KiB, 64 * KiB, 128 * KiB, 256 * KiB, 1 * MiB}[random_.below(5)];
   options.value_separation = std::array{64, 200, 1024, 2048}[random_.below(4)];
+  options.compression =
+      std::array{Compression::none, Compression::none, Compression::lz4, Compression::zstd}[random_.below(4)];
+  options.compression_level = random_.below(4);
   options.sigbus_guard = random_.chance(0.7);
   options.durability = random_.chance(0.9) ? Durability::process : Durability::power;
   options.flush_interval_ms = std::array{0, 10, 1000}[random_.below(3)];
   // A small memory limit makes writers wait for flushes.
   if (random_.chance(0.3)) options.memory_limit = std::max(4 * MiB, 2 * options.write_buffer_size);
+  // A page cache of no, one or few frames.
+  if (options.compression != Compression::none && random_.chance(0.4)) {
+    options.memory_limit = 4 * MiB;
+    options.write_buffer_size = 2 * MiB - random_.below(6) * 16 * KiB;
+  }
   if (random_.chance(0.5)) options.max_snapshot_age_ms = kReaderAgeMs;
   huge_budget_ = allow_huge_ && options.memory_limit > 256 * MiB ? 1 : 0;
   return options;

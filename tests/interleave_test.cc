@@ -45,8 +45,10 @@ class Interleaving {
       : seed_(seed), env_({.seed = seed, .switch_probability = 0.2, .supports_allocate = seed % 3 != 0}) {}
 
   uint64_t run() {
-    const Options options{
-        .durability = Durability::process, .memory_limit = 4 * MiB, .write_buffer_size = 64 * KiB};
+    const Options options{.durability = Durability::process,
+                          .memory_limit = 4 * MiB,
+                          .write_buffer_size = 64 * KiB,
+                          .compression = seed_ % 4 == 1 ? Compression::lz4 : Compression::none};
     Result<Database> opened = open_in(clock_, "db", options, OpenKind::create, kLargeBytes);
     EXPECT_TRUE(opened.ok()) << opened.status().to_string();
     Database db = *std::move(opened);

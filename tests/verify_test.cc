@@ -48,8 +48,9 @@ bool is_mirror(const std::string& path, uint64_t byte) {
 TEST(Verify, AnUndamagedDatabaseHasNoFindings) {
   for (const bool clean : {true, false}) {
     for (const bool mapped : {true, false}) {
+      const Compression compression = mapped ? Compression::none : Compression::zstd;
       SCOPED_TRACE(std::string(clean ? "clean" : "killed") + (mapped ? ", mapped" : ", written"));
-      DamageSet set({.clean = clean, .mapped = mapped});
+      DamageSet set({.clean = clean, .mapped = mapped, .compression = compression});
       EXPECT_EQ(set.paths(".run").size(), 2u);
       EXPECT_EQ(set.paths(".log").size(), 3u);  // one of them a value file
       uint64_t bytes = 0;
@@ -71,19 +72,22 @@ TEST(Verify, AnUndamagedDatabaseHasNoFindings) {
 
 // After a clean close no byte but the mirrors' is without a check.
 TEST(Verify, FindsEveryFlippedBit) {
-  DamageSet set({});
   uint64_t found = 0;
-  for (const std::string& path : set.paths()) {
-    const std::string bytes = set.bytes(path);
-    for (uint64_t bit = 0; bit < bytes.size() * 8; bit += stride(kVerifyStride)) {
-      const Result<VerifyReport> report = verify_disk(set.with(path, flipped(bytes, bit)));
-      ASSERT_TRUE(report) << path << " bit " << bit << ": " << report.status().to_string();
-      if (is_mirror(path, bit / 8) || set.is_unread(path, bit / 8)) continue;
-      ASSERT_FALSE(report->ok()) << path << " bit " << bit;
-      for (const Finding& finding : report->findings) {
-        ASSERT_EQ(finding.file, DamageSet::name_of(path)) << "bit " << bit << ": " << text_of(*report);
+  for (const Compression compression : {Compression::none, Compression::zstd}) {
+    DamageSet set({.compression = compression});
+    // What is compressed are the runs.
+    for (const std::string& path : set.paths(compression == Compression::none ? "" : ".run")) {
+      const std::string bytes = set.bytes(path);
+      for (uint64_t bit = 0; bit < bytes.size() * 8; bit += stride(kVerifyStride)) {
+        const Result<VerifyReport> report = verify_disk(set.with(path, flipped(bytes, bit)));
+        ASSERT_TRUE(report) << path << " bit " << bit << ": " << report.status().to_string();
+        if (is_mirror(path, bit / 8) || set.is_unread(path, bit / 8)) continue;
+        ASSERT_FALSE(report->ok()) << path << " bit " << bit;
+        for (const Finding& finding : report->findings) {
+          ASSERT_EQ(finding.file, DamageSet::name_of(path)) << "bit " << bit << ": " << text_of(*report);
+        }
+        ++found;
       }
-      ++found;
     }
   }
   RecordProperty("bits", static_cast<int>(found));
@@ -213,7 +217,8 @@ TEST(Verify, IsRefusedWhereSomebodyWritesAndWhereThereIsNothing) {
 TEST(Repair, AnUndamagedDatabaseIsCopied) {
   for (const bool clean : {true, false}) {
     for (const bool mapped : {true, false}) {
-      DamageSet set({.clean = clean, .mapped = mapped});
+      const Compression compression = mapped ? Compression::none : Compression::zstd;
+      DamageSet set({.clean = clean, .mapped = mapped, .compression = compression});
       SimEnv env({}, set.disk());
       const Result<RepairReport> report = repair_in(env, kDamageDirectory, "repaired", {});
       ASSERT_TRUE(report) << report.status().to_string();
@@ -229,10 +234,10 @@ TEST(Repair, AnUndamagedDatabaseIsCopied) {
   }
 }
 
-class RepairEach : public testing::TestWithParam<bool> {};
+class RepairEach : public testing::TestWithParam<DamageSetOptions> {};
 
 TEST_P(RepairEach, FlippedBit) {
-  DamageSet set({.clean = GetParam()});
+  DamageSet set(GetParam());
   for (const std::string& path : set.paths()) {
     const std::string bytes = set.bytes(path);
     for (uint64_t bit = 0; bit < bytes.size() * 8; bit += stride(kRepairStride)) {
@@ -242,7 +247,7 @@ TEST_P(RepairEach, FlippedBit) {
 }
 
 TEST_P(RepairEach, Length) {
-  DamageSet set({.clean = GetParam()});
+  DamageSet set(GetParam());
   for (const std::string& path : set.paths()) {
     const std::string bytes = set.bytes(path);
     for (uint64_t part = 0; part < 16; ++part) {
@@ -254,7 +259,7 @@ TEST_P(RepairEach, Length) {
 }
 
 TEST_P(RepairEach, MissingFile) {
-  DamageSet set({.clean = GetParam()});
+  DamageSet set(GetParam());
   for (const std::string& path : set.paths()) {
     ASSERT_EQ(set.check_repair(set.without(path)), "") << path;
     for (const std::string& other : set.paths()) {
@@ -267,8 +272,11 @@ TEST_P(RepairEach, MissingFile) {
 }
 
 TEST_P(RepairEach, FileOfAnotherDatabase) {
-  DamageSet set({.clean = GetParam()});
-  DamageSet other({.clean = GetParam(), .seed = 99, .letter = 'y'});
+  DamageSet set(GetParam());
+  DamageSetOptions how = GetParam();
+  how.seed = 99;
+  how.letter = 'y';
+  DamageSet other(how);
   for (const std::string& path : set.paths()) {
     const std::vector<std::string> same_kind = other.paths(path.substr(path.find_last_of("./")));
     for (const std::string& foreign : same_kind) {
@@ -278,7 +286,7 @@ TEST_P(RepairEach, FileOfAnotherDatabase) {
 }
 
 TEST_P(RepairEach, StaleCopy) {
-  DamageSet set({.clean = GetParam()});
+  DamageSet set(GetParam());
   for (const std::string& path : set.earlier().file_paths()) {
     const std::string stale = set.earlier().file_bytes(path);
     ASSERT_EQ(set.check_repair(set.with(path, stale)), "") << path;
@@ -290,7 +298,13 @@ TEST_P(RepairEach, StaleCopy) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(CleanOrKilled, RepairEach, testing::Bool());
+INSTANTIATE_TEST_SUITE_P(Forms, RepairEach,
+                         testing::Values(DamageSetOptions{.clean = false}, DamageSetOptions{.clean = true},
+                                         DamageSetOptions{.compression = Compression::lz4}),
+                         [](const auto& form) {
+                           return std::string(form.param.clean ? "Clean" : "Killed") +
+                                  (form.param.compression == Compression::none ? "" : "Compressed");
+                         });
 
 // What is said twice is lost only twice.
 TEST(Repair, LosesNothingWhereNothingIsLost) {

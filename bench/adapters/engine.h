@@ -9,6 +9,7 @@
 // Errors: an adapter ends the process by fail(); what is returned is an answer.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -26,6 +27,8 @@ enum class Durability {
   power,    // and the loss of power
 };
 
+enum class Compression { none, lz4, zstd };
+
 enum class Direction { forward, backward };
 
 struct EngineConfig {
@@ -33,7 +36,22 @@ struct EngineConfig {
   Durability durability = Durability::process;
   uint64_t raw_bytes = 0;  // keys and values that the database will hold: sizes caches and maps
   unsigned threads = 1;
-  std::vector<std::string> options = {};  // NAME=VALUE, for Lightning DB alone
+  std::vector<std::string> options = {};        // NAME=VALUE, for Lightning DB alone
+  Compression compression = Compression::none;  // of engines that have one; LMDB has none
+  uint64_t memory_limit =
+      0;  // of caches and buffers together, of engines that have one; 0: room for the data
+
+  /// Of the room that an engine's cache would have.
+  uint64_t cache_bytes(uint64_t usual) const {
+    constexpr uint64_t kLeast = 8 << 20;
+    const uint64_t buffers = 2 * buffer_bytes();
+    return memory_limit == 0 ? usual : std::max(kLeast, memory_limit - std::min(memory_limit, buffers));
+  }
+  uint64_t buffer_bytes() const {
+    constexpr uint64_t kUsual = 64 << 20;
+    constexpr uint64_t kShare = 8;
+    return memory_limit == 0 ? kUsual : std::min(kUsual, std::max(uint64_t{1} << 20, memory_limit / kShare));
+  }
 };
 
 struct Entry {

@@ -112,14 +112,16 @@ class LeveldbEngine : public Engine {
  public:
   explicit LeveldbEngine(const EngineConfig& config)
       : durability_(config.durability),
-        cache_(leveldb::NewLRUCache(std::max<uint64_t>(256 << 20, 2 * config.raw_bytes))),
+        cache_(leveldb::NewLRUCache(config.cache_bytes(std::max<uint64_t>(256 << 20, 2 * config.raw_bytes)))),
         filter_(leveldb::NewBloomFilterPolicy(10)) {
     leveldb::Options options;
     options.create_if_missing = true;
     options.block_cache = cache_.get();
     options.filter_policy = filter_.get();
-    options.compression = leveldb::kNoCompression;
-    options.write_buffer_size = 64 << 20;
+    // It has Snappy alone, which stands beside LZ4.
+    options.compression =
+        config.compression == Compression::lz4 ? leveldb::kSnappyCompression : leveldb::kNoCompression;
+    options.write_buffer_size = config.buffer_bytes();
     leveldb::DB* db = nullptr;
     check(leveldb::DB::Open(options, config.path, &db), "Open");
     db_.reset(db);

@@ -134,6 +134,11 @@ class LightningEngine : public Engine {
     options.durability = power ? lightning::Durability::power : lightning::Durability::process;
     if (!power) options.flush_interval_ms = 0;
     options.memory_limit = std::max<uint64_t>(512 * MiB, 2 * config.raw_bytes);
+    if (config.memory_limit != 0) {
+      options.memory_limit = std::max<uint64_t>(4 * MiB, config.memory_limit);
+      options.write_buffer_size = config.buffer_bytes();
+    }
+    options.compression = static_cast<lightning::Compression>(config.compression);
     for (const std::string& option : config.options) {
       const size_t equals = std::min(option.find('='), option.size());
       check(set_option(options, option.substr(0, equals), option.substr(std::min(equals + 1, option.size()))),

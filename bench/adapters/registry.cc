@@ -54,7 +54,7 @@ constexpr std::array kEngines = {
                "defaults but: memory for the data; no periodic flush in class process (no peer has one)",
                BENCH_BUILT(BENCH_HAS_LIGHTNING, lightning)},
     EngineKind{"rocksdb", "librocksdb-dev", ".log",
-               "block cache for the data, Bloom filter 10 bits, no compression, "
+               "block cache for the data, Bloom filter 10 bits, no compression unless asked for, "
                "64 MiB write buffers, 2 background jobs, WAL on",
                BENCH_BUILT(BENCH_HAS_ROCKSDB, rocksdb)},
     EngineKind{"rocksdb-occ", "librocksdb-dev", ".log",
@@ -68,7 +68,9 @@ constexpr std::array kEngines = {
                "each call",
                BENCH_BUILT(BENCH_HAS_LMDB, lmdb)},
     EngineKind{"leveldb", "libleveldb-dev", ".log",
-               "block cache for the data, Bloom filter 10 bits, no compression, 64 MiB write buffer",
+               "block cache for the data, Bloom filter 10 bits, no compression unless asked for (Snappy for "
+               "lz4), 64 MiB "
+               "write buffer",
                BENCH_BUILT(BENCH_HAS_LEVELDB, leveldb)},
     EngineKind{
         "wiredtiger", "libwiredtiger-dev", "WiredTigerLog.",

@@ -148,7 +148,7 @@ class WiredtigerSession : public Session {
 class WiredtigerEngine : public Engine {
  public:
   explicit WiredtigerEngine(const EngineConfig& config) {
-    const uint64_t cache_bytes = std::max<uint64_t>(256 << 20, 4 * config.raw_bytes);
+    const uint64_t cache_bytes = config.cache_bytes(std::max<uint64_t>(256 << 20, 4 * config.raw_bytes));
     const std::string settings =
         "create,cache_size=" + std::to_string(cache_bytes) +
         ",session_max=" + std::to_string(config.threads + 32) +

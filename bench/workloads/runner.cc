@@ -28,8 +28,13 @@ class Unit {
       : data_(data), kind_(kind), directory_(std::move(directory)) {}
 
   void open(Durability durability) {
-    engine_ =
-        kind_.open({directory_, durability, data_.raw_bytes, data_.config.threads, data_.config.options});
+    engine_ = kind_.open({.path = directory_,
+                          .durability = durability,
+                          .raw_bytes = data_.raw_bytes,
+                          .threads = data_.config.threads,
+                          .options = data_.config.options,
+                          .compression = data_.config.compression,
+                          .memory_limit = data_.config.memory_limit});
   }
   void close() {
     data_under_log_names_ = engine_->data_under_log_names();

@@ -36,6 +36,13 @@ enum class ReadLevel : uint8_t {
   durable,  // only what a power cut can no longer take back
 };
 
+/// How runs are compressed.
+enum class Compression : uint8_t {
+  none = 0,
+  lz4 = 1,   // little time, files of a half to two thirds of the size
+  zstd = 2,  // more time, smaller files
+};
+
 enum class EventKind : uint8_t { flush, merge, stall, error };
 
 /// What the engine tells about its background work; the only log there is.
@@ -72,6 +79,12 @@ struct Options {
   /// A snapshot, cursor or transaction that is older than this is released in the background; its further
   /// reads answer snapshot_too_old, its commit too. 0 = none is.
   uint64_t max_snapshot_age_ms = 0;
+  /// How settled data is compressed: files of the last level, where nearly all of it is, and ingested ones.
+  /// Files that merges will soon rewrite stay plain. What is there already is compressed again by merges.
+  /// `not_supported` when the library was built without it.
+  Compression compression = Compression::none;
+  /// 0 = the codec's usual one; lz4: 1 to 12, zstd: 1 to 19.
+  uint64_t compression_level = 0;
   /// Called from background threads and from stalled writers; must not call the database. Empty: silence.
   std::function<void(const Event&)> on_event = {};
   /// A transaction without a call for as long is aborted in the background, so that others get its locks; its

@@ -121,15 +121,25 @@ void write_sizes(MetricsWriter& out, const Stats& stats, const Options& options)
   out.gauge("memory_bytes", stats.memory_bytes, "Own memory.");
   out.gauge("memory_limit_bytes", options.memory_limit, "What memory_bytes is kept below.");
   out.head("memory_part_bytes", "gauge", "The parts of memory_bytes.");
-  const std::pair<std::string_view, uint64_t> parts[] = {
-      {"memtable", stats.memtable_bytes},       {"point_index", stats.point_index_bytes},
-      {"order_index", stats.order_index_bytes}, {"fence", stats.fence_bytes},
-      {"run", stats.run_memory_bytes},          {"held", stats.held_bytes},
-      {"cursor", stats.cursor_bytes},           {"merge", stats.merge_bytes}};
+  const std::pair<std::string_view, uint64_t> parts[] = {{"memtable", stats.memtable_bytes},
+                                                         {"point_index", stats.point_index_bytes},
+                                                         {"order_index", stats.order_index_bytes},
+                                                         {"fence", stats.fence_bytes},
+                                                         {"run", stats.run_memory_bytes},
+                                                         {"held", stats.held_bytes},
+                                                         {"cursor", stats.cursor_bytes},
+                                                         {"merge", stats.merge_bytes},
+                                                         {"cache", stats.cache_bytes}};
   for (const auto& [part, bytes] : parts) {
     out.sample("memory_part_bytes", "", "part=\"" + std::string(part) + "\"", bytes);
   }
   out.gauge("mapped_bytes", stats.mapped_bytes, "Run files mapped, beside own memory.");
+  out.gauge("cache_limit_bytes", stats.cache_limit_bytes,
+            "What the page cache may have of memory_limit_bytes.");
+  out.gauge("cache_page_bytes", stats.cache_page_bytes, "Pages in the cache.");
+  out.gauge("cache_frequent_bytes", stats.cache_frequent_bytes,
+            "Of them, pages that came back or were used again.");
+  out.gauge("cache_target_bytes", stats.cache_target_bytes, "How much the others should have.");
 }
 
 void write_levels(MetricsWriter& out, const Stats& stats) {
@@ -146,6 +156,10 @@ void write_levels(MetricsWriter& out, const Stats& stats) {
       {"level_removals", &Stats::Level::removals, "Removals by level."},
       {"level_expiring", &Stats::Level::expiring, "Keys whose newest version has an expiry, by level."},
       {"level_range_removals", &Stats::Level::range_removals, "Range removals by level."},
+      {"level_compressed_files", &Stats::Level::compressed_files, "Files with compressed pages by level."},
+      {"level_compressed_bytes", &Stats::Level::compressed_bytes,
+       "Their pages as they stand there, by level."},
+      {"level_plain_bytes", &Stats::Level::plain_bytes, "The same pages decompressed, by level."},
   };
   for (const Figure& figure : kFigures) {
     out.head(figure.name, "gauge", figure.help);
@@ -188,6 +202,12 @@ void write_counters(MetricsWriter& out, const Stats& stats) {
   out.counter("moved_bytes", stats.move_bytes, "Their bytes.");
   out.counter("drops", stats.drops, "Run files given up unread, being under range removals.");
   out.counter("dropped_bytes", stats.drop_bytes, "Their bytes.");
+  out.counter("cache_hits", stats.cache_hits, "Pages that were found in the cache.");
+  out.counter("cache_misses", stats.cache_misses, "Pages that were read and decompressed.");
+  out.counter("cache_ghost_hits", stats.cache_ghost_hits, "Misses of pages that the cache remembered.");
+  out.counter("cache_evictions", stats.cache_evictions, "Pages that gave way to others.");
+  out.counter("page_read_bytes", stats.page_bytes_read,
+              "What was read for misses, as it stands in the files.");
   out.counter("stalls", stats.stalls, "Writes that waited for memory or space.");
   out.counter("stall_seconds", seconds_of_us(stats.stall_us), "How long they waited, all together.");
   out.head("paced_seconds", "counter", "Delays of writes because background work was behind.");
@@ -216,9 +236,11 @@ void write_latencies(MetricsWriter& out, const Latencies& latencies) {
 }
 
 // A field more needs a line more above.
-static_assert(sizeof(Stats) == sizeof(uint64_t) * 46 + sizeof(Stats::unknown_files) + sizeof(Stats::levels) +
+// NOLINTBEGIN(bugprone-sizeof-container)
+static_assert(sizeof(Stats) == sizeof(uint64_t) * 56 + sizeof(Stats::unknown_files) + sizeof(Stats::levels) +
                                    sizeof(Stats::prepared_transactions));
-static_assert(sizeof(Stats::Level) == sizeof(uint64_t) * 8);
+// NOLINTEND(bugprone-sizeof-container)
+static_assert(sizeof(Stats::Level) == sizeof(uint64_t) * 11);
 
 }  // namespace
 

@@ -6,6 +6,8 @@
 #include "base/hash.h"
 #include "format/internal_key.h"
 #include "log/segment.h"
+#include "run/page_table.h"
+#include "run/stored_page.h"
 
 namespace lightning {
 
@@ -13,6 +15,7 @@ namespace {
 
 /// A search for pages reads no byte more often than this on average, whatever lengths the bytes pretend.
 constexpr uint64_t kReadsOfEachByte = 4;
+constexpr uint64_t kSearchBytes = 64 << 10;
 
 /// The least key above `key`.
 std::string behind(std::string_view key) { return std::string(key) + '\0'; }
@@ -164,13 +167,34 @@ bool RunSalvage::read_fences() {
   const uint64_t seed = page_seed(piece_.file.id, footer_->fences_offset / kUnitBytes);
   if (checksum(section.get(), footer_->fences_bytes, seed) != footer_->fences_checksum) return false;
   Fences fences;
-  if (!fences.load(std::move(section), footer_->fences_bytes, footer_->leaves_end)) return false;
+  const uint64_t numbers_end = has_page_table(*footer_) ? footer_->pages_end : footer_->leaves_end;
+  if (!fences.load(std::move(section), footer_->fences_bytes, numbers_end)) return false;
   if (!named_) {
     piece_.file.smallest = fences.smallest();
     piece_.file.largest = fences.largest();
   }
-  for (uint32_t leaf = 0; leaf < fences.leaves(); ++leaf)
-    pages_.push_back(static_cast<uint32_t>(fences.page(leaf)));
+  if (has_page_table(*footer_)) {
+    if (!read_table(fences)) events_.damage(damaged("page table", footer_->table_offset));
+    return true;
+  }
+  for (uint32_t leaf = 0; leaf < fences.leaves(); ++leaf) pages_.push_back(plain_page(fences.page(leaf)));
+  return true;
+}
+
+bool RunSalvage::read_table(const Fences& fences) {
+  if (!table_is_sound(*footer_, footer_->file_bytes - kUnitBytes)) return false;
+  std::string section(footer_->table_bytes, '\0');
+  if (!read(footer_->table_offset, section.size(), section.data())) return false;
+  const uint64_t seed = page_seed(piece_.file.id, footer_->table_offset / kUnitBytes);
+  PageTable table;
+  if (checksum(section.data(), section.size(), seed) != footer_->table_checksum ||
+      !table.load(section, footer_->leaves_end)) {
+    return false;
+  }
+  for (uint32_t leaf = 0; leaf < fences.leaves(); ++leaf) {
+    const uint64_t number = fences.page(leaf);
+    if (table.has(number)) pages_.push_back({table.offset(number), number});
+  }
   return true;
 }
 
@@ -180,9 +204,15 @@ bool RunSalvage::read(uint64_t offset, uint64_t size, char* to) const {
 }
 
 // A leaf or jumbo page that verifies there, into page_.
-bool RunSalvage::read_page(uint64_t page_number) {
-  const uint64_t offset = page_number * kUnitBytes;
-  if (offset >= size_ || size_ - offset < kUnitBytes) return false;
+bool RunSalvage::read_page(const PageAt& at) {
+  const uint64_t offset = at.offset;
+  page_status_ = Status();
+  PageHeader first;
+  if (offset >= size_ || size_ - offset < sizeof(first)) return false;
+  if (!read(offset, sizeof(first), reinterpret_cast<char*>(&first))) return false;
+  page_stored_ = first.stored != 0;
+  if (page_stored_) return read_stored(at);
+  if (size_ - offset < kUnitBytes) return false;
   page_.resize(kUnitBytes);
   if (!read(offset, kUnitBytes, page_.data())) return false;
   const auto header = load<PageHeader>(page_.data());
@@ -194,16 +224,57 @@ bool RunSalvage::read_page(uint64_t page_number) {
   page_.resize(bytes);
   if (bytes > kUnitBytes && !read(offset + kUnitBytes, bytes - kUnitBytes, page_.data() + kUnitBytes))
     return false;
-  return checksum(page_.data() + 8, bytes - 8, page_seed(piece_.file.id, page_number)) ==
+  return checksum(page_.data() + 8, bytes - 8, page_seed(piece_.file.id, at.number)) ==
          load<uint64_t>(page_.data());
+}
+
+bool RunSalvage::read_stored(const PageAt& at) {
+  char header[sizeof(PageHeader)];
+  if (!read(at.offset, sizeof(header), header)) return false;
+  uint64_t number;
+  uint64_t bytes;
+  if (!StoredPage::looks_so(header, &number, &bytes) || number != at.number || bytes > size_ - at.offset ||
+      bytes > verify_budget_) {
+    return false;
+  }
+  verify_budget_ -= bytes;
+  stored_.resize(bytes);
+  if (!read(at.offset, bytes, stored_.data())) return false;
+  StoredPage stored;
+  page_status_ = StoredPage::parse(stored_, piece_.file.id, number, kJumboBytesMax, &stored);
+  if (!page_status_.ok()) return false;
+  page_.resize(stored.size);
+  page_status_ = stored.unpack(page_.data());
+  return page_status_.ok();
 }
 
 void RunSalvage::find_pages() {
   verify_budget_ = size_ * kReadsOfEachByte;
   for (uint64_t unit = 0; unit < size_ / kUnitBytes;) {
-    const bool found = read_page(unit);
-    if (found) pages_.push_back(static_cast<uint32_t>(unit));
+    const bool found = read_page(plain_page(unit)) && !page_stored_;
+    if (found) pages_.push_back(plain_page(unit));
     unit += found ? page_.size() / kUnitBytes : 1;
+  }
+  if (pages_.empty()) find_stored_pages();
+}
+
+// A file is compressed or not as a whole.
+void RunSalvage::find_stored_pages() {
+  std::vector<char> piece(kSearchBytes + sizeof(PageHeader));
+  uint64_t done = 0;  // behind the last page that was found
+  for (uint64_t begin = 0; begin + sizeof(PageHeader) <= size_; begin += kSearchBytes) {
+    const uint64_t bytes = std::min<uint64_t>(piece.size(), size_ - begin);
+    if (!read(begin, bytes, piece.data())) continue;
+    for (uint64_t at = 0; at < kSearchBytes && at + sizeof(PageHeader) <= bytes; at += kValueAlignment) {
+      PageAt found{.offset = begin + at};
+      uint64_t stored_bytes;
+      if (found.offset < done || !StoredPage::looks_so(piece.data() + at, &found.number, &stored_bytes) ||
+          !read_page(found)) {
+        continue;
+      }
+      pages_.push_back(found);
+      done = found.offset + stored_bytes;
+    }
   }
 }
 
@@ -227,16 +298,18 @@ void RunSalvage::tell_lost(const Status& why, std::string from, std::string to) 
   if (to.empty() || from < to) events_.lost(why, std::move(from), std::move(to));
 }
 
-void RunSalvage::enter(uint64_t page_number) {
+void RunSalvage::enter(const PageAt& at) {
   slot_ = 0;
   count_ = 0;
-  page_number_ = page_number;
+  page_now_ = at;
   verify_budget_ = UINT64_MAX;
-  if (read_page(page_number) && leaf_.parse(page_.data(), page_.size())) {
+  if (read_page(at) && leaf_.parse(page_.data(), page_.size())) {
     count_ = leaf_.count();
     return;
   }
-  const Status status = damaged("a page does not verify", page_number * kUnitBytes);
+  const Status status = page_status_.is(StatusCode::not_supported)
+                            ? Status(page_status_.code(), page_status_.message(), name_, at.offset)
+                            : damaged("a page does not verify", at.offset);
   events_.damage(status);
   begin_gap(status);
 }
@@ -266,7 +339,7 @@ void RunSalvage::finish() {
 }
 
 bool RunSalvage::take(uint32_t slot) {
-  const uint64_t offset = page_number_ * kUnitBytes + leaf_.slot_offset(slot);
+  const uint64_t offset = page_now_.offset + (page_stored_ ? 0 : leaf_.slot_offset(slot));
   LeafEntry entry;
   key_bytes_.assign(leaf_.prefix());
   const bool sound = leaf_.entry(slot, &entry);
@@ -299,6 +372,11 @@ Status RunSalvage::take_value(const LeafVersion& version, uint64_t entry_offset)
   const ValueRef ref = version.ref();
   if ((ref.offset & kInValueFile) != 0) return take_from_value_file(version, entry_offset);
   const Status lost = damaged("a value does not verify", entry_offset);
+  if ((ref.offset & kCompressedValue) != 0) {
+    const bool whole = unpack_value(ref, version.value_size);
+    value_ = value_bytes_;
+    return whole ? Status() : lost;
+  }
   if (ref.offset > size_ || version.value_size > size_ - ref.offset) return lost;
   value_bytes_.resize(version.value_size);
   value_ = value_bytes_;
@@ -306,6 +384,24 @@ Status RunSalvage::take_value(const LeafVersion& version, uint64_t entry_offset)
                      checksum(value_bytes_.data(), value_bytes_.size(),
                               value_seed(piece_.file.id, ref.offset)) == ref.checksum;
   return whole ? Status() : lost;
+}
+
+bool RunSalvage::unpack_value(const ValueRef& ref, uint64_t size) {
+  const uint64_t offset = ref.offset & ~kCompressedValue;
+  char header[sizeof(ValueHeader)];
+  if (offset > size_ || sizeof(header) > size_ - offset || !read(offset, sizeof(header), header))
+    return false;
+  const uint64_t bytes = StoredValue::stored_bytes(header, size);
+  if (bytes == 0 || bytes > size_ - offset) return false;
+  stored_.resize(bytes);
+  StoredValue stored;
+  if (!read(offset, bytes, stored_.data()) ||
+      checksum(stored_.data(), bytes, value_seed(piece_.file.id, offset)) != ref.checksum ||
+      !StoredValue::parse(stored_, &stored).ok()) {
+    return false;
+  }
+  value_bytes_.resize(size);
+  return stored.codec->decompress(stored.payload, value_bytes_.data(), size).ok();
 }
 
 Status RunSalvage::take_from_value_file(const LeafVersion& version, uint64_t entry_offset) {

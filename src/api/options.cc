@@ -1,5 +1,6 @@
 #include <lightning/options.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <iterator>
@@ -89,6 +90,15 @@ Status set_durability(Options& options, const Option& option, std::string_view t
   return {};
 }
 
+Status set_compression(Options& options, const Option& option, std::string_view text) {
+  constexpr Compression kAll[] = {Compression::none, Compression::lz4, Compression::zstd};
+  constexpr std::string_view kNames[] = {"none", "lz4", "zstd"};
+  const auto at = std::find(std::begin(kNames), std::end(kNames), text);
+  if (at == std::end(kNames)) return not_possible(option, text);
+  options.compression = kAll[at - std::begin(kNames)];
+  return {};
+}
+
 Status set_preset(Options& options, const Option& option, std::string_view text) {
   if (text == "balanced") {
     options = Options::balanced();
@@ -109,6 +119,7 @@ Status set_callback(Options&, const Option& option, std::string_view text) {
 }
 
 constexpr uint64_t kMillisPerDay = 86'400'000;
+constexpr uint64_t kLz4LevelMax = 12;
 
 constexpr Option kOptions[] = {
     {{"preset", "", "balanced", "balanced, read_optimized, write_optimized, low_memory",
@@ -188,6 +199,17 @@ constexpr Option kOptions[] = {
      &Options::max_transaction_idle_ms,
      0,
      UINT64_MAX},
+    {{"compression", "", "none", "none, lz4, zstd",
+      "How settled data is compressed: files of the last level of runs, and what is ingested. What is there "
+      "is "
+      "compressed anew by merges."},
+     set_compression},
+    {{"compression_level", "", "0", "0 to 19, of lz4 to 12",
+      "How hard the codec tries; 0: as it usually does."},
+     set_count,
+     &Options::compression_level,
+     0,
+     19},
     {{"on_event", "", "none", "a function, set in code",
       "Is told of flushes, merges, stalls and errors of the background."},
      set_callback},
@@ -248,6 +270,12 @@ Status check_options(const Options& options) {
     }
     if (options.durability != Durability::process && options.durability != Durability::power) {
       return Status(StatusCode::invalid_argument, "durability: possible are process, power");
+    }
+    if (options.compression > Compression::zstd) {
+      return Status(StatusCode::invalid_argument, "compression: possible are none, lz4, zstd");
+    }
+    if (options.compression == Compression::lz4 && options.compression_level > kLz4LevelMax) {
+      return Status(StatusCode::invalid_argument, "compression_level: possible of lz4 are 0 to 12");
     }
     const uint64_t buffers = 2 * options.write_buffer_size;
     if (options.memory_limit >= buffers) return {};

@@ -13,7 +13,7 @@ auto fields(const Options& options) {
   return std::tuple(options.create, options.read_only, options.durability, options.flush_interval_ms,
                     options.memory_limit, options.write_buffer_size, options.value_separation,
                     options.sigbus_guard, options.max_active_transactions, options.max_snapshot_age_ms,
-                    options.max_transaction_idle_ms);
+                    options.max_transaction_idle_ms, options.compression, options.compression_level);
 }
 
 // What set_option says to `value`, "" for ok.
@@ -60,6 +60,8 @@ TEST(Options, TheTableNamesTheDefaults) {
   options.write_buffer_size = 65 * KiB;
   options.value_separation = 100;
   options.sigbus_guard = false;
+  options.compression = Compression::zstd;
+  options.compression_level = 5;
   for (const OptionInfo& info : option_table()) {
     if (info.name == "preset" || info.name == "on_event") continue;
     EXPECT_EQ(set_option(options, info.name, info.default_value).to_string(), "ok") << info.name;
@@ -134,6 +136,21 @@ TEST(Options, TheDocumentHoldsTheTable) {
   document << file.rdbuf();
   EXPECT_NE(document.str().find("\n" + table + "\n"), std::string::npos) << table;
   EXPECT_LE(option_table().size(), 20u);
+}
+
+TEST(Options, CompressionByName) {
+  Options options;
+  EXPECT_TRUE(set_option(options, "compression", "lz4").ok());
+  EXPECT_EQ(options.compression, Compression::lz4);
+  EXPECT_TRUE(set_option(options, "compression", "zstd").ok());
+  EXPECT_EQ(options.compression, Compression::zstd);
+  EXPECT_TRUE(set_option(options, "compression_level", "19").ok());
+  EXPECT_TRUE(check_options(options).ok());
+  options.compression = Compression::lz4;
+  EXPECT_EQ(check_options(options).message(), "compression_level: possible of lz4 are 0 to 12");
+  EXPECT_EQ(refusal("compression", "gzip"), "compression = \"gzip\": possible are none, lz4, zstd");
+  options.compression = static_cast<Compression>(3);
+  EXPECT_EQ(check_options(options).message(), "compression: possible are none, lz4, zstd");
 }
 
 }  // namespace

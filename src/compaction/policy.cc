@@ -117,7 +117,7 @@ class Chooser {
     for (size_t i = tiers_; i-- > 0;) {
       const RunShape& run = shape_.runs[i];
       const bool good = std::all_of(run.files.begin(), run.files.end(), [&](const FileShape& file) {
-        return !removes(file) && !file.range.clipped && !is_small(file.bytes) &&
+        return !removes(file) && !file.range.clipped && !file.other_codec && !is_small(file.bytes) &&
                is_alone(file.range, i + 1, shape_.runs.size());
       });
       if (!good) continue;
@@ -256,7 +256,7 @@ class Chooser {
 
   /// May the file of a drained run go to the last level as it is?
   bool may_move(size_t run, const FileShape& file) const {
-    if (file.range.clipped || removes(file) || is_small(file.bytes)) return false;
+    if (file.range.clipped || removes(file) || file.other_codec || is_small(file.bytes)) return false;
     const bool gains = !file.plain || file.expired != Expired::none;
     if (goal_ == Goal::compact && (gains || (fits_one_file() && files_ > 1))) return false;
     return is_alone(file.range, tiers_, shape_.runs.size(), run);
@@ -320,7 +320,10 @@ class Chooser {
     if (fits_one_file() && files_ > 1) return false;
     bool small_before = false;
     for (const FileShape& file : last_->files) {
-      if (!file.plain || removes(file) || file.range.clipped || file.expired != Expired::none) return false;
+      if (!file.plain || removes(file) || file.range.clipped || file.expired != Expired::none ||
+          file.other_codec) {
+        return false;
+      }
       if (small_before && is_small(file.bytes)) return false;
       small_before = is_small(file.bytes);
     }

@@ -8,7 +8,9 @@
 // so that any end of a step is a state to go on from, and files are given back on the way: those of tiers are
 // small, an eighth of a write buffer, unless a flush overlaps nothing older.
 //
-// A file that overlaps nothing older goes to the last level as it is: sequential writes are never rewritten.
+// A file that overlaps nothing older goes to the last level as it is: sequential writes are never rewritten,
+// unless it is compressed otherwise than that level is to be. A file of that level is compressed as it was
+// until a merge rewrites it; compact() leaves none.
 //
 // The tiers drain
 //   - when what they may hide is 42 % of what then is left of the last level (a tenth when nobody writes),
@@ -62,7 +64,8 @@ struct FileShape {
   uint64_t entries = 0;
   uint64_t removals = 0;
   Expired expired = Expired::none;
-  bool ranges = false;  // it has range removals
+  bool ranges = false;       // it has range removals
+  bool other_codec = false;  // not the one of the last level
   bool plain = false;  // no entry but one version, no range removal, no keyspace that was dropped: nothing to
                        // be gained by rewriting
 };

@@ -24,6 +24,7 @@ struct TableFile {
   bool plain = true;
   Expired expired = Expired::none;
   bool ranges = false;
+  bool other_codec = false;
 };
 
 /// A run in a table.
@@ -53,6 +54,7 @@ Shape shape_of_table(const std::vector<TableRun>& runs) {
                             .removals = file.removals,
                             .expired = file.expired,
                             .ranges = file.ranges,
+                            .other_codec = file.other_codec,
                             .plain = file.plain});
     }
   }
@@ -476,6 +478,22 @@ TEST(Shape, TellsHowMuchHasExpired) {
     EXPECT_EQ(shape.runs[0].files[0].expired, Expired::none);
     EXPECT_EQ(shape.runs[0].files[1].expired, expired) << time;
   }
+}
+
+// A file that is compressed otherwise than the last level is to be does not go there as it is, and compact()
+// rewrites those that are there.
+TEST(Policy, AnotherCodecIsRewrittenOnTheWayDown) {
+  const auto shape = [](uint32_t level, bool other_codec) {
+    return shape_of_table({{level, {{.smallest = "a", .largest = "c", .other_codec = other_codec}}}});
+  };
+  EXPECT_EQ(choose(shape(0, false), Goal::keep_up, kLimits).kind, Choice::Kind::move);
+  EXPECT_EQ(choose(shape(0, true), Goal::keep_up, kLimits).kind, Choice::Kind::nothing);
+  EXPECT_EQ(choose(shape(kDrainLevel, false), Goal::keep_up, kLimits).kind, Choice::Kind::move);
+  const Choice choice = choose(shape(kDrainLevel, true), Goal::keep_up, kLimits);
+  EXPECT_EQ(choice.kind, Choice::Kind::merge);
+  EXPECT_EQ(choice.level, kLastLevel);
+  EXPECT_EQ(begin_compaction(shape(kLastLevel, false), kLimits).kind, Choice::Kind::nothing);
+  EXPECT_EQ(begin_compaction(shape(kLastLevel, true), kLimits).kind, Choice::Kind::move);
 }
 
 }  // namespace

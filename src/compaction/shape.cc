@@ -64,6 +64,7 @@ Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint3
                            .removals = part_of(file.removals, share),
                            .expired = expired_by(time, file.expiry),
                            .ranges = file.range_removals != 0,
+                           .other_codec = probe.other_codec(i, p),
                            .plain = file.plain && !range.clipped && !holds_dropped(range, dropped)});
     }
   }

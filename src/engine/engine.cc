@@ -14,12 +14,18 @@ constexpr uint64_t kReclaimDelayNs = 1'000'000;
 constexpr uint64_t kNanosPerMilli = 1'000'000;
 }  // namespace
 
+// Of what two write buffers leave of the limit, half.
+static uint64_t cache_limit(const Options& options) {
+  return (options.memory_limit - 2 * options.write_buffer_size) / 2;
+}
+
 Engine::Engine(Env& env, const Options& options, uint64_t large_value_bytes)
     : env_(env),
       process_word_(env.process_word()),
       options_(options),
       large_value_bytes_(large_value_bytes),
       mapped_(options.sigbus_guard && env.guards_mappings()),
+      page_cache_(std::make_shared<PageCache>(cache_limit(options), kLargeLeafBytes)),
       expiry_clock_(env.clock()),
       pacer_(env.clock()),
       locks_(env.clock()),
@@ -111,7 +117,8 @@ void Engine::reclaim_later() {
 }
 
 uint64_t Engine::memory_bytes(const View& view) const {
-  uint64_t bytes = held_memory_.bytes() + snapshots_.memory_bytes() + merge_bytes_.load();
+  uint64_t bytes =
+      held_memory_.bytes() + snapshots_.memory_bytes() + merge_bytes_.load() + page_cache_->memory_bytes();
   if (view.active != nullptr) bytes += view.active->memory_bytes();
   for (const auto& source : view.sealed) bytes += source->memory_bytes();
   for (const auto& run : view.runs) {
@@ -172,7 +179,25 @@ void count_run(const SortedRun& run, Stats* stats) {
     stats->fence_bytes += file->fence_bytes();
     stats->run_memory_bytes += file->memory_bytes() - file->fence_bytes();
     stats->mapped_bytes += file->mapped_bytes();
+    if (!file->compressed()) continue;
+    ++level.compressed_files;
+    level.compressed_bytes += file->packed_bytes();
+    level.plain_bytes += file->unpacked_bytes();
   }
+}
+
+void count_cache(const PageCache& cache, Stats* stats) {
+  const PageCache::Counts counts = cache.counts();
+  stats->cache_bytes = counts.bytes;
+  stats->cache_limit_bytes = cache.frames() * cache.frame_bytes();
+  stats->cache_page_bytes = counts.pages * cache.frame_bytes();
+  stats->cache_frequent_bytes = counts.frequent_pages * cache.frame_bytes();
+  stats->cache_target_bytes = counts.target_pages * cache.frame_bytes();
+  stats->cache_hits = counts.hits;
+  stats->cache_misses = counts.misses;
+  stats->cache_ghost_hits = counts.ghost_hits;
+  stats->cache_evictions = counts.evictions;
+  stats->page_bytes_read = counts.bytes_read;
 }
 
 void count_source(const MemSource& source, Stats* stats) {
@@ -197,12 +222,13 @@ Result<Stats> Engine::stats() const {
     ++stats.value_files;
     stats.value_live_bytes += file.live_bytes;
   }
+  count_cache(*page_cache_, &stats);
   stats.held_bytes = held_memory_.bytes();
   stats.cursor_bytes = snapshots_.memory_bytes();
   stats.merge_bytes = merge_bytes_.load();
   stats.memory_bytes = stats.memtable_bytes + stats.point_index_bytes + stats.order_index_bytes +
                        stats.fence_bytes + stats.run_memory_bytes + stats.held_bytes + stats.cursor_bytes +
-                       stats.merge_bytes;
+                       stats.merge_bytes + stats.cache_bytes;
   stats.keyspaces = 1 + catalogue_.names().size();
   stats.snapshots = snapshots_.count();
   stats.published_lsn = log_.published();

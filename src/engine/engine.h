@@ -28,6 +28,7 @@
 #include "base/epoch.h"
 #include "base/memory_share.h"
 #include "base/mutex.h"
+#include "cache/page_cache.h"
 #include "compaction/outcome.h"
 #include "compaction/policy.h"
 #include "compaction/run_set_writer.h"
@@ -485,7 +486,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Adds up the bytes of large values.
   Status verify_source(const MemSource& source, uint64_t* large_bytes) const;
   /// `file_bytes`: about where files are cut.
-  RunWriterOptions run_options(uint64_t file_bytes) const;
+  /// `settled`: the file is, or may become, one of the last level.
+  RunWriterOptions run_options(uint64_t file_bytes, bool settled) const;
   Status write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
                         const PlaceValues& place, const std::function<bool(std::string_view)>& ends_at);
 
@@ -556,6 +558,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<std::shared_ptr<const SnapshotState>> snapshot_of(ReaderKind kind);
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
               Value* value) const;
+  [[gnu::noinline]] Lookup find_waiting(const View& view, std::string_view key, uint64_t hash,
+                                        const ReadOptions& options, Value* value) const;
   /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the
   /// clock was asked.
   bool take_expiring(Hit* hit, uint64_t* moment) const;
@@ -569,7 +573,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const std::atomic<uint32_t>& process_word_;
   const Options options_;
   const uint64_t large_value_bytes_;
-  const bool mapped_;                       // runs and log may be mapped
+  const bool mapped_;  // runs and log may be mapped
+  const std::shared_ptr<PageCache> page_cache_;
   std::atomic<const View*> view_{nullptr};  // partner: EpochGuard
   std::atomic<bool> closed_{false};
   std::atomic<bool> read_only_{false};

@@ -154,8 +154,8 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
   const std::shared_ptr<const View> before = view();
   Purge purge(expiry_clock_, snapshots_);
   OlderKeys older = keys_of(*before);
-  const uint64_t file_bytes =
-      flush_file_bytes(overlap(cursors, older), PolicyLimits::of(options_.write_buffer_size));
+  const bool overlaps = overlap(cursors, older);
+  const uint64_t file_bytes = flush_file_bytes(overlaps, PolicyLimits::of(options_.write_buffer_size));
   std::vector<uint64_t> read_lsns = snapshots_.list();
   Sieve sieve(std::move(read_lsns), catalogue_.dropped_ids(), std::move(older), purge,
               snapshots_.oldest_checked());
@@ -163,7 +163,7 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
   for (const auto& source : sources) source->table->range_removals().list(source->end_lsn, &removals);
   const RangeMap ranges = RangeMap::of(removals, sieve.read_lsns());
   VersionMerger merger(std::move(cursors), {.by_lsn = ranges.empty() ? nullptr : &ranges, .by_source = {}});
-  RunSetWriter writer(*directory_, *store_, run_options(file_bytes), lsn_min, lsn_max);
+  RunSetWriter writer(*directory_, *store_, run_options(file_bytes, !overlaps), lsn_min, lsn_max);
   writer.set_ranges(sieve.keep_ranges(ranges));
   merger.seek_first();
   const PlaceValues place = stay_in_segments(std::move(value_segments));
@@ -250,11 +250,13 @@ Status Engine::verify_source(const MemSource& source, uint64_t* large_bytes) con
                 kSegmentHeaderBytes + (end - segment.base_lsn()));
 }
 
-RunWriterOptions Engine::run_options(uint64_t file_bytes) const {
+RunWriterOptions Engine::run_options(uint64_t file_bytes, bool settled) const {
   const uint64_t piece = std::bit_floor(options_.memory_limit / kPiecesOfMemory);
   return {.value_separation = options_.value_separation,
           .file_bytes_max = file_bytes,
-          .piece_bytes = std::clamp(piece, kPieceBytesMin, RunOutput::kPieceBytes)};
+          .piece_bytes = std::clamp(piece, kPieceBytesMin, RunOutput::kPieceBytes),
+          .compression = settled ? options_.compression : Compression::none,
+          .compression_level = options_.compression_level};
 }
 
 // From where `merger` stands to its end, or to the key that `ends_at` says.

@@ -61,7 +61,8 @@ Result<IngestReport> Engine::ingest(uint32_t keyspace, IngestSource& source) {
   // The files have no LSN in them, so that any range will do: one that is in runs already.
   const uint64_t floor = store_->state().log_floor;
   RunSetWriter writer(*directory_, *store_,
-                      run_options(PolicyLimits::of(options_.write_buffer_size).file_bytes_max), floor, floor);
+                      run_options(PolicyLimits::of(options_.write_buffer_size).file_bytes_max, true), floor,
+                      floor);
   IngestReport report;
   if (Status status = write_ingested(keyspace, source, writer, &report); !status.ok()) return status;
   if (report.entries == 0) return report;

@@ -17,6 +17,7 @@
 #include "compaction/shape.h"
 #include "engine/engine.h"
 #include "engine/value_extents.h"
+#include "format/codec.h"
 #include "format/log_entry.h"
 #include "view/merge_cursor.h"
 
@@ -42,13 +43,17 @@ double share_of(const RunFile& file, const KeyRange& range) {
 /// Looks into the runs of a View.
 class ViewProbe final : public RunProbe {
  public:
-  ViewProbe(const View& view, const std::vector<uint64_t>& read_lsns)
+  ViewProbe(const View& view, uint8_t codec, const std::vector<uint64_t>& read_lsns)
       : view_(view),
+        codec_(codec),
         cursors_(view.runs.size()),
         first_reader_(read_lsns.empty() ? UINT64_MAX : read_lsns[0]) {}
 
   double share(size_t run, size_t piece) const override {
     return share_of(*view_.runs[run]->files()[piece], view_.runs[run]->ranges()[piece]);
+  }
+  bool other_codec(size_t run, size_t piece) const override {
+    return view_.runs[run]->files()[piece]->codec() != codec_;
   }
   // What cannot be read is taken for touched.
   bool first_key_from(size_t run, std::string_view key, std::string* found) const override {
@@ -92,6 +97,7 @@ class ViewProbe final : public RunProbe {
 
  private:
   const View& view_;
+  const uint8_t codec_;
   mutable std::vector<std::unique_ptr<SourceCursor>> cursors_;
   const uint64_t first_reader_;
 };
@@ -358,7 +364,8 @@ uint64_t Engine::reclaimable_bytes(const View& view) const {
 Shape Engine::shape_of_runs(const View& view) const {
   std::vector<const SortedRunInfo*> infos;
   for (const auto& run : view.runs) infos.push_back(&run->info());
-  return shape_of(infos, catalogue_.dropped_ids(), ViewProbe(view, snapshots_.list()),
+  return shape_of(infos, catalogue_.dropped_ids(),
+                  ViewProbe(view, codec_id(options_.compression), snapshots_.list()),
                   [this] { return purge_time(); });
 }
 
@@ -407,7 +414,8 @@ Status Engine::execute(const Choice& choice, const View& view) {
   }
   MergeOutput output;
   uint64_t bytes_read = 0;
-  RunSetWriter writer(*directory_, *store_, run_options(choice.file_bytes), lsn_min, lsn_max);
+  RunSetWriter writer(*directory_, *store_, run_options(choice.file_bytes, choice.level == kLastLevel),
+                      lsn_min, lsn_max);
   Purge purge(expiry_clock_, snapshots_);
   if (Status status = merge(choice, view, purge, &bytes_read, writer, &output); !status.ok()) return status;
   INTERLEAVE("merge.before_commit");
@@ -512,7 +520,7 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
   OpenFiles opened;
   for (const RunFileInfo& info : output.files) {
     Result<std::shared_ptr<const RunFile>> file =
-        RunFile::open(*directory_, info, mapped_, value_files_.get());
+        RunFile::open(*directory_, info, mapped_, value_files_.get(), page_cache_.get());
     if (!file) return file.status();
     opened[info.id] = *std::move(file);
   }

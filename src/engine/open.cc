@@ -7,6 +7,7 @@
 #include "engine/cursor_state.h"
 #include "engine/engine.h"
 #include "engine/recovery.h"
+#include "format/codec.h"
 #include "run/run_file_info.h"
 
 namespace lightning {
@@ -49,6 +50,7 @@ Result<std::shared_ptr<Engine>> Engine::open(Env& env, const std::string& path, 
 
 Status Engine::start(const std::string& path, OpenKind kind) {
   const uint64_t began = env_.clock().monotonic_ns();
+  if (Status status = codec_of(codec_id(options_.compression)).status(); !status.ok()) return status;
   read_only_ = options_.read_only;
   const bool may_create = !options_.read_only && kind != OpenKind::open;
   Result<std::unique_ptr<Directory>> directory = env_.files().open_directory(path, may_create);
@@ -191,7 +193,7 @@ Result<std::shared_ptr<const SortedRun>> Engine::open_run(const SortedRunInfo& i
   std::vector<std::shared_ptr<const RunFile>> files;
   for (const RunPiece& piece : info.pieces) {
     Result<std::shared_ptr<const RunFile>> file =
-        RunFile::open(*directory_, piece.file, mapped_, value_files_.get());
+        RunFile::open(*directory_, piece.file, mapped_, value_files_.get(), page_cache_.get());
     if (!file) return file.status();
     files.push_back(*std::move(file));
   }

@@ -6,6 +6,7 @@
 #include <lightning/keyspace.h>
 #include <lightning/snapshot.h>
 #include "base/check.h"
+#include "base/epoch_pause.h"
 #include "engine/cursor_state.h"
 #include "engine/engine.h"
 #include "engine/snapshot_state.h"
@@ -31,7 +32,8 @@ auto or_unregister(Snapshots& snapshots, RegisteredReader* reader, Fn&& make) ->
 }
 
 inline Status take_value(Hit& hit, Value* value) {
-  if (hit.owner != nullptr) [[unlikely]] {
+  // An owner of a short value is all of its page's.
+  if (hit.owner != nullptr && hit.value.size() > kCopiedValueBytesMax) [[unlikely]] {
     value->refer(hit.value, std::move(hit.owner));
     return {};
   }
@@ -63,8 +65,9 @@ bool Engine::is_too_old(const ReadOptions& options) {
   return options.snapshot != nullptr && options.snapshot->state()->reader().too_old();
 }
 
-Lookup Engine::find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
-                    Value* value) const {
+// Inlined into both who call it: a get has no call more for the one that waits.
+[[gnu::always_inline]] inline Lookup Engine::find(const View& view, std::string_view key, uint64_t hash,
+                                                  const ReadOptions& options, Value* value) const {
   ReadPoint point = ReadPoint::latest(log_);
   if (options.snapshot != nullptr || options.level != ReadLevel::latest) [[unlikely]] {
     if (is_too_old(options)) return too_old();  // asked after the View was loaded
@@ -72,8 +75,10 @@ Lookup Engine::find(const View& view, std::string_view key, uint64_t hash, const
   }
   Hit hit;
   const Found found = lookup(view, key, hash, point, &hit);
-  if (found != Found::found) [[unlikely]]
+  if (found != Found::found) [[unlikely]] {
+    if (found == Found::away) return find_waiting(view, key, hash, options, value);
     return Lookup(std::move(hit.status));
+  }
   if (hit.kind != EntryKind::put) [[unlikely]] {
     uint64_t moment = options.snapshot == nullptr ? 0 : options.snapshot->state()->moment();
     if (!take_expiring(&hit, &moment)) return Lookup(Status());
@@ -83,6 +88,16 @@ Lookup Engine::find(const View& view, std::string_view key, uint64_t hash, const
       return status;
   }
   return Lookup(value);
+}
+
+// What it needs must be read: outside of the epoch, with a count on the View.
+Lookup Engine::find_waiting(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
+                            Value* value) const {
+  std::shared_ptr<const View> held = view.shared_from_this();
+  const EpochPause pause;
+  Lookup answer = find(*held, key, hash, options, value);
+  held.reset();  // perhaps the last hold on it: not inside the epoch
+  return answer;
 }
 
 bool Engine::take_expiring(Hit* hit, uint64_t* moment) const {

@@ -75,7 +75,9 @@ void LeafBuilder::build(char* page, PageKind kind, uint32_t units, uint64_t file
                              .count = static_cast<uint16_t>(entries_.size()),
                              .prefix_size = static_cast<uint32_t>(prefix_size_),
                              .units = units,
-                             .reserved = {}};
+                             .stored = 0,
+                             .number = 0,
+                             .reserved = 0};
   store(page, header);
   if (prefix_size_ > 0) std::memcpy(page + sizeof(header), first_key().data(), prefix_size_);
   char* heads = page + align_up(sizeof(header) + prefix_size_, kEntryAlignment);

@@ -27,7 +27,7 @@ class RunCheck : public LeafKeys {
     for (uint32_t number = 0; number < fences_.leaves(); ++number) {
       check_leaf(number);
       if (first_.is(StatusCode::out_of_memory)) return first_;
-      if (events_.progressed) events_.progressed(fences_.page(number) * kUnitBytes);
+      if (events_.progressed) events_.progressed(offset_of_leaf(number));
     }
     if (all_leaves_read_) check_sums();
     if (Status fault = run_.faulted(); !fault.ok()) note(fault);
@@ -68,7 +68,7 @@ class RunCheck : public LeafKeys {
       damaged("LSN range", footer_offset());
     }
     check_zeros({footer_.leaves_end, footer_.index_offset - footer_.leaves_end});
-    // Behind the fences: range removals and the value list, in this order, where there are any.
+    // Behind the fences: range removals, value list and page table, in this order, where there are any.
     uint64_t end = footer_.fences_offset + footer_.fences_bytes;
     if (footer_.range_removals != 0) {
       check_zeros({end, footer_.ranges_offset - end});
@@ -81,6 +81,11 @@ class RunCheck : public LeafKeys {
       end = footer_.values_offset + footer_.values_bytes;
       check_section("value list checksum", footer_.values_offset, footer_.values_bytes,
                     footer_.values_checksum);
+    }
+    if (has_page_table(footer_)) {
+      check_zeros({end, footer_.table_offset - end});
+      end = footer_.table_offset + footer_.table_bytes;
+      check_section("page table checksum", footer_.table_offset, footer_.table_bytes, footer_.table_checksum);
     }
     check_zeros({end, footer_offset() - end});
   }
@@ -110,15 +115,17 @@ class RunCheck : public LeafKeys {
     }
   }
 
+  uint64_t offset_of_leaf(uint32_t number) const { return pages_.leaf_offset(fences_.page(number)); }
+
   void check_leaf(uint32_t number) {
-    const uint64_t offset = fences_.page(number) * kUnitBytes;
+    const uint64_t offset = offset_of_leaf(number);
     const bool before_read = !skipped_leaf_;
     RunPages::Page page;
     RunPages::Owner owner;
     Status status;
     LeafPage leaf;
     skipped_leaf_ = true;
-    if (!pages_.leaf(fences_.page(number), &page, &owner, &status)) {
+    if (!pages_.leaf(fences_.page(number), &page, &owner, &status, RunPages::Use::reread)) {
       all_leaves_read_ = false;
       return note(status);
     }
@@ -127,9 +134,9 @@ class RunCheck : public LeafKeys {
       return damaged("leaf", offset);
     }
     skipped_leaf_ = false;
-    leaves_end_ = offset + page.size;
+    leaves_end_ = offset + pages_.leaf_stored_bytes(page);
     leaves_hash_ = add_leaf_hash(leaves_hash_, page.data);
-    used_.push_back({offset, page.size});
+    used_.push_back({offset, pages_.leaf_stored_bytes(page)});
     const std::string before = key_;
     for (uint32_t slot = 0; slot < leaf.count(); ++slot) {
       check_entry(page, leaf, slot);
@@ -150,7 +157,7 @@ class RunCheck : public LeafKeys {
   }
 
   void check_entry(const RunPages::Page& page, const LeafPage& leaf, uint32_t slot) {
-    const uint64_t offset = page.number * kUnitBytes + leaf.slot_offset(slot);
+    const uint64_t offset = pages_.offset_of(page, page.data + leaf.slot_offset(slot));
     LeafEntry entry;
     if (!leaf.entry(slot, &entry)) return damaged("entry", offset);
     std::string key(leaf.prefix());
@@ -202,9 +209,16 @@ class RunCheck : public LeafKeys {
         all_values_read_ = false;
         return note(status);
       }
-      if (here) used_.push_back({version.ref().offset, version.value_size});
+      if (here) note_value(version);
     }
     if (newest && version.kind() == EntryKind::put_expiring) expiries_.add(expiry_of(value));
+  }
+
+  void note_value(const LeafVersion& version) {
+    uint64_t bytes;
+    Status status;
+    if (!pages_.value_stored_bytes(version.ref(), version.value_size, &bytes, &status)) return note(status);
+    used_.push_back({version.ref().offset & ~kCompressedValue, bytes});
   }
 
   // Does the key's hash lead to its entry?

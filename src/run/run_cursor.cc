@@ -15,6 +15,7 @@ constexpr size_t kShortCopyBytes = 16;
 }  // namespace
 
 void RunCursor::prefetch_leaf(const RunPages& pages, uint64_t page_number) {
+  if (pages.compressed()) return;
   for (uint64_t line = 0; line < kLeafLinesAhead; ++line)
     pages.prefetch(page_number * kUnitBytes + line * kLineBytes);
 }
@@ -25,7 +26,7 @@ void RunCursor::fail(Status status) {
 }
 
 bool RunCursor::fail_at(const char* byte) {
-  fail(run_.pages_->corruption("entry", RunPages::offset_of(page_, byte)));
+  fail(run_.pages_->corruption("entry", run_.pages_->offset_of(page_, byte)));
   return false;
 }
 
@@ -55,12 +56,13 @@ bool RunCursor::enter(uint32_t number) {
   const RunPages& pages = *run_.pages_;
   const uint64_t page_number = run_.fences_->page(number);
   Status status;
-  if (!pages.leaf(page_number, &page_, &page_owner_, &status)) {
+  const auto use = read_lsn_ == kReadAllLsn ? RunPages::Use::pass : RunPages::Use::keep;
+  if (!pages.leaf(page_number, &page_, &page_owner_, &status, use)) {
     fail(std::move(status));
     return false;
   }
   if (!leaf_.parse(page_.data, page_.size)) {
-    fail(pages.corruption("page header", page_number * kUnitBytes));
+    fail(pages.corruption("page header", pages.leaf_offset(page_number)));
     return false;
   }
   const std::string_view prefix = leaf_.prefix();
@@ -200,7 +202,7 @@ void RunCursor::seek_for_prev(std::string_view key) {
   if (run_.pages_->faulted()) fail(run_.pages_->fault());
 }
 
-// What was read from a file that is not mapped has owners here.
+// What was read from a file, and no part of a mapping, has owners here.
 SourceCursor::Pin RunCursor::pin() const {
   return run_.pages_->mapped() ? Pin{run_.shared_from_this(), run_.info_.size} : Pin{};
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "run/leaf_builder.h"
 #include "run/run_format.h"
 #include "run/run_test_support.h"
 #include "testing/random.h"
@@ -67,10 +68,19 @@ bool expect_right_or_corruption(const RunFile& run, const RunModel& model) {
   return !noticed;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t kBitStep = 7;  // ten times slower
+#else
+constexpr size_t kBitStep = 1;
+#endif
+
 class RunDamage : public testing::Test {
  protected:
+  explicit RunDamage(RunModel model = small_model(), Compression compression = Compression::none)
+      : model_(std::move(model)), compression_(compression) {}
   void SetUp() override {
-    Result<RunFileInfo> info = write_run(directory_, model_, {}, kTestRunId, {}, kLargeBytes);
+    Result<RunFileInfo> info =
+        write_run(directory_, model_, {.compression = compression_}, kTestRunId, {}, kLargeBytes);
     ASSERT_TRUE(info.ok());
     info_ = *info;
     intact_ = bytes();
@@ -92,7 +102,21 @@ class RunDamage : public testing::Test {
     return unnoticed && verified.ok();
   }
 
-  const RunModel model_ = small_model();
+  /// How many go unnoticed. Reads of mapped and unmapped files share all but the fetch, so they take turns.
+  size_t flip_every_bit() {
+    size_t unnoticed = 0;
+    for (size_t bit = 0; bit < intact_.size() * 8 && !HasFailure(); bit += kBitStep) {
+      char& byte = bytes()[bit / 8];
+      byte = static_cast<char>(byte ^ (1 << bit % 8));
+      unnoticed += check((bit + bit / 8) % 4 != 0, bit % 8 == 0) ? 1 : 0;
+      EXPECT_FALSE(HasFailure()) << "bit " << bit;
+      byte = intact_[bit / 8];
+    }
+    return unnoticed;
+  }
+
+  const RunModel model_;
+  const Compression compression_;
   MemoryDirectory directory_;
   RunFileInfo info_;
   std::vector<char> intact_;
@@ -105,24 +129,88 @@ TEST_F(RunDamage, IntactFileHasOneOfEach) {
             8 * kUnitBytes);  // values, leaf, two of the jumbo page, index, fences, list, footer
 }
 
-#ifdef __SANITIZE_ADDRESS__
-constexpr size_t kBitStep = 7;  // ten times slower
-#else
-constexpr size_t kBitStep = 1;
-#endif
-
-// Reads of mapped and unmapped files share all but the fetch, so they take turns.
 TEST_F(RunDamage, EveryBit) {
-  size_t unnoticed = 0;
-  for (size_t bit = 0; bit < intact_.size() * 8; bit += kBitStep) {
-    char& byte = bytes()[bit / 8];
-    byte = static_cast<char>(byte ^ (1 << bit % 8));
-    unnoticed += check((bit + bit / 8) % 4 != 0, bit % 8 == 0) ? 1 : 0;
-    ASSERT_FALSE(HasFailure()) << "bit " << bit;
-    byte = intact_[bit / 8];
-  }
+  const size_t unnoticed = flip_every_bit();
   // Only what lies in gaps between values and pages, and behind the fences.
   EXPECT_LT(unnoticed, intact_.size() * 8 / 2);
+}
+
+/// The same with leaves, a jumbo page, and values outside that are compressed, and one that cannot be.
+class PackedDamage : public RunDamage {
+ protected:
+  PackedDamage() : RunDamage(packed_model(), Compression::lz4) {}
+  static RunModel packed_model() {
+    RunModel model = small_model();
+    Random random(1);
+    std::string noise(1150, '\0');
+    for (char& byte : noise) byte = static_cast<char>(random.next());
+    model["noise"] = {put_of(noise)};
+    for (uint64_t lsn = 20; lsn > 0; --lsn) model["zzjumbo"].push_back(put_of(noise.substr(0, 900), lsn));
+    return model;
+  }
+};
+
+TEST_F(PackedDamage, EveryBit) {
+  EXPECT_TRUE(check(true));
+  EXPECT_TRUE(check(false));
+  EXPECT_LT(flip_every_bit(), intact_.size() * 8 / 2);
+}
+
+TEST_F(PackedDamage, EveryTruncation) {
+  for (size_t size = 0; size < intact_.size(); size += kBitStep) {
+    bytes().assign(intact_.begin(), intact_.begin() + size);
+    EXPECT_FALSE(check(size % 2 == 0));
+  }
+}
+
+TEST_F(PackedDamage, PagesInEachOthersPlaces) {
+  for (size_t a = 0; a < intact_.size() / kUnitBytes; ++a) {
+    for (size_t b = 0; b < a; ++b) {
+      bytes() = intact_;
+      std::swap_ranges(bytes().begin() + a * kUnitBytes, bytes().begin() + (a + 1) * kUnitBytes,
+                       bytes().begin() + b * kUnitBytes);
+      EXPECT_FALSE(check(true)) << a << " " << b;
+    }
+  }
+}
+
+// What came into the cache was verified: later damage of the file does not reach it.
+TEST_F(PackedDamage, TheCacheHoldsWhatWasVerified) {
+  const std::shared_ptr<PageCache> cache = cache_of_frames(10);
+  const std::shared_ptr<const RunFile> run = *open_run(directory_, info_, true, cache.get());
+  EXPECT_EQ(found_text(*run, "key1", 1), model_text(model_, "key1", 1));
+  const auto* footer = reinterpret_cast<const Footer*>(intact_.data() + intact_.size() - kUnitBytes);
+  const uint64_t leaf = table_offset(load<uint64_t>(intact_.data() + footer->table_offset));
+  std::fill_n(bytes().begin() + static_cast<ptrdiff_t>(leaf), 64, '\xff');
+  EXPECT_EQ(found_text(*run, "key1", 1), model_text(model_, "key1", 1));
+  EXPECT_TRUE(run->verify().is(StatusCode::corruption));  // it reads the file
+  const std::shared_ptr<const RunFile> again = *open_run(directory_, info_, true, cache.get());
+  EXPECT_EQ(found_text(*again, "key1", 1), "corruption");
+}
+
+TEST_F(PackedDamage, FaultsOfTheMappingAreErrors) {
+  const std::shared_ptr<PageCache> cache = cache_of_frames(10);
+  const std::shared_ptr<const RunFile> run = *open_run(directory_, info_, true, cache.get());
+  directory_.set_faulted(true);
+  EXPECT_EQ(found_text(*run, "key1", 1), "io_error");
+  EXPECT_EQ(found_text(*run, "absent", 1, true), "io_error");
+  EXPECT_EQ(cache->counts().pages, 0u);  // nothing that was read since is believed
+}
+
+// The codec of a page, though its checksum is right.
+TEST_F(PackedDamage, AnUnknownCodecIsClear) {
+  const auto* footer = reinterpret_cast<const Footer*>(intact_.data() + intact_.size() - kUnitBytes);
+  const uint64_t item = load<uint64_t>(intact_.data() + footer->table_offset);
+  char* const page = bytes().data() + table_offset(item);
+  page[offsetof(PageHeader, codec)] = 9;
+  seal_page(page, table_bytes(item), kTestRunId, 0);
+  EXPECT_EQ(found_text(**open_run(directory_, info_, true), "key1", 1), "not_supported");
+  const std::shared_ptr<const RunFile> run = *open_run(directory_, info_, false);
+  const std::unique_ptr<SourceCursor> walk = run->cursor(1);
+  walk->seek_first();
+  EXPECT_FALSE(walk->valid());
+  EXPECT_TRUE(walk->status().is(StatusCode::not_supported));
+  EXPECT_EQ(walk->status().file(), run_file_name(kTestRunId));
 }
 
 // What a value file holds between its values means nothing.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/epoch.h"
 #include "run/fences.h"
 #include "run/leaf_page.h"
 #include "run/run_cursor.h"
@@ -34,13 +35,14 @@ bool footer_is_sound(const Footer& footer, uint64_t size) {
   const uint64_t pages = has_index ? index_pages(footer.index_buckets) : 0;
   return footer.file_bytes == size && size % kUnitBytes == 0 &&
          (footer.leaf_bytes == kSmallLeafBytes || footer.leaf_bytes == kLargeLeafBytes) &&
-         footer.leaves_end >= footer.leaf_bytes && footer.leaves_end % kUnitBytes == 0 &&
+         footer.leaves_end >= kUnitBytes && footer.leaves_end % kUnitBytes == 0 &&
          footer.leaves_end <= footer.index_offset && footer.index_offset % kUnitBytes == 0 &&
          footer.index_offset <= footer.fences_offset && footer.fences_offset % kUnitBytes == 0 &&
          footer.index_buckets <= UINT32_MAX && has_index == (footer.index_buckets != 0) &&
          pages == (footer.fences_offset - footer.index_offset) / kUnitBytes &&
          footer.fences_offset <= sections_end && footer.fences_bytes <= sections_end - footer.fences_offset &&
-         ranges_are_sound(footer, sections_end) && values_are_sound(footer, sections_end);
+         ranges_are_sound(footer, sections_end) && values_are_sound(footer, sections_end) &&
+         table_is_sound(footer, sections_end);
 }
 
 Status read_footer(File& file, const std::string& name, const RunFileInfo& info, Footer* footer) {
@@ -68,11 +70,27 @@ Status read_fences(File& file, const std::string& name, const Footer& footer, Fe
   if (checksum(section.get(), footer.fences_bytes, seed) != footer.fences_checksum) {
     return damaged(name, "fences checksum", footer.fences_offset);
   }
-  if (!fences->load(std::move(section), footer.fences_bytes, footer.leaves_end) ||
+  const uint64_t numbers_end = has_page_table(footer) ? footer.pages_end : footer.leaves_end;
+  if (!fences->load(std::move(section), footer.fences_bytes, numbers_end) ||
       fences->leaves() != footer.leaves) {
     return damaged(name, "fences", footer.fences_offset);
   }
   return Status();
+}
+
+Status read_table(File& file, const std::string& name, const Footer& footer, const Fences& fences,
+                  PageTable* table) {
+  if (!has_page_table(footer)) return {};
+  std::string section(footer.table_bytes, '\0');
+  if (Status s = read_exactly(file, name, footer.table_offset, section.data(), section.size()); !s.ok())
+    return s;
+  const uint64_t seed = page_seed(footer.file_id, footer.table_offset / kUnitBytes);
+  if (checksum(section.data(), section.size(), seed) != footer.table_checksum) {
+    return damaged(name, "page table checksum", footer.table_offset);
+  }
+  bool sound = table->load(section, footer.leaves_end) && table->pages() == fences.leaves();
+  for (uint32_t leaf = 0; sound && leaf < fences.leaves(); ++leaf) sound = table->has(fences.page(leaf));
+  return sound ? Status() : damaged(name, "page table", footer.table_offset);
 }
 
 Status read_ranges(File& file, const std::string& name, const Footer& footer, RunRanges* ranges) {
@@ -128,7 +146,7 @@ RunFile::~RunFile() = default;
 const RangeMap& RunFile::removals() const { return ranges_->map(); }
 
 Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const RunFileInfo& info,
-                                                     bool mapped, ValueFiles* values) try {
+                                                     bool mapped, ValueFiles* values, PageCache* cache) try {
   const std::string name = run_file_name(info.id);
   Result<std::unique_ptr<File>> file = directory.open(name, OpenMode::read);
   if (!file) {
@@ -151,8 +169,9 @@ Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const
   if (run->values_.value_bytes() != info.value_bytes) {
     return damaged(name, "bytes in value files", run->footer_->values_offset);
   }
+  if (Status s = read_table(**file, name, *run->footer_, *run->fences_, &run->table_); !s.ok()) return s;
   Result<std::unique_ptr<RunPages>> pages =
-      RunPages::create(*std::move(file), name, *run->footer_, run->values_, mapped);
+      RunPages::create(*std::move(file), name, *run->footer_, run->values_, run->table_, mapped, cache);
   if (!pages) return pages.status();
   run->pages_ = *std::move(pages);
   return std::shared_ptr<const RunFile>(std::move(run));
@@ -162,12 +181,17 @@ Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const
 
 uint64_t RunFile::memory_bytes() const {
   return sizeof(*this) + info_.smallest.capacity() + info_.largest.capacity() + sizeof(Footer) +
-         pages_->memory_bytes() + fences_->memory_bytes() + ranges_->memory_bytes() + values_.memory_bytes();
+         pages_->memory_bytes() + fences_->memory_bytes() + ranges_->memory_bytes() + values_.memory_bytes() +
+         table_.memory_bytes();
 }
 
 uint64_t RunFile::fence_bytes() const { return fences_->memory_bytes(); }
 
 uint64_t RunFile::mapped_bytes() const { return pages_->mapped_bytes(); }
+
+uint8_t RunFile::codec() const { return static_cast<uint8_t>(footer_->codec); }
+
+uint64_t RunFile::unpacked_bytes() const { return footer_->pages_end; }
 
 Status RunFile::faulted() const { return pages_->faulted() ? pages_->fault() : Status(); }
 
@@ -191,6 +215,29 @@ RunFile::Found RunFile::absent(Hit* hit) const {
   return pages_->faulted() ? fail(hit, pages_->fault()) : Found::absent;
 }
 
+namespace {
+
+// What a leaf does not hold at hand is away, and no error.
+RunFile::Found not_read(const RunFile::Hit& hit) {
+  return hit.status.ok() ? RunFile::Found::away : RunFile::Found::error;
+}
+
+}  // namespace
+
+// A value in a page that is not the mapping's outlives it: a long one by a copy of its own.
+RunFile::Found RunFile::keep_value(Hit* hit) const {
+  if (hit->value.size() <= kCopiedValueBytesMax) return Found::found;
+  try {
+    std::shared_ptr<char[]> copy(new char[hit->value.size()]);
+    std::copy(hit->value.begin(), hit->value.end(), copy.get());
+    hit->value = {copy.get(), hit->value.size()};
+    hit->owner = std::move(copy);
+    return Found::found;
+  } catch (const std::bad_alloc&) {
+    return fail(hit, Status(StatusCode::out_of_memory, "a value"));
+  }
+}
+
 // The version of a key's entry that the read sees.
 inline RunFile::Found RunFile::read_entry(const LeafEntry& entry, const RunPages::Page& page,
                                           uint64_t read_lsn, Hit* hit) const {
@@ -198,16 +245,19 @@ inline RunFile::Found RunFile::read_entry(const LeafEntry& entry, const RunPages
   const Visible visible = visible_version(entry, read_lsn, &version);
   if (visible == Visible::none) return absent(hit);
   if (visible == Visible::damage) {
-    return fail(hit, pages_->corruption("entry", RunPages::offset_of(page, entry.suffix.data())));
+    return fail(hit, pages_->corruption("entry", pages_->offset_of(page, entry.suffix.data())));
   }
   hit->kind = version.kind();
   hit->lsn = version.lsn;
   hit->value = version.bytes;
-  if (version.outside() &&
-      !pages_->value(version.ref(), version.value_size, &hit->value, &hit->owner, &hit->status)) {
-    return Found::error;
+  if (version.outside()) {
+    const ValueRef ref = version.ref();
+    if (pages_->compressed()) hit->owner.reset();  // of the page
+    if (!pages_->value(ref, version.value_size, &hit->value, &hit->owner, &hit->status))
+      return not_read(*hit);
   }
-  return pages_->faulted() ? fail(hit, pages_->fault()) : Found::found;
+  if (pages_->faulted()) return fail(hit, pages_->fault());
+  return pages_->compressed() && !version.outside() ? keep_value(hit) : Found::found;
 }
 
 inline RunFile::Found RunFile::read_at(uint64_t locator, std::string_view key, uint64_t read_lsn, Hit* hit,
@@ -216,11 +266,11 @@ inline RunFile::Found RunFile::read_at(uint64_t locator, std::string_view key, u
   const uint64_t page_number = locator_page(locator, locator_offset_bits_);
   const uint64_t offset = locator_offset(locator, locator_offset_bits_);
   RunPages::Page page;
-  if (!pages_->leaf(page_number, &page, &hit->owner, &hit->status)) return Found::error;
+  if (!pages_->leaf(page_number, &page, &hit->owner, &hit->status)) return not_read(*hit);
   LeafPage leaf;
   LeafEntry entry;
   if (!leaf.parse(page.data, page.size) || !leaf.entry_at(offset, &entry)) {
-    return fail(hit, pages_->corruption("entry", page_number * kUnitBytes + offset));
+    return fail(hit, pages_->corruption("entry", pages_->offset_of(page, page.data + offset)));
   }
   if (!leaf.matches(entry, key)) return Found::absent;
   *same_key = true;
@@ -264,7 +314,10 @@ RunFile::Found RunFile::find(std::string_view key, uint64_t hash, uint64_t read_
 RunFile::Found RunFile::find_anywhere(std::string_view key, uint64_t hash, uint64_t read_lsn,
                                       Hit* hit) const {
   const uint64_t buckets = footer_->index_buckets;
-  if (buckets == 0) return find_in_order(key, read_lsn, hit);
+  if (buckets == 0) {
+    // Fences may have to ask several leaves.
+    return pages_->compressed() && inside_epoch() ? Found::away : find_in_order(key, read_lsn, hit);
+  }
   const uint16_t print = fingerprint(hash);
   uint64_t number = first_bucket(hash, buckets);
   for (bool second = false;; second = true) {
@@ -275,7 +328,7 @@ RunFile::Found RunFile::find_anywhere(std::string_view key, uint64_t hash, uint6
     while (const uint32_t locator = matches.next()) {
       bool same_key;
       const Found found = read_at(locator, key, read_lsn, hit, &same_key);
-      if (same_key || found == Found::error) return found;
+      if (same_key || found >= Found::error) return found;
     }
     if (second || !bucket_overflowed(bucket, print)) return absent(hit);
     number = second_bucket(hash, buckets);
@@ -293,7 +346,7 @@ RunFile::Found RunFile::find_in_order(std::string_view key, uint64_t read_lsn, H
   int64_t slot = -1;
   if (leaf.parse(page.data, page.size)) slot = leaf.lower_bound(key, &exact);
   if (slot < 0 || (exact && !leaf.entry(static_cast<uint32_t>(slot), &entry))) {
-    return fail(hit, pages_->corruption("leaf", page.number * kUnitBytes));
+    return fail(hit, pages_->corruption("leaf", pages_->offset_of(page, page.data)));
   }
   return exact ? read_entry(entry, page, read_lsn, hit) : absent(hit);
 }
@@ -309,6 +362,7 @@ uint64_t RunFile::locate(uint64_t hash) const {
     const char* bucket = pages_->bucket(number, &copy, &status);
     if (bucket == nullptr) return kUnknownPlace;  // find() says what is wrong
     if (const uint32_t locator = BucketMatches(bucket, print).next(); locator != 0) {
+      if (pages_->compressed()) return locator;
       const uint64_t leaf = locator_page(locator, locator_offset_bits_) * kUnitBytes;
       const uint64_t entry = leaf + locator_offset(locator, locator_offset_bits_);
       pages_->prefetch(leaf);
@@ -329,7 +383,7 @@ RunFile::Found RunFile::find_at(uint64_t locator, std::string_view key, uint64_t
     if (hit->owner != nullptr) hit->owner.reset();
     bool same_key;
     const Found found = read_at(locator, key, read_lsn, hit, &same_key);
-    if (same_key || found == Found::error) return found;
+    if (same_key || found >= Found::error) return found;
   }
   return find(key, hash, read_lsn, hit);
 }
@@ -350,7 +404,7 @@ class FirstKeys final : public LeafKeys {
     LeafPage leaf;
     LeafEntry entry;
     if (!leaf.parse(page.data, page.size) || !leaf.entry(0, &entry)) {
-      return pages_.corruption("leaf", fences_.page(number) * kUnitBytes);
+      return pages_.corruption("leaf", pages_.offset_of(page, page.data));
     }
     const std::string_view prefix = leaf.prefix();
     *order = prefix.compare(key.substr(0, prefix.size()));
@@ -371,7 +425,8 @@ Status RunFile::find_leaf(std::string_view key, uint32_t* leaf) const {
 
 void RunFile::prefetch_seek(std::string_view key) const {
   uint32_t leaf;
-  if (pages_->mapped() && find_leaf(key, &leaf).ok()) RunCursor::prefetch_leaf(*pages_, fences_->page(leaf));
+  if (pages_->mapped() && !pages_->compressed() && find_leaf(key, &leaf).ok())
+    RunCursor::prefetch_leaf(*pages_, fences_->page(leaf));
 }
 
 std::unique_ptr<SourceCursor> RunFile::cursor(uint64_t read_lsn) const {
@@ -382,7 +437,7 @@ uint64_t RunFile::bytes_before(std::string_view key) const {
   if (key <= fences_->smallest()) return 0;
   uint32_t leaf;
   if (key > fences_->largest() || !find_leaf(key, &leaf).ok()) return footer_->leaves_end;
-  return fences_->page(leaf) * kUnitBytes;
+  return pages_->leaf_offset(fences_->page(leaf));
 }
 
 uint64_t RunFile::approximate_bytes(std::string_view from, std::string_view to) const {

@@ -8,7 +8,8 @@
 // Ownership: by shared_ptr. Views into a mapped file live as long as the RunFile; what was read from a file
 // that is not mapped lives as long as its owner.
 // Costs: fences, key range and a bit per 4 KiB page are in memory, about one byte a key; the rest is mapped.
-// A point read has two dependent cache misses: the bucket, then page header and entry side by side.
+// A point read has two dependent cache misses: the bucket, then page header and entry side by side. In a
+// compressed file it has one more, the word of the page, if that is in the cache.
 #pragma once
 
 #include <lightning/status.h>
@@ -37,25 +38,34 @@ struct RunCheckEvents {
   std::function<void(uint64_t offset)> progressed;  // the file is read up to here
 };
 
+/// Values up to this size are copied out, longer ones referred to.
+inline constexpr size_t kCopiedValueBytesMax = 1024;
+
 class RunFile : public std::enable_shared_from_this<RunFile> {
  public:
-  enum class Found { absent, found, error };
+  /// away: what the answer stands in must be read, which may wait, and the caller is in an epoch; the same
+  /// call outside of one answers.
+  enum class Found { absent, found, error, away };
 
   /// What find() found; meaningless when it found nothing. One may serve many finds.
   struct Hit {
     EntryKind kind = EntryKind::put;
     uint64_t lsn = kSettledLsn;
     std::string_view value;
-    std::shared_ptr<const void> owner;  // of the value's bytes when they are not in the mapping
-    Status status;                      // on error
+    // Of the value's bytes when they are not in the mapping; without one, those of a compressed file live as
+    // long as the epoch, and have at most kCopiedValueBytesMax.
+    std::shared_ptr<const void> owner;
+    Status status;  // on error
   };
 
   /// Opens run_file_name(info.id). `mapped` = false reads pages by File::read as they are needed.
   /// `corruption` when the file is missing or is not the one that `info` names, `not_supported` when its
   /// format is of a later version. `values` opens the value files that it refers to, `corruption` when one is
-  /// missing; without it only files that refer to none can be opened.
+  /// missing; without it only files that refer to none can be opened. Leaves of a compressed file go through
+  /// `cache`; without it they are read each time.
   static Result<std::shared_ptr<const RunFile>> open(Directory& directory, const RunFileInfo& info,
-                                                     bool mapped, ValueFiles* values = nullptr);
+                                                     bool mapped, ValueFiles* values = nullptr,
+                                                     PageCache* cache = nullptr);
   ~RunFile();
   RunFile(const RunFile&) = delete;
   RunFile& operator=(const RunFile&) = delete;
@@ -93,6 +103,13 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   uint64_t fence_bytes() const;  // of it
   uint64_t mapped_bytes() const;
 
+  /// Has it a page table? Then its pages take so many bytes in the file, and decompressed.
+  bool compressed() const { return table_.size() != 0; }
+  /// What it was written with: the id of a codec.
+  uint8_t codec() const;
+  uint64_t packed_bytes() const { return table_.stored_bytes(); }
+  uint64_t unpacked_bytes() const;
+
   /// `io_error` when a fault in the mapping was answered by a page of zeros: what was copied out of views
   /// since the last call is not to be trusted. find() and cursors ask it themselves for all but the bytes of
   /// values.
@@ -116,6 +133,7 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   [[gnu::noinline]] Found find_anywhere(std::string_view key, uint64_t hash, uint64_t read_lsn,
                                         Hit* hit) const;
   Found absent(Hit* hit) const;
+  Found keep_value(Hit* hit) const;
   Found find_in_order(std::string_view key, uint64_t read_lsn, Hit* hit) const;
   /// The leaf that holds `key` if the file does; where seeks begin.
   Status find_leaf(std::string_view key, uint32_t* leaf) const;
@@ -125,6 +143,7 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   std::unique_ptr<Footer> footer_;
   uint32_t locator_offset_bits_ = 0;
   ValueList values_;
+  PageTable table_;  // without pages of a file that has none
   std::unique_ptr<RunPages> pages_;
   std::unique_ptr<Fences> fences_;
   std::unique_ptr<RunRanges> ranges_;

@@ -62,22 +62,36 @@ void expect_scan(const RunFile& run, const RunModel& model, uint64_t read_lsn) {
   ASSERT_TRUE(cursor->status().ok()) << cursor->status().to_string();
 }
 
-/// Writes the model with and without point index and reads it mapped and not.
+struct Form {
+  Compression compression;
+  bool point_index;
+  uint64_t frames;  // of a page cache; 0: there is none
+};
+constexpr Form kForms[] = {{Compression::none, true, 0},  {Compression::none, false, 0},
+                           {Compression::lz4, true, 3},   {Compression::zstd, true, 100},
+                           {Compression::zstd, false, 2}, {Compression::lz4, false, 0}};
+
+/// Writes the model in each form and reads it mapped and not.
 void expect_round_trip(const RunModel& model, const std::vector<uint64_t>& read_lsns,
                        uint64_t value_separation = 1024, uint64_t large_bytes = UINT64_MAX) {
-  for (const bool point_index : {true, false}) {
+  for (const Form& form : kForms) {
     MemoryDirectory directory;
-    Result<RunFileInfo> info =
-        write_run(directory, model, {.value_separation = value_separation, .point_index = point_index},
-                  kTestRunId, {}, large_bytes);
+    Result<RunFileInfo> info = write_run(directory, model,
+                                         {.value_separation = value_separation,
+                                          .compression = form.compression,
+                                          .point_index = form.point_index},
+                                         kTestRunId, {}, large_bytes);
     ASSERT_TRUE(info.ok()) << info.status().to_string();
     ASSERT_EQ(info->entries, model.size());
     ASSERT_EQ(info->smallest, model.begin()->first);
     ASSERT_EQ(info->largest, model.rbegin()->first);
     ASSERT_EQ(info->size, directory.bytes(run_file_name(kTestRunId)).size());
     for (const bool mapped : {true, false}) {
-      Result<std::shared_ptr<const RunFile>> run = open_run(directory, *info, mapped);
+      const std::shared_ptr<PageCache> cache = cache_of_frames(form.frames);
+      Result<std::shared_ptr<const RunFile>> run =
+          open_run(directory, *info, mapped, form.frames == 0 ? nullptr : cache.get());
       ASSERT_TRUE(run.ok()) << run.status().to_string();
+      EXPECT_EQ((*run)->codec(), codec_id(form.compression));
       const Status verified = (*run)->verify();
       ASSERT_TRUE(verified.ok()) << verified.to_string();
       ASSERT_NO_FATAL_FAILURE(expect_reads(**run, model, read_lsns));
@@ -253,6 +267,96 @@ TEST(RunFile, RandomModels) {
       ASSERT_NO_FATAL_FAILURE(expect_round_trip(model, {1, 500, kReadAllLsn}, 64, 900));
     }
   }
+}
+
+TEST(RunFile, CompressionMakesItSmaller) {
+  RunModel model;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string number = std::to_string(100'000 + i);
+    model[number] = {put_of("{\"name\": \"user " + number + "\", \"city\": \"Berlin\", \"age\": 42}")};
+    if (i % 100 == 0) model[number].front().value += std::string(3000, static_cast<char>('a' + i % 26));
+  }
+  uint64_t plain_bytes = 0;
+  for (const Compression compression : {Compression::none, Compression::lz4, Compression::zstd}) {
+    MemoryDirectory directory;
+    const RunFileInfo info = *write_run(directory, model, {.compression = compression});
+    const std::shared_ptr<const RunFile> run = *open_run(directory, info, true);
+    EXPECT_EQ(run->compressed(), compression != Compression::none);
+    if (compression == Compression::none) plain_bytes = info.size;
+    if (compression == Compression::none) continue;
+    EXPECT_LT(info.size, plain_bytes / 2);
+    EXPECT_LT(run->packed_bytes(), run->unpacked_bytes() / 2);
+    const uint64_t all = run->approximate_bytes("", "\xff");
+    EXPECT_LE(all, info.size);
+    EXPECT_NEAR(static_cast<double>(run->approximate_bytes("105000", "110000")), static_cast<double>(all) / 4,
+                2.0 * kLargeLeafBytes);
+  }
+}
+
+// What cannot be compressed takes hardly more than in a plain file.
+TEST(RunFile, IncompressiblePagesStandAsTheyAre) {
+  Random random(50);
+  RunModel model;
+  for (int i = 0; i < 1'000; ++i) model[random_bytes(random, 16)] = {put_of(random_bytes(random, 1000))};
+  MemoryDirectory directory;
+  const RunFileInfo info = *write_run(directory, model, {.compression = Compression::zstd});
+  EXPECT_LT(info.size, info.raw_bytes * 110 / 100);
+  const std::shared_ptr<const RunFile> run = *open_run(directory, info, true);
+  EXPECT_TRUE(run->verify().ok());
+  expect_reads(*run, model, {1});
+}
+
+// Inside an epoch only what the cache has is answered.
+TEST(RunFile, NobodyReadsInsideAnEpoch) {
+  RunModel model;
+  for (int i = 0; i < 5000; ++i)
+    model["key" + std::to_string(10'000 + i)] = {put_of(std::string(i % 500 == 0 ? 1100 : 100, 'v'))};
+  MemoryDirectory directory;
+  const RunFileInfo info =
+      *write_run(directory, model, {.value_separation = 2048, .compression = Compression::lz4});
+  for (const bool mapped : {true, false}) {
+    const std::shared_ptr<PageCache> cache = cache_of_frames(100);
+    const std::shared_ptr<const RunFile> run = *open_run(directory, info, mapped, cache.get());
+    for (const std::string key : {"key10000", "key12345", "key12345", "key10001"}) {
+      RunFile::Hit hit;
+      const bool first = cache->counts().misses == 0 || key == "key12345";
+      {
+        EpochGuard epoch;
+        const RunFile::Found found = run->find(key, hash_key(key), 1, &hit);
+        // In a file that is not mapped the index must be read, too; and that waits, as the engine knows.
+        if (first && cache->counts().misses < 2) {
+          EXPECT_EQ(found, RunFile::Found::away);
+        } else {
+          EXPECT_EQ(found, RunFile::Found::found);
+          EXPECT_EQ(hit.value, model.at(key).front().value);
+          EXPECT_EQ(hit.owner != nullptr, hit.value.size() > kCopiedValueBytesMax);
+          continue;
+        }
+        EXPECT_TRUE(hit.status.ok());
+      }
+      EXPECT_EQ(run->find(key, hash_key(key), 1, &hit), RunFile::Found::found);
+      EXPECT_EQ(hit.value, model.at(key).front().value);
+    }
+    EXPECT_EQ(cache->counts().misses, 2u);
+    EXPECT_GT(cache->counts().hits, 0u);
+  }
+}
+
+// A walk for a merge leaves the cache as it is.
+TEST(RunFile, MergesPassTheCacheBy) {
+  RunModel model;
+  for (int i = 0; i < 5000; ++i) model["key" + std::to_string(10'000 + i)] = {put_of(std::string(100, 'v'))};
+  MemoryDirectory directory;
+  const RunFileInfo info = *write_run(directory, model, {.compression = Compression::lz4});
+  const std::shared_ptr<PageCache> cache = cache_of_frames(4);
+  const std::shared_ptr<const RunFile> run = *open_run(directory, info, true, cache.get());
+  expect_scan(*run, model, kReadAllLsn);
+  EXPECT_EQ(cache->counts().misses, 0u);
+  EXPECT_TRUE(run->verify().ok());
+  EXPECT_EQ(cache->counts().misses, 0u);
+  expect_scan(*run, model, 1);
+  EXPECT_GT(cache->counts().misses, 4u);
+  EXPECT_GT(cache->counts().evictions, 0u);
 }
 
 TEST(RunFile, MappedByTheSystem) {

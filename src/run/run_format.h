@@ -6,6 +6,7 @@
 //   fences              one section, read at open
 //   range removals      one section, read at open; absent in a file without the feature
 //   value list          one section, read at open; absent in a file without the feature
+//   page table          one section, read at open; absent in a file without the feature
 //   footer              the last 4 KiB
 //
 // Everything is little-endian. Page numbers count units of 4 KiB from the start of the file. A leaf starts
@@ -49,6 +50,16 @@
 // Value list: ValueListHeader, u64 numbers[files] of the value files, ValueListItem[values] in the order of
 // keys and versions: each is named by one entry. A value file's number is that of the segment that it was.
 //
+// Page table: in a file with one, leaves are compressed, and the numbers of their pages say not where they
+// stand but how they are called: as if 16 KiB leaves stood one behind the other, 0, 4, 8 and so on, a jumbo
+// page taking as many numbers as it has units. The table has a u64 for each four numbers up to the last leaf:
+// bits 0 to 35 where the page stands / 8, above them how many bytes it takes there / 8; 0 where none begins.
+// Pages stand in the order of their numbers.
+//   A page there: PageHeader, `stored` bytes that `codec` makes the rest of the page of (codec 0: they are
+// the rest, zeros behind them), zeros to a multiple of 8. Its checksum is of what stands there.
+//   A ValueRef whose offset has the bit kCompressedValue: there stand a ValueHeader and `stored` bytes; the
+// checksum is of both.
+//
 // Checksums are seeded with the file's id and the number of the page (of a value: its offset). That of a
 // value in a value file stands in its entry, seeded as value/value_file.h says.
 #pragma once
@@ -78,11 +89,13 @@ enum class PageKind : uint8_t { leaf = 1, jumbo = 2, index = 3 };
 struct PageHeader {
   uint64_t checksum;  // of all bytes of the page behind it, seeded page_seed()
   PageKind kind;
-  uint8_t codec;         // 0 = none
+  uint8_t codec;         // format/codec.h; of a page that a page table leads to
   uint16_t count;        // entries (leaf), buckets (index)
   uint32_t prefix_size;  // bytes that all keys of the page share
   uint32_t units;        // of 4 KiB
-  uint32_t reserved[3];
+  uint32_t stored;       // this and the next: 0 where there is no page table
+  uint32_t number;       // of the page
+  uint32_t reserved;
 };
 static_assert(sizeof(PageHeader) == 32 && offsetof(PageHeader, units) == 16);
 
@@ -100,6 +113,14 @@ struct ValueRef {
 };
 static_assert(sizeof(ValueRef) == 16);
 inline constexpr uint64_t kInValueFile = 1ull << 63;
+inline constexpr uint64_t kCompressedValue = 1ull << 62;
+
+struct ValueHeader {
+  uint32_t stored;
+  uint8_t codec;
+  uint8_t reserved[3];
+};
+static_assert(sizeof(ValueHeader) == 8);
 
 struct ValueListHeader {
   uint32_t files;
@@ -158,6 +179,17 @@ inline uint64_t locator_offset(uint64_t locator, uint32_t offset_bits) {
   return (locator & ((1u << offset_bits) - 1)) * kEntryAlignment;
 }
 
+// Page table.
+
+inline constexpr uint32_t kTableOffsetBits = 36;
+inline uint64_t make_table_item(uint64_t offset, uint64_t bytes) {
+  return bytes / kValueAlignment << kTableOffsetBits | offset / kValueAlignment;
+}
+inline uint64_t table_offset(uint64_t item) {
+  return (item & ((1ull << kTableOffsetBits) - 1)) * kValueAlignment;
+}
+inline uint64_t table_bytes(uint64_t item) { return (item >> kTableOffsetBits) * kValueAlignment; }
+
 // Fences.
 
 inline constexpr uint32_t kFenceBlock = 64;
@@ -182,7 +214,9 @@ inline constexpr uint32_t kRunFormatVersion = 1;
 inline constexpr uint64_t kFeaturePointIndex = 1;
 inline constexpr uint64_t kFeatureRangeRemovals = 2;
 inline constexpr uint64_t kFeatureValueList = 4;
-inline constexpr uint64_t kKnownFeatures = kFeaturePointIndex | kFeatureRangeRemovals | kFeatureValueList;
+inline constexpr uint64_t kFeaturePageTable = 8;
+inline constexpr uint64_t kKnownFeatures =
+    kFeaturePointIndex | kFeatureRangeRemovals | kFeatureValueList | kFeaturePageTable;
 inline constexpr uint64_t kFooterSeed = UINT64_MAX;  // stands for a page number
 
 /// Of every format version: magic, version and checksum stand where they do here.
@@ -215,7 +249,12 @@ struct Footer {
   uint64_t values_bytes;
   uint64_t values_checksum;  // seeded page_seed() of values_offset / 4096
   uint64_t value_bytes;      // of the values in value files; counted in raw_bytes, too
-  uint8_t reserved[kUnitBytes - 8 * 31];
+  uint64_t table_offset;     // of the page table; 0, as the next four, without the feature
+  uint64_t table_bytes;
+  uint64_t table_checksum;  // seeded page_seed() of table_offset / 4096
+  uint64_t pages_end;       // where all leaves would end if they stood at their numbers
+  uint64_t codec;           // that the file was written with; 0, as of a page, without the feature
+  uint8_t reserved[kUnitBytes - 8 * 36];
   uint64_t checksum;  // of all before it, seeded page_seed() of kFooterSeed
 };
 static_assert(sizeof(Footer) == kUnitBytes && offsetof(Footer, checksum) == kUnitBytes - 8);

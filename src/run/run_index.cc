@@ -97,7 +97,9 @@ Status RunIndexBuilder::write(RunOutput& output, uint64_t file_id) const {
                                .count = static_cast<uint16_t>(count),
                                .prefix_size = 0,
                                .units = 1,
-                               .reserved = {}};
+                               .stored = 0,
+                               .number = 0,
+                               .reserved = 0};
     store(*page, header);
     for (uint64_t i = 0; i < count; ++i) {
       if (done + i + 1 < buckets_.size()) {

@@ -2,16 +2,25 @@
 
 #include <new>
 
+#include "base/epoch.h"
+#include "run/stored_page.h"
+
 namespace lightning {
 
 Result<std::unique_ptr<RunPages>> RunPages::create(std::unique_ptr<File> file, std::string name,
                                                    const Footer& footer, const ValueList& values,
-                                                   bool mapped) {
-  std::unique_ptr<RunPages> pages(new RunPages(std::move(file), std::move(name), footer, values));
+                                                   const PageTable& table, bool mapped, PageCache* cache) {
+  std::unique_ptr<RunPages> pages(new RunPages(std::move(file), std::move(name), footer, values, table));
   // A leaf that starts below has its whole size before leaves_end.
-  pages->leaf_units_end_ = (footer.leaves_end - footer.leaf_bytes) / kUnitBytes + 1;
+  if (!pages->compressed_) pages->leaf_units_end_ = (footer.leaves_end - footer.leaf_bytes) / kUnitBytes + 1;
   pages->leaf_bytes_ = footer.leaf_bytes;
   pages->index_start_ = footer.index_offset / kUnitBytes;
+  if (pages->compressed_ && cache != nullptr) {
+    Result<std::unique_ptr<PageCache::Table>> cached = cache->table(table.size());
+    if (!cached) return cached.status();
+    pages->cached_ = *std::move(cached);
+    pages->cache_ = cache->shared_from_this();
+  }
   if (!mapped) return pages;
   Result<std::unique_ptr<MappedRegion>> region = pages->file_->map(0, footer.file_bytes, MapMode::read);
   if (!region) return region.status();
@@ -69,7 +78,8 @@ bool RunPages::verify(const Page& page, Status* status) const {
   return true;
 }
 
-bool RunPages::load_leaf(uint64_t page_number, Page* page, Owner* owner, Status* status) const {
+bool RunPages::load_leaf(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const {
+  if (compressed_) return load_packed(page_number, page, owner, status, use);
   const uint64_t offset = page_number * kUnitBytes;
   if (page_number >= leaf_units_end_ || page_number % (footer_.leaf_bytes / kUnitBytes) != 0) {
     *status = corruption("a leaf's place", offset);
@@ -85,6 +95,75 @@ bool RunPages::load_leaf(uint64_t page_number, Page* page, Owner* owner, Status*
     return false;
   }
   return verify(*page, status);
+}
+
+bool RunPages::load_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const {
+  if (!table_.has(page_number)) {
+    *status = corruption("a leaf's place", footer_.table_offset);
+    return false;
+  }
+  const auto place = static_cast<uint32_t>(page_number / PageTable::kStep);
+  if (inside_epoch()) {
+    const char* const data = cached_ == nullptr ? nullptr : cached_->find(place);
+    *page = {data, leaf_bytes_, page_number};
+    return data != nullptr;
+  }
+  try {
+    if (cached_ != nullptr && use != Use::reread) {
+      PageCache::Pin pin = cached_->pin(place, use == Use::keep);
+      if (pin.data() != nullptr) {
+        *page = {pin.data(), leaf_bytes_, page_number};
+        *owner = std::make_shared<PageCache::Pin>(std::move(pin));
+        return true;
+      }
+    }
+    return read_packed(page_number, page, owner, status, use);
+  } catch (const std::bad_alloc&) {
+    *status = Status(StatusCode::out_of_memory, "a page of a run file");
+    return false;
+  }
+}
+
+// Into a frame, if one is to be had and the page is to be kept.
+bool RunPages::read_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const {
+  const uint64_t offset = table_.offset(page_number);
+  Page stored;
+  Owner stored_owner;
+  if (!fetch(offset, table_.bytes(page_number), &stored, &stored_owner, status)) return false;
+  if (use == Use::keep && cache_ != nullptr) cache_->note_read(stored.size);
+  StoredPage packed;
+  Status good = StoredPage::parse({stored.data, stored.size}, footer_.file_id, page_number,
+                                  footer_.pages_end - page_number * kUnitBytes, &packed);
+  if (!good.ok()) {
+    *status = placed(good, offset);
+    return false;
+  }
+  const bool keep = use == Use::keep && cached_ != nullptr && packed.header.kind == PageKind::leaf;
+  const uint32_t frame = keep ? cache_->take() : PageCache::kNoFrame;
+  if (frame == PageCache::kNoFrame) {
+    std::shared_ptr<char[]> bytes(new char[packed.size]);
+    good = packed.unpack(bytes.get());
+    *page = {bytes.get(), packed.size, page_number};
+    *owner = std::move(bytes);
+  } else {
+    good = packed.unpack(cache_->frame_data(frame));
+    if (faulted()) good = fault();  // the bytes may have become others after they were verified
+    if (good.ok()) {
+      PageCache::Pin pin = cached_->insert(static_cast<uint32_t>(page_number / PageTable::kStep), frame);
+      *page = {pin.data(), packed.size, page_number};
+      *owner = std::make_shared<PageCache::Pin>(std::move(pin));
+    } else {
+      cache_->give_back(frame);
+    }
+  }
+  if (!good.ok()) *status = placed(good, offset);
+  return good.ok();
+}
+
+Status RunPages::placed(const Status& status, uint64_t offset) const {
+  if (status.is(StatusCode::corruption) && faulted()) return fault();
+  return status.is(StatusCode::out_of_memory) ? status
+                                              : Status(status.code(), status.message(), name_, offset);
 }
 
 const char* RunPages::load_bucket(uint64_t number, RunBucket* copy, Status* status) const {
@@ -119,6 +198,7 @@ bool RunPages::value(const ValueRef& ref, uint64_t size, std::string_view* value
     return place(ref, size, &where, status) &&
            values_.read(ref.offset & ~kInValueFile, ref.checksum, value, owner, status);
   }
+  if ((ref.offset & kCompressedValue) != 0) return unpack_value(ref, size, value, owner, status);
   if (ref.offset > footer_.leaves_end || size > footer_.leaves_end - ref.offset) {
     *status = corruption("a value's place", ref.offset);
     return false;
@@ -131,6 +211,55 @@ bool RunPages::value(const ValueRef& ref, uint64_t size, std::string_view* value
   }
   *value = {bytes.data, size};
   return true;
+}
+
+bool RunPages::value_stored_bytes(const ValueRef& ref, uint64_t size, uint64_t* bytes, Status* status) const {
+  *bytes = size;
+  if ((ref.offset & kCompressedValue) == 0) return true;
+  const uint64_t offset = ref.offset & ~kCompressedValue;
+  *status = corruption("a value's place", offset);
+  if (offset > footer_.leaves_end || sizeof(ValueHeader) > footer_.leaves_end - offset) return false;
+  Page header;
+  Owner owner;
+  if (!fetch(offset, sizeof(ValueHeader), &header, &owner, status)) return false;
+  *bytes = StoredValue::stored_bytes(header.data, size);
+  if (*bytes == 0 || *bytes > footer_.leaves_end - offset) return false;
+  *status = Status();
+  return true;
+}
+
+bool RunPages::unpack_value(const ValueRef& ref, uint64_t size, std::string_view* value, Owner* owner,
+                            Status* status) const {
+  if (inside_epoch()) return false;
+  uint64_t bytes;
+  if (!value_stored_bytes(ref, size, &bytes, status)) return false;
+  const uint64_t offset = ref.offset & ~kCompressedValue;
+  Page stored;
+  Owner stored_owner;
+  if (!fetch(offset, bytes, &stored, &stored_owner, status)) return false;
+  if (checksum(stored.data, stored.size, value_seed(footer_.file_id, offset)) != ref.checksum) {
+    *status = faulted() ? fault() : corruption("value checksum", offset);
+    return false;
+  }
+  try {
+    StoredValue packed;
+    Status good = StoredValue::parse({stored.data, stored.size}, &packed);
+    std::shared_ptr<char[]> whole;
+    if (good.ok()) {
+      whole.reset(new char[size]);
+      good = packed.codec->decompress(packed.payload, whole.get(), size);
+    }
+    if (!good.ok()) {
+      *status = placed(good, offset);
+      return false;
+    }
+    *value = {whole.get(), size};
+    *owner = std::move(whole);
+    return true;
+  } catch (const std::bad_alloc&) {
+    *status = Status(StatusCode::out_of_memory, "a value of a run file");
+    return false;
+  }
 }
 
 }  // namespace lightning

@@ -3,9 +3,14 @@
 // Invariants: what it hands out lies inside the file and had the right checksum: a page of the mapping when
 // it was first used, a page or value that was read when it was read, a value in the mapping each time.
 //
+// Leaves of a compressed file come from the page cache, or are read, verified and decompressed into it; then
+// reading may wait. Who is inside an epoch gets no more of such a file than the cache has: leaf() and value()
+// answer false, with an ok status, and the caller is to ask again outside (RunFile::Found::away).
+//
 // Thread safety: any threads; the bits of verified pages are relaxed atomics: a page may be verified twice.
 // Ownership: bytes of the mapping live as long as this object. Others live as long as their owner, which the
-// caller keeps beside them; it is left alone where bytes of the mapping are handed out.
+// caller keeps beside them; it is left alone where bytes of the mapping are handed out. A page that was found
+// in the cache inside an epoch has none: it lives as long as that.
 #pragma once
 
 #include <lightning/status.h>
@@ -15,7 +20,9 @@
 #include <string>
 #include <string_view>
 
+#include "cache/page_cache.h"
 #include "io/env.h"
+#include "run/page_table.h"
 #include "run/run_format.h"
 #include "run/value_list.h"
 
@@ -29,14 +36,21 @@ class RunPages {
     uint64_t number = 0;
   };
   using Owner = std::shared_ptr<const void>;
+  /// What a page is wanted for: to be kept in the cache, to be passed once (by a merge), to be read anew.
+  enum class Use { keep, pass, reread };
 
-  /// `footer` is that of the file, verified, and outlives this object, as `values` does.
+  /// `footer` is that of the file, verified, and outlives this object, as `values` and `table` do; `table` of
+  /// a file with one. Without `cache` pages of a compressed file are read each time.
   static Result<std::unique_ptr<RunPages>> create(std::unique_ptr<File> file, std::string name,
-                                                  const Footer& footer, const ValueList& values, bool mapped);
+                                                  const Footer& footer, const ValueList& values,
+                                                  const PageTable& table, bool mapped, PageCache* cache);
 
   bool mapped() const { return map_ != nullptr; }
+  bool compressed() const { return compressed_; }
   uint64_t mapped_bytes() const { return map_ != nullptr ? footer_.file_bytes : 0; }
-  uint64_t memory_bytes() const { return bit_words() * 8; }
+  uint64_t memory_bytes() const {
+    return bit_words() * 8 + (cached_ == nullptr ? 0 : cached_->memory_bytes());
+  }
   [[gnu::always_inline]] bool faulted() const { return region_ != nullptr && region_->faulted(); }
 
   /// A leaf of the usual size in the mapping that was verified before; null for others, which leaf() answers.
@@ -47,12 +61,20 @@ class RunPages {
     return load<PageKind>(data + offsetof(PageHeader, kind)) == PageKind::leaf ? data : nullptr;
   }
   /// A whole leaf or jumbo page.
-  bool leaf(uint64_t page_number, Page* page, Owner* owner, Status* status) const {
+  bool leaf(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use = Use::keep) const {
     if (const char* data = verified_leaf(page_number); data != nullptr) [[likely]] {
       *page = {data, leaf_bytes_, page_number};
       return true;
     }
-    return load_leaf(page_number, page, owner, status);
+    return load_leaf(page_number, page, owner, status, use);
+  }
+  /// Where a leaf stands in the file, of a leaf that there is.
+  uint64_t leaf_offset(uint64_t page_number) const {
+    return compressed_ ? table_.offset(page_number) : page_number * kUnitBytes;
+  }
+  /// How many bytes a page takes there.
+  uint64_t leaf_stored_bytes(const Page& page) const {
+    return compressed_ ? table_.bytes(page.number) : page.size;
   }
   /// A bucket in a page of the mapping that was verified before, else null.
   const char* verified_bucket(uint64_t number) const {
@@ -86,10 +108,13 @@ class RunPages {
   /// Forgets what was verified, so that everything is verified again.
   void distrust() const;
 
-  /// Where in the file a byte of a page stands that was read from it.
-  static uint64_t offset_of(const Page& page, const char* byte) {
-    return page.number * kUnitBytes + static_cast<uint64_t>(byte - page.data);
+  /// Where in the file a byte of a leaf stands, or the leaf, if it is compressed.
+  uint64_t offset_of(const Page& page, const char* byte) const {
+    return compressed_ ? table_.offset(page.number)
+                       : page.number * kUnitBytes + static_cast<uint64_t>(byte - page.data);
   }
+  /// How many bytes a value outside of its leaf takes in this file.
+  bool value_stored_bytes(const ValueRef& ref, uint64_t size, uint64_t* bytes, Status* status) const;
   uint64_t leaf_bytes() const { return leaf_bytes_; }
   Status corruption(std::string_view what, uint64_t offset) const {
     return Status(StatusCode::corruption, what, name_, offset);
@@ -97,8 +122,14 @@ class RunPages {
   Status fault() const;
 
  private:
-  RunPages(std::unique_ptr<File> file, std::string name, const Footer& footer, const ValueList& values)
-      : file_(std::move(file)), name_(std::move(name)), footer_(footer), values_(values) {}
+  RunPages(std::unique_ptr<File> file, std::string name, const Footer& footer, const ValueList& values,
+           const PageTable& table)
+      : file_(std::move(file)),
+        name_(std::move(name)),
+        footer_(footer),
+        values_(values),
+        table_(table),
+        compressed_(has_page_table(footer)) {}
 
   uint64_t bit_words() const { return map_ != nullptr ? footer_.file_bytes / kUnitBytes / 64 + 1 : 0; }
   // Only pages of the mapping are ever marked, so that a marked page is a mapped one.
@@ -113,7 +144,12 @@ class RunPages {
   static uint64_t bucket_offset(uint64_t number) {
     return kIndexHeaderBytes + number % kBucketsPerPage * sizeof(RunBucket);
   }
-  bool load_leaf(uint64_t page_number, Page* page, Owner* owner, Status* status) const;
+  bool load_leaf(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const;
+  bool load_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const;
+  bool read_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const;
+  bool unpack_value(const ValueRef& ref, uint64_t size, std::string_view* value, Owner* owner,
+                    Status* status) const;
+  Status placed(const Status& status, uint64_t offset) const;
   const char* load_bucket(uint64_t number, RunBucket* copy, Status* status) const;
   bool verify(const Page& page, Status* status) const;
 
@@ -121,12 +157,16 @@ class RunPages {
   std::string name_;
   const Footer& footer_;
   const ValueList& values_;
+  const PageTable& table_;
+  const bool compressed_;
+  std::shared_ptr<PageCache> cache_;  // of a compressed file, as the next
+  std::unique_ptr<PageCache::Table> cached_;
   std::unique_ptr<MappedRegion> region_;
   const char* map_ = nullptr;
   std::unique_ptr<std::atomic<uint64_t>[]> bits_;
   uint64_t bits_end_ = 0;        // pages that have a bit
   uint64_t index_start_ = 0;     // its first page
-  uint64_t leaf_units_end_ = 0;  // no leaf starts at or beyond
+  uint64_t leaf_units_end_ = 0;  // no leaf starts at or beyond; 0 of a compressed file
   uint64_t leaf_bytes_ = 0;      // of one that is no jumbo page
 };
 

@@ -177,24 +177,34 @@ inline Result<RunFileInfo> write_run(Directory& directory, const RunModel& model
 }
 
 inline Result<std::shared_ptr<const RunFile>> open_run(Directory& directory, const RunFileInfo& info,
-                                                       bool mapped) {
+                                                       bool mapped, PageCache* cache = nullptr) {
   ValueFiles values(directory, test_value_file_name, mapped);
-  return RunFile::open(directory, info, mapped, &values);
+  return RunFile::open(directory, info, mapped, &values, cache);
 }
 
-/// What find() says, for comparing: "absent", "removed", "=value@lsn" or the error's code.
+/// Room for so many leaves of compressed files.
+inline std::shared_ptr<PageCache> cache_of_frames(uint64_t frames) {
+  return std::make_shared<PageCache>(frames * (kLargeLeafBytes + 64), kLargeLeafBytes);
+}
+
+/// What find() says, for comparing: "absent", "removed", "=value@lsn" or the error's code. If not staged it
+/// asks first inside an epoch, as a get does.
 inline std::string found_text(const RunFile& run, std::string_view key, uint64_t read_lsn,
                               bool staged = false) {
   RunFile::Hit hit;
   const uint64_t hash = hash_key(key);
-  RunFile::Found found;
+  RunFile::Found found = RunFile::Found::away;
+  EpochGuard epoch;  // while the value is read
+  if (!staged) found = run.find(key, hash, read_lsn, &hit);
+  if (found == RunFile::Found::away) epoch.leave();
   if (staged) {
     run.prefetch(hash);
     found = run.find_at(run.locate(hash), key, hash, read_lsn, &hit);
-  } else {
+  } else if (found == RunFile::Found::away) {
     found = run.find(key, hash, read_lsn, &hit);
   }
   if (found == RunFile::Found::absent) return "absent";
+  if (found == RunFile::Found::away) return "away, outside of an epoch";
   if (found == RunFile::Found::error) return std::string(status_code_name(hit.status.code()));
   const std::string lsn = "@" + std::to_string(hit.lsn);
   return hit.kind == EntryKind::remove ? "removed" + lsn : "=" + std::string(hit.value) + lsn;

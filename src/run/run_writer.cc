@@ -34,13 +34,21 @@ Result<std::unique_ptr<RunWriter>> RunWriter::create(Directory& directory, uint6
   Result<std::unique_ptr<File>> file = directory.open(run_file_name(id), OpenMode::create);
   if (!file) return file.status();
   std::unique_ptr<RunWriter> writer(new RunWriter(*std::move(file), id, options));
+  if (options.compression != Compression::none) {
+    Result<const Codec*> codec = codec_of(codec_id(options.compression));
+    if (!codec) return codec.status();
+    writer->packer_ = std::make_unique<PagePacker>(**codec, options.compression_level);
+    writer->leaf_bytes_ = kLargeLeafBytes;
+  }
   if (Status s = writer->output_.start(); !s.ok()) return s;
   return writer;
 } catch (const std::bad_alloc&) {
   return out_of_memory();
 }
 
-uint64_t RunWriter::next_leaf_start() const { return align_up(output_.end(), leaf_room()); }
+uint64_t RunWriter::next_leaf_start() const {
+  return packer_ != nullptr ? pages_end_ : align_up(output_.end(), leaf_room());
+}
 
 bool RunWriter::full() const {
   if (info_.entries == 0) return false;
@@ -51,7 +59,7 @@ bool RunWriter::full() const {
 
 uint64_t RunWriter::file_bytes() const {
   return output_.end() + leaf_.size() + (wants_index_ ? index_.file_bytes() : 0) + fences_.file_bytes() +
-         ranges_.size() + values_.file_bytes() + kUnitBytes;
+         ranges_.size() + values_.file_bytes() + table_.file_bytes() + kUnitBytes;
 }
 
 Status RunWriter::check(std::string_view key, std::span<const Version> versions) const {
@@ -99,7 +107,7 @@ Status RunWriter::add_checked(std::string_view key, std::span<const Version> ver
   if (info_.entries == 1) info_.smallest = key;
 
   // Values stand before their leaf, unless that would push it beyond what a locator reaches.
-  if (output_.end() + outside_bytes + 3 * kLargeLeafBytes > kLeafStartMax)
+  if (packer_ == nullptr && output_.end() + outside_bytes + 3 * kLargeLeafBytes > kLeafStartMax)
     return add_before_values(key, versions);
   Body body;
   if (Status s = encode(versions, nullptr, &body); !s.ok()) return s;
@@ -134,12 +142,19 @@ Status RunWriter::add_before_values(std::string_view key, std::span<const Versio
 // Writes the ValueRef of a value that goes to *values_at (moved on) or, without that, into the file now.
 Status RunWriter::put_outside(const Version& version, uint64_t* values_at, char* to) {
   ValueRef ref;
+  uint64_t compressed = 0;
   if (version.place.file != 0) {
     store(to,
           ValueRef{.offset = kInValueFile | values_.add(version.place), .checksum = version.place.checksum});
     return Status();
   }
-  const std::string_view value = version.value;
+  std::string_view value = version.value;
+  if (packer_ != nullptr) {
+    if (const std::string_view packed = packer_->pack_value(value); !packed.empty()) {
+      value = packed;
+      compressed = kCompressedValue;
+    }
+  }
   if (values_at != nullptr) {
     ref.offset = *values_at;
     *values_at = align_up(*values_at + value.size(), kValueAlignment);
@@ -149,6 +164,7 @@ Status RunWriter::put_outside(const Version& version, uint64_t* values_at, char*
     ref.offset = *placed;
   }
   ref.checksum = checksum(value.data(), value.size(), value_seed(info_.id, ref.offset));
+  ref.offset |= compressed;
   store(to, ref);
   return Status();
 }
@@ -210,27 +226,15 @@ Status RunWriter::add_to_leaf(std::string_view key, const Body& body) {
   return size > leaf_room() ? write_leaf() : Status();
 }
 
-// Lays out the leaf in hand, or the jumbo page of its one entry, and tells index and fences of it.
+// Writes the leaf in hand, or the jumbo page of its one entry, and tells index and fences of it.
 Status RunWriter::write_leaf() {
   if (leaf_bytes_ == 0) choose_leaf_bytes(0);
-  if (Status s = output_.align(leaf_bytes_); !s.ok()) return s;
-  const uint64_t page_number = output_.end() / kUnitBytes;
-  fences_.add(page_number, leaf_.first_key(), last_key_);
-  if (leaf_.size() <= leaf_bytes_) {
-    Result<char*> page = output_.page(leaf_bytes_);
-    if (!page) return page.status();
-    leaf_.build(*page, PageKind::leaf, static_cast<uint32_t>(leaf_bytes_ / kUnitBytes), info_.id,
-                page_number);
-    leaves_hash_ = add_leaf_hash(leaves_hash_, *page);
-  } else {
-    const LeafBuilder::Entry& entry = leaf_.entries().front();
-    const uint64_t size = LeafBuilder::jumbo_size(entry.key_size, entry.value_size, entry.body_size);
-    const uint64_t units = align_up(size, kUnitBytes) / kUnitBytes;
-    std::string page(units * kUnitBytes, '\0');
-    leaf_.build(page.data(), PageKind::jumbo, static_cast<uint32_t>(units), info_.id, page_number);
-    leaves_hash_ = add_leaf_hash(leaves_hash_, page.data());
-    if (Status s = output_.append(page); !s.ok()) return s;
+  if (packer_ == nullptr) {
+    if (Status s = output_.align(leaf_bytes_); !s.ok()) return s;
   }
+  const uint64_t page_number = next_leaf_start() / kUnitBytes;
+  fences_.add(page_number, leaf_.first_key(), last_key_);
+  if (Status s = packer_ == nullptr ? write_page(page_number) : write_packed(page_number); !s.ok()) return s;
   if (wants_index_) {
     for (const LeafBuilder::Entry& entry : leaf_.entries()) {
       index_.add(entry.hash, make_locator(page_number, entry.page_offset, leaf_bytes_));
@@ -239,6 +243,42 @@ Status RunWriter::write_leaf() {
   last_key_ = leaf_.last_key();
   leaf_.clear();
   return Status();
+}
+
+// Units of the leaf in hand, or of its jumbo page.
+uint64_t RunWriter::leaf_units() const {
+  if (leaf_.size() <= leaf_bytes_) return leaf_bytes_ / kUnitBytes;
+  const LeafBuilder::Entry& entry = leaf_.entries().front();
+  const uint64_t size = LeafBuilder::jumbo_size(entry.key_size, entry.value_size, entry.body_size);
+  return align_up(size, kUnitBytes) / kUnitBytes;
+}
+
+Status RunWriter::write_page(uint64_t page_number) {
+  const auto units = static_cast<uint32_t>(leaf_units());
+  if (leaf_.size() <= leaf_bytes_) {
+    Result<char*> page = output_.page(leaf_bytes_);
+    if (!page) return page.status();
+    leaf_.build(*page, PageKind::leaf, units, info_.id, page_number);
+    leaves_hash_ = add_leaf_hash(leaves_hash_, *page);
+    return {};
+  }
+  std::string page(units * kUnitBytes, '\0');
+  leaf_.build(page.data(), PageKind::jumbo, units, info_.id, page_number);
+  leaves_hash_ = add_leaf_hash(leaves_hash_, page.data());
+  return output_.append(page);
+}
+
+Status RunWriter::write_packed(uint64_t page_number) {
+  const PageKind kind = leaf_.size() <= leaf_bytes_ ? PageKind::leaf : PageKind::jumbo;
+  const auto units = static_cast<uint32_t>(leaf_units());
+  page_.assign(units * kUnitBytes, '\0');
+  leaf_.build(page_.data(), kind, units, info_.id, page_number);
+  const std::string_view packed = packer_->pack(page_.data(), page_.size(), info_.id, page_number);
+  leaves_hash_ = add_leaf_hash(leaves_hash_, packed.data());
+  if (Status s = output_.align(kValueAlignment); !s.ok()) return s;
+  table_.add(page_number, output_.end(), packed.size());
+  pages_end_ += align_up(page_.size(), leaf_bytes_);
+  return output_.append(packed);
 }
 
 Status RunWriter::add_range(std::string_view from, std::string_view to, std::span<const uint64_t> lsns) {
@@ -298,6 +338,20 @@ Status RunWriter::write_value_list(Footer* footer) {
   return output_.align(kUnitBytes);
 }
 
+Status RunWriter::write_page_table(Footer* footer) {
+  if (packer_ == nullptr) return {};
+  const std::string table = table_.encode();
+  footer->features |= kFeaturePageTable;
+  footer->table_offset = output_.end();
+  footer->table_bytes = table.size();
+  footer->table_checksum =
+      checksum(table.data(), table.size(), page_seed(info_.id, output_.end() / kUnitBytes));
+  footer->pages_end = pages_end_;
+  footer->codec = packer_->codec_id();
+  if (Status s = output_.append(table); !s.ok()) return s;
+  return output_.align(kUnitBytes);
+}
+
 Result<RunFileInfo> RunWriter::finish(uint64_t lsn_min, uint64_t lsn_max) {
   if (!failed_.ok()) return failed_;
   if (info_.entries == 0 && info_.range_removals == 0)
@@ -338,6 +392,7 @@ Result<RunFileInfo> RunWriter::write_sections(uint64_t lsn_min, uint64_t lsn_max
   info_.largest = last_key_;
   if (Status s = write_ranges(&footer); !s.ok()) return s;
   if (Status s = write_value_list(&footer); !s.ok()) return s;
+  if (Status s = write_page_table(&footer); !s.ok()) return s;
 
   info_.size = output_.end() + kUnitBytes;
   info_.lsn_min = lsn_min;

@@ -22,9 +22,11 @@
 #include "run/expiry_tally.h"
 #include "run/fences.h"
 #include "run/leaf_builder.h"
+#include "run/page_table.h"
 #include "run/run_file_info.h"
 #include "run/run_index.h"
 #include "run/run_output.h"
+#include "run/stored_page.h"
 #include "run/value_list.h"
 
 namespace lightning {
@@ -36,6 +38,9 @@ struct RunWriterOptions {
   uint64_t file_bytes_max = 256u << 20;
   /// Bytes leave in pieces of this size: a power of two from 64 KiB on.
   uint64_t piece_bytes = RunOutput::kPieceBytes;
+  /// A codec that this build has; with one, leaves have 16 KiB and a page table leads to them.
+  Compression compression = Compression::none;
+  uint64_t compression_level = 0;
   /// Without a point index point reads descend by fences and leaf heads: for files whose index would be the
   /// memory.
   bool point_index = true;
@@ -62,7 +67,8 @@ class RunWriter {
   uint64_t file_bytes() const;
   /// Own memory, about.
   uint64_t memory_bytes() const {
-    return output_.memory_bytes() + index_.memory_bytes() + fences_.file_bytes() + ranges_.capacity();
+    return output_.memory_bytes() + index_.memory_bytes() + fences_.file_bytes() + ranges_.capacity() +
+           table_.file_bytes() + (packer_ == nullptr ? 0 : packer_->memory_bytes());
   }
   /// Writes point index, fences, range removals, value list and footer and syncs the file (not its
   /// directory). At least one key or range removal must have been added.
@@ -90,6 +96,8 @@ class RunWriter {
   Status add_to_leaf(std::string_view key, const Body& body);
   Status add_before_values(std::string_view key, std::span<const Version> versions);
   Status write_leaf();
+  Status write_page(uint64_t page_number);
+  Status write_packed(uint64_t page_number);
   void choose_leaf_bytes(uint64_t next_bytes);
   uint64_t leaf_room() const { return leaf_bytes_ == 0 ? kLargeLeafBytes : leaf_bytes_; }
   uint64_t leaf_units() const;
@@ -97,6 +105,7 @@ class RunWriter {
   Status add_first_removal();
   Status write_ranges(Footer* footer);
   Status write_value_list(Footer* footer);
+  Status write_page_table(Footer* footer);
   Result<RunFileInfo> write_sections(uint64_t lsn_min, uint64_t lsn_max);
 
   const uint64_t value_separation_;
@@ -107,6 +116,10 @@ class RunWriter {
   RunIndexBuilder index_;
   FencesBuilder fences_;
   ValueListBuilder values_;
+  std::unique_ptr<PagePacker> packer_;  // of a compressed file
+  PageTableBuilder table_;              // of it, as the next two
+  uint64_t pages_end_ = 0;              // where the next leaf would stand by its number
+  std::string page_;
   uint64_t leaf_bytes_ = 0;  // 0: not yet known
   uint64_t leaves_hash_ = 0;
   std::string body_bytes_;  // of entries that are not a plain value

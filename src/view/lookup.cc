@@ -27,8 +27,8 @@ Found answer_of(const Hit& hit) { return hit.kind == EntryKind::remove ? Found::
 
 // The answer of a run file that knows the key or failed.
 Found take_run_hit(RunFile::Found outcome, const std::shared_ptr<const RunFile>& file, Hit* hit) {
-  if (outcome == RunFile::Found::error) [[unlikely]]
-    return Found::error;
+  if (outcome >= RunFile::Found::error) [[unlikely]]
+    return outcome == RunFile::Found::error ? Found::error : Found::away;
   if (hit->value.size() > kCopiedValueBytesMax && hit->owner == nullptr) [[unlikely]]
     hit->owner = file;
   return answer_of(*hit);

@@ -15,9 +15,6 @@
 
 namespace lightning {
 
-/// Values up to this size are copied out, longer ones referred to.
-inline constexpr size_t kCopiedValueBytesMax = 1024;
-
 /// Of which moment a read is.
 class ReadPoint {
  public:
@@ -37,7 +34,8 @@ class ReadPoint {
   uint64_t lsn_;
 };
 
-enum class Found { absent, found, error };
+/// away: a page must be read for the answer, and the caller is inside an epoch; outside it gets one.
+enum class Found { absent, found, error, away };
 
 /// Of a value longer than kCopiedValueBytesMax, `owner` keeps the bytes; shorter ones have none in memory.
 using Hit = RunFile::Hit;
@@ -58,8 +56,8 @@ struct ManyKey {
   uint64_t locator = 0;
 };
 
-/// The same for many keys as of one LSN, in stages that overlap their cache misses. False when some read
-/// failed: its hit.status says how.
+/// The same for many keys as of one LSN, in stages that overlap their cache misses. Not in an epoch. False
+/// when some read failed: its hit.status says how.
 bool lookup_many(const View& view, std::span<ManyKey> keys, uint64_t read_lsn);
 
 }  // namespace lightning

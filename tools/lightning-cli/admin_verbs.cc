@@ -62,6 +62,16 @@ constexpr StatsField kStatsFields[] = {
     {"value_live_bytes", &Stats::value_live_bytes},
     {"transactions_active", &Stats::transactions_active},
     {"transaction_conflicts", &Stats::transaction_conflicts},
+    {"cache_bytes", &Stats::cache_bytes},
+    {"cache_limit_bytes", &Stats::cache_limit_bytes},
+    {"cache_page_bytes", &Stats::cache_page_bytes},
+    {"cache_frequent_bytes", &Stats::cache_frequent_bytes},
+    {"cache_target_bytes", &Stats::cache_target_bytes},
+    {"cache_hits", &Stats::cache_hits},
+    {"cache_misses", &Stats::cache_misses},
+    {"cache_ghost_hits", &Stats::cache_ghost_hits},
+    {"cache_evictions", &Stats::cache_evictions},
+    {"page_bytes_read", &Stats::page_bytes_read},
     {"unasked_scan_errors", &Stats::unasked_scan_errors},
     {"recovered_records", &Stats::recovered_records},
     {"recovery_us", &Stats::recovery_us},
@@ -78,10 +88,17 @@ struct LevelField {
 };
 
 constexpr LevelField kLevelFields[] = {
-    {"level", &Stats::Level::number},      {"runs", &Stats::Level::runs},
-    {"files", &Stats::Level::files},       {"bytes", &Stats::Level::bytes},
-    {"entries", &Stats::Level::entries},   {"removals", &Stats::Level::removals},
-    {"expiring", &Stats::Level::expiring}, {"range_removals", &Stats::Level::range_removals},
+    {"level", &Stats::Level::number},
+    {"runs", &Stats::Level::runs},
+    {"files", &Stats::Level::files},
+    {"bytes", &Stats::Level::bytes},
+    {"entries", &Stats::Level::entries},
+    {"removals", &Stats::Level::removals},
+    {"expiring", &Stats::Level::expiring},
+    {"range_removals", &Stats::Level::range_removals},
+    {"compressed_files", &Stats::Level::compressed_files},
+    {"compressed_bytes", &Stats::Level::compressed_bytes},
+    {"plain_bytes", &Stats::Level::plain_bytes},
 };
 static_assert(sizeof(Stats::Level) == sizeof(uint64_t) * std::size(kLevelFields));
 
