@@ -236,11 +236,8 @@ std::string CrashWorkload::batch() {
     second = *std::move(found);
   }
   if (random_.chance(0.5)) {
-    // One whose resolution failed is given up first: it would stand in the way.
-    if (model_.prepared().empty()) {
-      return random_.chance(0.4) ? two_phases(writes, second) : transact(writes, second);
-    }
-    if (std::string said = resolve(false, {}); !said.empty() || !model_.prepared().empty()) return said;
+    const bool prepares = model_.prepared().empty() && random_.chance(0.4);
+    return prepares ? two_phases(writes, second) : transact(writes, second);
   }
   WriteBatch batch;
   for (const ModelWrite& one : writes) {
@@ -539,6 +536,12 @@ std::string CrashWorkload::index() {
 }
 
 std::string CrashWorkload::make(CrashStep step) {
+  // One whose resolution failed would stand in the way of others for as long as they may wait.
+  if (!model_.prepared().empty()) {
+    if (std::string said = resolve(false, {}); !said.empty()) return said;
+    // Whatever writes would wait for its locks, up to a minute.
+    if (!model_.prepared().empty() && step != CrashStep::reopen) return {};
+  }
   const std::string key(1, static_cast<char>('a' + random_.below(4)));
   const auto expect = [this](const Status& status) {
     if (status.ok()) note_all_durable();

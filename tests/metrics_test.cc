@@ -112,7 +112,7 @@ TEST_F(MetricsTest, FiguresAreThoseOfStats) {
   double parts = 0;
   for (const MetricFamily& family : metrics) {
     if (family.name != "lightning_memory_part_bytes") continue;
-    EXPECT_EQ(family.samples.size(), 8u);
+    EXPECT_EQ(family.samples.size(), 9u);
     for (const MetricSample& sample : family.samples) parts += sample.value;
   }
   EXPECT_EQ(parts, value_of(metrics, "lightning_memory_bytes"));

@@ -1,6 +1,7 @@
 #include "bench/report/html.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <optional>
 #include <sstream>
@@ -50,10 +51,9 @@ void write_table(std::ostream& out, const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     out << "<tr" << (row.rank == 1 ? " class=\"first\"" : "") << "><td>" << escaped(row.workload)
         << "</td><td>" << escaped(row.engine) << "</td><td>" << row.rank << "</td>" << cell(row.ops_per_s)
-        << "<td>" << static_cast<int>(row.spread() * 100 + 0.5) << " %</td>" << cell(row.p50_us)
-        << cell(row.p99_us) << cell(row.p999_us) << cell(row.max_us)
-        << cell(static_cast<double>(row.disk_bytes) / kMiB) << cell(static_cast<double>(row.rss_bytes) / kMiB)
-        << "</tr>\n";
+        << "<td>" << std::lround(row.spread() * 100) << " %</td>" << cell(row.p50_us) << cell(row.p99_us)
+        << cell(row.p999_us) << cell(row.max_us) << cell(static_cast<double>(row.disk_bytes) / kMiB)
+        << cell(static_cast<double>(row.rss_bytes) / kMiB) << "</tr>\n";
   }
   out << "</table>\n";
 }

@@ -65,6 +65,18 @@ struct Load {
     }
   }
 
+  /// Puts all keys into the empty database.
+  void fill(SpaceWatch& watch) {
+    const Dataset& data = course.data;
+    run(
+        data.config.num, watch,
+        [&](uint64_t i) {
+          const uint64_t number = data.order(i);
+          session->put(key(number), data.values(number));
+        },
+        [](uint64_t i) { return i; });
+  }
+
   static constexpr uint64_t kTimedEvery = 16;
 
   const Course& course;
@@ -93,13 +105,7 @@ void churn(const Course& course, Result& result) {
   SpaceWatch watch(course);
   Load load(course, latency);
   const Clock::time_point start = Clock::now();
-  load.run(
-      num, watch,
-      [&](uint64_t i) {
-        const uint64_t number = data.order(i);
-        load.session->put(load.key(number), data.values(number));
-      },
-      [](uint64_t i) { return i; });
+  load.fill(watch);
   std::unique_ptr<Held> held;
   load.run(
       num, watch,
@@ -144,13 +150,7 @@ void rewrite(const Course& course, Result& result) {
   SpaceWatch watch(course);
   Load load(course, latency);
   const Clock::time_point start = Clock::now();
-  load.run(
-      num, watch,
-      [&](uint64_t i) {
-        const uint64_t number = data.order(i);
-        load.session->put(load.key(number), data.values(number));
-      },
-      [](uint64_t i) { return i; });
+  load.fill(watch);
   load.run(
       num, watch,
       [&](uint64_t i) {

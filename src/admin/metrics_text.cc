@@ -236,8 +236,10 @@ void write_latencies(MetricsWriter& out, const Latencies& latencies) {
 }
 
 // A field more needs a line more above.
+// NOLINTBEGIN(bugprone-sizeof-container)
 static_assert(sizeof(Stats) == sizeof(uint64_t) * 56 + sizeof(Stats::unknown_files) + sizeof(Stats::levels) +
                                    sizeof(Stats::prepared_transactions));
+// NOLINTEND(bugprone-sizeof-container)
 static_assert(sizeof(Stats::Level) == sizeof(uint64_t) * 11);
 
 }  // namespace

@@ -88,7 +88,8 @@ std::unique_ptr<PageCache::Batch> PageCache::evict_batch() {
   uint32_t frame;
   uint32_t ghost;
   while (batch->frames.size() < wanted && policy_->evict(&frame, &ghost)) {
-    const Place place = frames_[frame];
+    const Frame& of = frames_[frame];
+    const Place place{of.table, of.page};  // not its pins, which others change
     place.table->words_[place.page].store(kGhost | ghost, std::memory_order_relaxed);
     ghosts_[ghost] = place;
     frames_[frame].table = nullptr;

@@ -602,10 +602,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   template <typename Fn>
   RegisteredReader* add_reader(ReaderKind kind, Fn&& read_lsn);
   Result<std::shared_ptr<const SnapshotState>> snapshot_of(ReaderKind kind);
-  Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
-              Value* value) const;
-  [[gnu::noinline]] Lookup find_waiting(const View& view, std::string_view key, uint64_t hash,
-                                        const ReadOptions& options, Value* value) const;
+  class OutsideEpoch;
+  Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options, Value* value,
+              OutsideEpoch& outside) const;
   /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the
   /// clock was asked.
   bool take_expiring(Hit* hit, uint64_t* moment) const;

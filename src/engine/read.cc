@@ -6,7 +6,6 @@
 #include <lightning/keyspace.h>
 #include <lightning/snapshot.h>
 #include "base/check.h"
-#include "base/epoch_pause.h"
 #include "engine/cursor_state.h"
 #include "engine/engine.h"
 #include "engine/snapshot_state.h"
@@ -65,20 +64,37 @@ bool Engine::is_too_old(const ReadOptions& options) {
   return options.snapshot != nullptr && options.snapshot->state()->reader().too_old();
 }
 
-// Inlined into both who call it: a get has no call more for the one that waits.
-[[gnu::always_inline]] inline Lookup Engine::find(const View& view, std::string_view key, uint64_t hash,
-                                                  const ReadOptions& options, Value* value) const {
+// Where something must be read, which may wait, and nobody waits in an epoch: a count on the View instead.
+class Engine::OutsideEpoch {
+ public:
+  explicit OutsideEpoch(EpochGuard& epoch) : epoch_(epoch) {}
+  void go(const View& view) {
+    held_ = view.shared_from_this();
+    epoch_.leave();
+    LIGHTNING_INVARIANT("E1", !inside_epoch());
+  }
+
+ private:
+  EpochGuard& epoch_;
+  std::shared_ptr<const View> held_;
+};
+
+// lookup() is called at one place, so that it is inlined into a get.
+inline Lookup Engine::find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
+                           Value* value, OutsideEpoch& outside) const {
   ReadPoint point = ReadPoint::latest(log_);
   if (options.snapshot != nullptr || options.level != ReadLevel::latest) [[unlikely]] {
     if (is_too_old(options)) return too_old();  // asked after the View was loaded
     point = ReadPoint::at(read_lsn(view, options));
   }
   Hit hit;
-  const Found found = lookup(view, key, hash, point, &hit);
-  if (found != Found::found) [[unlikely]] {
-    if (found == Found::away) return find_waiting(view, key, hash, options, value);
-    return Lookup(std::move(hit.status));
+  Found found;
+  while ((found = lookup(view, key, hash, point, &hit)) == Found::away) [[unlikely]] {
+    outside.go(view);
+    hit = Hit();
   }
+  if (found != Found::found) [[unlikely]]
+    return Lookup(std::move(hit.status));
   if (hit.kind != EntryKind::put) [[unlikely]] {
     uint64_t moment = options.snapshot == nullptr ? 0 : options.snapshot->state()->moment();
     if (!take_expiring(&hit, &moment)) return Lookup(Status());
@@ -88,16 +104,6 @@ bool Engine::is_too_old(const ReadOptions& options) {
       return status;
   }
   return Lookup(value);
-}
-
-// What it needs must be read: outside of the epoch, with a count on the View.
-Lookup Engine::find_waiting(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
-                            Value* value) const {
-  std::shared_ptr<const View> held = view.shared_from_this();
-  const EpochPause pause;
-  Lookup answer = find(*held, key, hash, options, value);
-  held.reset();  // perhaps the last hold on it: not inside the epoch
-  return answer;
 }
 
 bool Engine::take_expiring(Hit* hit, uint64_t* moment) const {
@@ -125,13 +131,10 @@ Lookup Engine::get(uint32_t keyspace, std::string_view key, const ReadOptions& o
   if (Status status = usable(keyspace); !status.ok()) [[unlikely]]
     return status;
   const View* const view = view_.load(std::memory_order_acquire);
-  std::shared_ptr<const View> held;
-  if (!mapped_) [[unlikely]] {
-    // Runs are read by system calls, which may wait, and nobody waits in an epoch.
-    held = view->shared_from_this();
-    epoch.leave();
-  }
-  return find(*view, internal.view(), hash, options, value);
+  OutsideEpoch outside(epoch);
+  if (!mapped_) [[unlikely]]
+    outside.go(*view);
+  return find(*view, internal.view(), hash, options, value, outside);
 }
 
 Lookup Engine::get_as(uint32_t keyspace, std::string_view key, const RegisteredReader& reader,

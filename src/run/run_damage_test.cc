@@ -74,6 +74,20 @@ constexpr size_t kBitStep = 7;  // ten times slower
 constexpr size_t kBitStep = 1;
 #endif
 
+// Two pages of a file in each other's places: calls `check()` for each pair.
+template <typename Bytes, typename Check>
+void for_each_swap(const Bytes& intact, Bytes& bytes, Check&& check) {
+  for (size_t a = 0; a < intact.size() / kUnitBytes; ++a) {
+    for (size_t b = 0; b < a; ++b) {
+      SCOPED_TRACE(std::to_string(a) + " " + std::to_string(b));
+      bytes = intact;
+      std::swap_ranges(bytes.begin() + a * kUnitBytes, bytes.begin() + (a + 1) * kUnitBytes,
+                       bytes.begin() + b * kUnitBytes);
+      check();
+    }
+  }
+}
+
 class RunDamage : public testing::Test {
  protected:
   explicit RunDamage(RunModel model = small_model(), Compression compression = Compression::none)
@@ -164,14 +178,7 @@ TEST_F(PackedDamage, EveryTruncation) {
 }
 
 TEST_F(PackedDamage, PagesInEachOthersPlaces) {
-  for (size_t a = 0; a < intact_.size() / kUnitBytes; ++a) {
-    for (size_t b = 0; b < a; ++b) {
-      bytes() = intact_;
-      std::swap_ranges(bytes().begin() + a * kUnitBytes, bytes().begin() + (a + 1) * kUnitBytes,
-                       bytes().begin() + b * kUnitBytes);
-      EXPECT_FALSE(check(true)) << a << " " << b;
-    }
-  }
+  for_each_swap(intact_, bytes(), [&] { EXPECT_FALSE(check(true)); });
 }
 
 // What came into the cache was verified: later damage of the file does not reach it.
@@ -270,14 +277,7 @@ TEST_F(RunDamage, TruncationWhileOpen) {
 }
 
 TEST_F(RunDamage, PagesInEachOthersPlaces) {
-  for (size_t a = 0; a < intact_.size() / kUnitBytes; ++a) {
-    for (size_t b = 0; b < a; ++b) {
-      bytes() = intact_;
-      std::swap_ranges(bytes().begin() + a * kUnitBytes, bytes().begin() + (a + 1) * kUnitBytes,
-                       bytes().begin() + b * kUnitBytes);
-      EXPECT_FALSE(check(true)) << a << " " << b;
-    }
-  }
+  for_each_swap(intact_, bytes(), [&] { EXPECT_FALSE(check(true)); });
 }
 
 TEST_F(RunDamage, AnotherRunsBytes) {
