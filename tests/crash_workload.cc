@@ -412,7 +412,8 @@ std::string CrashWorkload::read() {
   });
   const Result<std::string> metrics = ask([&] { return database_.metrics_text(); });
   const std::string_view readers = snapshot_.valid() ? "\nlightning_readers 1\n" : "\nlightning_readers 0\n";
-  if (metrics && !building && metrics->find(readers) == std::string::npos) return "a snapshot that nobody holds";
+  if (metrics && !building && metrics->find(readers) == std::string::npos)
+    return "a snapshot that nobody holds";
   std::string first(kLongBytes, ' ');
   std::string last(kLongBytes, '~');
   uint64_t entries = 0;

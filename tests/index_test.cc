@@ -419,6 +419,80 @@ TEST_F(Indexes, ByFunctionsNeedThemForWritesAlone) {
   put("c", "new");
 }
 
+TEST_F(Indexes, FollowWhatIsPrepared) {
+  make(by_city());
+  make({.name = "age", .key = {IndexField::value_column(1, KeyType::integer)}, .unique = true});
+  put("a", "Oslo,1");
+  put("b", "Oslo,2");
+  put("c", "Rome,3");
+  for (const Isolation isolation : kLevels) {
+    SCOPED_TRACE(static_cast<int>(isolation));
+    for (const bool reopened : {false, true}) {
+      Transaction tx = db_.begin({.isolation = isolation});
+      ASSERT_TRUE(tx.remove("b").ok());
+      ASSERT_TRUE(tx.put("a", "Rome,2").ok());
+      ASSERT_TRUE(tx.put("d", "Bern,4", 1'000'000).ok());
+      ASSERT_TRUE(tx.remove_range("c", "d").ok());
+      ASSERT_EQ(tx.prepare("g").to_string(), "ok");
+      if (reopened) open();
+      EXPECT_EQ(names(db_.index("by_city").all()), "a b c");
+      // Its rows, and the keys that they take, are its own.
+      const auto blocked = [&](std::string_view key, std::string_view value) {
+        return db_.put(key, value, {.timeout_ms = 1}).code();
+      };
+      EXPECT_EQ(blocked("b", "Bern,9"), StatusCode::busy);
+      EXPECT_EQ(blocked("x", "Bern,4"), StatusCode::busy);
+      EXPECT_EQ(blocked("c2", "Bern,9"), StatusCode::busy);
+      EXPECT_EQ(blocked("x", "Bern,9"), StatusCode::ok);
+      EXPECT_EQ(db_.remove("x").code(), StatusCode::ok);
+      if (reopened) {
+        ASSERT_EQ(db_.abort_prepared("g").to_string(), "ok");
+        EXPECT_EQ(names(db_.index("age").all()), "a b c");
+        continue;
+      }
+      ASSERT_EQ(db_.commit_prepared("g").to_string(), "ok");
+      EXPECT_EQ(text(db_.index("by_city").all()), "d=Bern,4 a=Rome,2");
+      EXPECT_EQ(names(db_.index("age").all()), "a d");
+      expect_sound(4);
+      ASSERT_TRUE(db_.remove("d").ok());
+      put("a", "Oslo,1");
+      put("b", "Oslo,2");
+      put("c", "Rome,3");
+    }
+  }
+}
+
+TEST_F(Indexes, RefuseToPrepareAKeyThatIsTaken) {
+  make({.name = "age", .key = {IndexField::value_column(1, KeyType::integer)}, .unique = true});
+  for (const Isolation isolation : kLevels) {
+    SCOPED_TRACE(static_cast<int>(isolation));
+    put("a", "Oslo,1");
+    Transaction tx = db_.begin({.isolation = isolation});
+    ASSERT_TRUE(tx.put("b", "Oslo,7").ok());
+    put("a", "Oslo,7");
+    Status status = tx.prepare("g");
+    EXPECT_EQ(status.code(), StatusCode::already_exists) << status.to_string();
+    EXPECT_EQ(tx.status().code(), StatusCode::closed);
+    put("b", "Oslo,8");
+    ASSERT_TRUE(db_.remove("b").ok());
+  }
+  // The name in use is another thing.
+  Transaction tx = db_.begin();
+  ASSERT_TRUE(tx.put("b", "Oslo,9").ok());
+  ASSERT_TRUE(tx.prepare("g").ok());
+  Transaction second = db_.begin();
+  ASSERT_TRUE(second.put("c", "Oslo,10").ok());
+  EXPECT_EQ(second.prepare("g").code(), StatusCode::already_exists);
+  EXPECT_EQ(second.status().code(), StatusCode::ok);
+  second.abort();
+  // No index comes between a promise and its commit.
+  const Status waited = db_.create_index(by_city());
+  EXPECT_EQ(waited.code(), StatusCode::busy) << waited.to_string();
+  ASSERT_TRUE(db_.commit_prepared("g").ok());
+  make(by_city());
+  expect_sound(4);
+}
+
 TEST_F(Indexes, SayHowLargeTheyAre) {
   make(by_age());
   for (int i = 0; i < 100; ++i) put("k" + std::to_string(i), "x," + std::to_string(i % 10));

@@ -28,6 +28,7 @@ namespace lightning {
 
 class Engine;
 class IndexScanState;
+class JoinState;
 class TransactionState;
 
 enum class IndexKind : uint8_t {
@@ -126,6 +127,31 @@ class [[nodiscard]] LIGHTNING_EXPORT IndexScan {
   std::unique_ptr<IndexScanState> state_;
 };
 
+/// Pairs of entries with equal keys in two indexes (Index::join()), in the order of the keys, then of the left
+/// and of the right rows' keys.
+class [[nodiscard]] LIGHTNING_EXPORT JoinScan {
+ public:
+  explicit JoinScan(std::unique_ptr<JoinState> state);
+  JoinScan(JoinScan&&) noexcept;
+  JoinScan& operator=(JoinScan&&) noexcept;
+  ~JoinScan();
+
+  /// To the next pair; false at the end or on an error.
+  bool advance();
+  /// Views that die at the next step. The key that both have.
+  std::string_view key() const;
+  std::string_view left_primary_key() const;
+  std::string_view right_primary_key() const;
+  /// Of the rows, read when they are asked for; empty on an error.
+  std::string_view left_value();
+  std::string_view right_value();
+  /// ok, or the error that ended the scan.
+  const Status& status() const;
+
+ private:
+  std::unique_ptr<JoinState> state_;
+};
+
 /// A handle to an index; reads say whether there is one, and `busy` while it is being built.
 class LIGHTNING_EXPORT Index {
  public:
@@ -153,6 +179,11 @@ class LIGHTNING_EXPORT Index {
   IndexScan all(const ReadOptions& options = {}) const;
   /// How many range() would give.
   Result<uint64_t> count(std::string_view from, std::string_view to, const ReadOptions& options = {}) const;
+  /// Inner join with an index of the same database, of the same kind, whose fields have the same types; both
+  /// handles of one transaction, or of none. All of it is of one moment, but under read_committed. Costs: a
+  /// step of one scan or the other for each entry, a new scan for each further left entry of a key; no
+  /// memory for entries.
+  JoinScan join(const Index& right, const ReadOptions& options = {}) const;
 
   const std::string& name() const { return name_; }
 

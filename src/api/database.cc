@@ -42,12 +42,12 @@ Result<Database> Database::create(const std::string& directory, const Options& o
 
 Status Database::commit_prepared(std::string_view gid, const WriteOptions& options) {
   if (engine_ == nullptr) return closed_handle();
-  return guarded([&] { return engine_->resolve_prepared(gid, Resolution::commit, options); });
+  return guarded([&] { return lightning::commit_prepared(*engine_, gid, options); });
 }
 
 Status Database::abort_prepared(std::string_view gid, const WriteOptions& options) {
   if (engine_ == nullptr) return closed_handle();
-  return guarded([&] { return engine_->resolve_prepared(gid, Resolution::abort, options); });
+  return guarded([&] { return engine_->abort_prepared(gid, options); });
 }
 
 Database::Database(std::shared_ptr<Engine> engine) : Keyspace(std::move(engine), kDefaultKeyspaceId) {}

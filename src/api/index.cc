@@ -4,6 +4,7 @@
 
 #include "api/guarded.h"
 #include "index/index_scan.h"
+#include "query/join_state.h"
 #include "txn/transaction_state.h"
 
 namespace lightning {
@@ -22,6 +23,19 @@ IndexScan make_scan(Fn&& make) {
     return IndexScan(make());
   } catch (const std::bad_alloc&) {
     return IndexScan(nullptr);
+  }
+}
+
+// What `row_of` reads, or nothing where it fails.
+template <typename State, typename Fn>
+std::string_view value_of(std::unique_ptr<State>& state, Fn&& row_of) {
+  if (state == nullptr) return {};
+  try {
+    const Value* const row = row_of(*state);
+    return row == nullptr ? std::string_view() : row->view();
+  } catch (const std::bad_alloc&) {
+    state = nullptr;
+    return {};
   }
 }
 
@@ -71,14 +85,7 @@ std::string_view IndexScan::covered() const {
 }
 
 std::string_view IndexScan::value() {
-  if (state_ == nullptr) return {};
-  try {
-    const Value* const row = state_->row();
-    return row == nullptr ? std::string_view() : row->view();
-  } catch (const std::bad_alloc&) {
-    state_ = nullptr;
-    return {};
-  }
+  return value_of(state_, [](IndexScanState& state) { return state.row(); });
 }
 
 const Status& IndexScan::status() const { return state_ == nullptr ? no_scan() : state_->status(); }
@@ -118,6 +125,57 @@ Result<uint64_t> Index::count(std::string_view from, std::string_view to, const 
   return guarded(
       [&] { return count_in_index(place_of(engine_, transaction_, options), keyspace_, name_, from, to); });
 }
+
+JoinScan Index::join(const Index& right, const ReadOptions& options) const {
+  try {
+    const IndexPlace place = place_of(engine_, transaction_, options);
+    if (transaction_ != right.transaction_ ||
+        place.engine != place_of(right.engine_, right.transaction_, {}).engine) {
+      return JoinScan(std::make_unique<JoinState>(
+          Status(StatusCode::invalid_argument, "indexes of two databases or transactions cannot be joined")));
+    }
+    return JoinScan(join_indexes(place, keyspace_, name_, right.keyspace_, right.name_));
+  } catch (const std::bad_alloc&) {
+    return JoinScan(nullptr);
+  }
+}
+
+JoinScan::JoinScan(std::unique_ptr<JoinState> state) : state_(std::move(state)) {}
+JoinScan::JoinScan(JoinScan&&) noexcept = default;
+JoinScan& JoinScan::operator=(JoinScan&&) noexcept = default;
+JoinScan::~JoinScan() = default;
+
+bool JoinScan::advance() {
+  if (state_ == nullptr) return false;
+  try {
+    return state_->advance();
+  } catch (const std::bad_alloc&) {
+    state_ = nullptr;
+    return false;
+  }
+}
+
+std::string_view JoinScan::key() const {
+  return state_ == nullptr ? std::string_view() : state_->left().parts().index_key;
+}
+
+std::string_view JoinScan::left_primary_key() const {
+  return state_ == nullptr ? std::string_view() : state_->left().parts().primary_key;
+}
+
+std::string_view JoinScan::right_primary_key() const {
+  return state_ == nullptr ? std::string_view() : state_->right().parts().primary_key;
+}
+
+std::string_view JoinScan::left_value() {
+  return value_of(state_, [](JoinState& state) { return state.row(state.left()); });
+}
+
+std::string_view JoinScan::right_value() {
+  return value_of(state_, [](JoinState& state) { return state.row(state.right()); });
+}
+
+const Status& JoinScan::status() const { return state_ == nullptr ? no_scan() : state_->status(); }
 
 namespace {
 Status closed_handle() { return Status(StatusCode::closed, "the handle holds no database"); }

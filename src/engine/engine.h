@@ -144,11 +144,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Two-phase commit (two_phase.cc).
   struct Preparation {
     std::span<const Operation> operations;  // as of commit_checked()
-    const Footprint* guards = nullptr;      // as of encode_prepared()
+    const Footprint& guards;                // as of encode_prepared()
     const CommitCheck& check;               // its owner holds the locks, and keeps them if this succeeds
   };
   Status prepare(std::string_view gid, const Preparation& preparation, const WriteOptions& options);
-  Status resolve_prepared(std::string_view gid, Resolution resolution, const WriteOptions& options);
+  /// Commits operations, as of commit_checked(), whose locks `owner` has.
+  using CommitOwned = std::function<Status(std::vector<Operation>& operations, LockOwner owner)>;
+  Status commit_prepared(std::string_view gid, const CommitOwned& commit);
+  Status abort_prepared(std::string_view gid, const WriteOptions& options);
 
   // Ingestion (ingest.cc).
   Result<IngestReport> ingest(uint32_t keyspace, IngestSource& source);
@@ -169,11 +172,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Never null; a cursor that could not be made has a status that says so.
   std::unique_ptr<CursorState> cursor(uint32_t keyspace, const ReadOptions& options,
                                       std::shared_ptr<CursorOverlay> overlay = nullptr);
-  Result<std::shared_ptr<const SnapshotState>> snapshot() { return snapshot_of(ReaderKind::snapshot); }
+  Result<std::shared_ptr<const SnapshotState>> snapshot(ReadLevel level = ReadLevel::latest) {
+    return snapshot_of(ReaderKind::snapshot, level);
+  }
   /// The moment of a transaction: what came since can be found until it is gone or too old, by
   /// commit_checked().
   Result<std::shared_ptr<const SnapshotState>> checked_snapshot() {
-    return snapshot_of(ReaderKind::transaction);
+    return snapshot_of(ReaderKind::transaction, ReadLevel::latest);
   }
   Result<uint64_t> approximate_size(uint32_t keyspace, std::string_view from, std::string_view to) const;
 
@@ -252,6 +257,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
     if (in_this_process()) snapshots_.remove_moment(reader);
   }
   uint64_t read_lsn(const View& view, const ReadOptions& options) const;
+  /// Of what a reader without a snapshot sees that begins now.
+  uint64_t lsn_now(ReadLevel level) const;
   Vacancies& vacancies() { return vacancies_; }
   /// Every commit that is not below it is reserved later than this call.
   uint64_t tail_lsn() const;
@@ -407,8 +414,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   };
 
   // Two-phase commit (two_phase.cc).
-  Status commit_resolution(std::string_view gid, Resolution resolution, LockOwner owner,
-                           const WriteOptions& options);
+  /// `commit(owner of its locks, removal of its record)`.
+  template <typename Fn>
+  Status resolve_prepared(std::string_view gid, Fn&& commit);
   /// What an open finds in the catalogue.
   Status load_prepared(std::string_view gid, std::string_view record);
   Status lock_prepared(const PreparedRecord& record, LockOwner owner);
@@ -601,7 +609,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status refused() const;
   template <typename Fn>
   RegisteredReader* add_reader(ReaderKind kind, Fn&& read_lsn);
-  Result<std::shared_ptr<const SnapshotState>> snapshot_of(ReaderKind kind);
+  Result<std::shared_ptr<const SnapshotState>> snapshot_of(ReaderKind kind, ReadLevel level);
   class OutsideEpoch;
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options, Value* value,
               OutsideEpoch& outside) const;

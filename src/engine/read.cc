@@ -285,6 +285,11 @@ RegisteredReader* Engine::add_reader(ReaderKind kind, Fn&& read_lsn) {
   return reader;
 }
 
+uint64_t Engine::lsn_now(ReadLevel level) const {
+  return level == ReadLevel::latest ? log_.published()
+                                    : read_lsn(*view(), {.snapshot = nullptr, .level = level});
+}
+
 std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions& options,
                                             std::shared_ptr<CursorOverlay> overlay) {
   if (Status status = usable(keyspace); !status.ok()) return std::make_unique<CursorState>(status);
@@ -294,18 +299,16 @@ std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions
   RegisteredReader* const reader =
       options.snapshot != nullptr
           ? snapshots_.add_again(ReaderKind::cursor, options.snapshot->state()->reader())
-          : add_reader(ReaderKind::cursor, [&] {
-              return options.level == ReadLevel::latest ? log_.published() : read_lsn(*view(), options);
-            });
+          : add_reader(ReaderKind::cursor, [&] { return lsn_now(options.level); });
   if (reader == nullptr) return std::make_unique<CursorState>(too_old());
   return or_unregister(snapshots_, reader, [&] {
     return std::make_unique<CursorState>(shared_from_this(), keyspace, reader, std::move(overlay));
   });
 }
 
-Result<std::shared_ptr<const SnapshotState>> Engine::snapshot_of(ReaderKind kind) {
+Result<std::shared_ptr<const SnapshotState>> Engine::snapshot_of(ReaderKind kind, ReadLevel level) {
   if (Status status = usable(); !status.ok()) return status;
-  RegisteredReader* const reader = add_reader(kind, [&] { return log_.published(); });
+  RegisteredReader* const reader = add_reader(kind, [&] { return lsn_now(level); });
   return or_unregister(snapshots_, reader, [&]() -> std::shared_ptr<const SnapshotState> {
     return std::make_shared<SnapshotState>(shared_from_this(), reader);
   });

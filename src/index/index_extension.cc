@@ -38,6 +38,10 @@ bool IndexExtension::concerns(std::span<const Operation> operations) {
   });
 }
 
+bool IndexExtension::is_derived(std::string_view internal_key) const {
+  return table_->with_entries(keyspace_of(internal_key)) != nullptr;
+}
+
 Status IndexExtension::extend(std::vector<Operation>* operations, const ReadOptions& read, Footprint* reads) {
   read_ = read;
   reads_ = reads;
@@ -46,13 +50,11 @@ Status IndexExtension::extend(std::vector<Operation>* operations, const ReadOpti
   changes_.clear();
   arena_.emplace();
   rows_.swap(*operations);
-  for (size_t row = 0; row < rows_.size();) {
-    for (; row < rows_.size(); ++row) {
-      if (Status status = plan(row); !status.ok()) return status;
-    }
-    // May add the removals of rows that have expired.
-    if (Status status = check_unique(); !status.ok()) return status;
-  }
+  Status status = plan_all();
+  // An index that went meanwhile has no entries to be read.
+  if (status.is(StatusCode::not_found) && engine_.index_version() != table_->version())
+    status = Status(StatusCode::conflict, "the indexes have changed");
+  if (!status.ok()) return status;
   operations->swap(rows_);
   operations->reserve(operations->size() + changes_.size());
   for (const auto& [key, change] : changes_) {
@@ -63,6 +65,17 @@ Status IndexExtension::extend(std::vector<Operation>* operations, const ReadOpti
       operation.expiry = change.added->expiry != 0 ? change.added->expiry : kNeverExpires;
     }
     operations->push_back(operation);
+  }
+  return {};
+}
+
+Status IndexExtension::plan_all() {
+  for (size_t row = 0; row < rows_.size();) {
+    for (; row < rows_.size(); ++row) {
+      if (Status status = plan(row); !status.ok()) return status;
+    }
+    // May add the removals of rows that have expired.
+    if (Status status = check_unique(); !status.ok()) return status;
   }
   return {};
 }

@@ -30,6 +30,7 @@ class IndexExtension final : public CommitExtension {
 
   bool concerns(std::span<const Operation> operations) override;
   Status extend(std::vector<Operation>* operations, const ReadOptions& read, Footprint* reads) override;
+  bool is_derived(std::string_view internal_key) const override;
   uint64_t index_version() const override { return table_->version(); }
   Status explain(Status conflict) override;
 
@@ -47,6 +48,7 @@ class IndexExtension final : public CommitExtension {
     bool checked = false;
   };
 
+  Status plan_all();
   Status plan(size_t row);
   Status plan_key(Operation& row, uint32_t keyspace, std::string_view key);
   Status plan_range(const Operation& row, uint32_t keyspace);

@@ -16,8 +16,19 @@ Status wrong(const LiveIndex& index, std::string_view why) {
   return Status(StatusCode::invalid_argument, "the index " + index.definition().name + std::string(why));
 }
 
-Result<std::shared_ptr<const LiveIndex>> readable(const IndexPlace& place, uint32_t keyspace,
-                                                  std::string_view name) {
+// Entries of the index keys that begin with `key`.
+std::unique_ptr<IndexScanState> scan_prefix(const IndexPlace& place,
+                                            const std::shared_ptr<const LiveIndex>& index,
+                                            std::string_view key) {
+  std::string from = entry_prefix(*index, key);
+  std::string to = prefix_end(from);
+  return std::make_unique<IndexScanState>(place, index, std::move(from), std::move(to));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const LiveIndex>> readable_index(const IndexPlace& place, uint32_t keyspace,
+                                                        std::string_view name) {
   if (place.engine == nullptr) return Status(StatusCode::closed, "the handle holds no database");
   if (Status status = place.engine->usable(); !status.ok()) return status;
   IndexSet& set = IndexSet::of(*place.engine);
@@ -31,17 +42,6 @@ Result<std::shared_ptr<const LiveIndex>> readable(const IndexPlace& place, uint3
   }
   return index;
 }
-
-// Entries of the index keys that begin with `key`.
-std::unique_ptr<IndexScanState> scan_prefix(const IndexPlace& place,
-                                            const std::shared_ptr<const LiveIndex>& index,
-                                            std::string_view key) {
-  std::string from = entry_prefix(*index, key);
-  std::string to = prefix_end(from);
-  return std::make_unique<IndexScanState>(place, index, std::move(from), std::move(to));
-}
-
-}  // namespace
 
 IndexScanState::IndexScanState(IndexPlace place, std::shared_ptr<const LiveIndex> index, std::string from,
                                std::string to)
@@ -103,7 +103,7 @@ const Status& IndexScanState::status() const {
 
 std::unique_ptr<IndexScanState> find_in_index(const IndexPlace& place, uint32_t keyspace,
                                               std::string_view name, std::string_view key) {
-  Result<std::shared_ptr<const LiveIndex>> index = readable(place, keyspace, name);
+  Result<std::shared_ptr<const LiveIndex>> index = readable_index(place, keyspace, name);
   if (!index) return failed(index.status());
   bool whole = false;
   if (Status status = check_index_key(**index, key, &whole); !status.ok()) return failed(status);
@@ -115,7 +115,7 @@ std::unique_ptr<IndexScanState> find_in_index(const IndexPlace& place, uint32_t 
 std::unique_ptr<IndexScanState> range_of_index(const IndexPlace& place, uint32_t keyspace,
                                                std::string_view name, std::string_view from,
                                                std::string_view to) {
-  Result<std::shared_ptr<const LiveIndex>> index = readable(place, keyspace, name);
+  Result<std::shared_ptr<const LiveIndex>> index = readable_index(place, keyspace, name);
   if (!index) return failed(index.status());
   bool whole = false;
   if (Status status = check_index_key(**index, from, &whole); !status.ok()) return failed(status);
@@ -127,7 +127,7 @@ std::unique_ptr<IndexScanState> range_of_index(const IndexPlace& place, uint32_t
 
 std::unique_ptr<IndexScanState> text_prefix_in_index(const IndexPlace& place, uint32_t keyspace,
                                                      std::string_view name, std::string_view text) {
-  Result<std::shared_ptr<const LiveIndex>> index = readable(place, keyspace, name);
+  Result<std::shared_ptr<const LiveIndex>> index = readable_index(place, keyspace, name);
   if (!index) return failed(index.status());
   const KeyType type = (*index)->definition().key.front().type;
   if ((*index)->hashed() || (type != KeyType::text && type != KeyType::bytes))
@@ -140,7 +140,7 @@ std::unique_ptr<IndexScanState> text_prefix_in_index(const IndexPlace& place, ui
 Lookup get_by_index(const IndexPlace& place, uint32_t keyspace, std::string_view name, std::string_view key,
                     Value* value, std::string* primary_key) {
   value->clear();
-  Result<std::shared_ptr<const LiveIndex>> index = readable(place, keyspace, name);
+  Result<std::shared_ptr<const LiveIndex>> index = readable_index(place, keyspace, name);
   if (!index) return index.status();
   bool whole = false;
   if (Status status = check_index_key(**index, key, &whole); !status.ok()) return status;

@@ -61,6 +61,9 @@ class IndexScanState {
   Value row_;
 };
 
+/// The index, unless it cannot be read there: it is being built, came after the transaction, ...
+Result<std::shared_ptr<const LiveIndex>> readable_index(const IndexPlace& place, uint32_t keyspace,
+                                                        std::string_view name);
 /// Entries whose index key begins with `key`; or with from <= index key < to.
 std::unique_ptr<IndexScanState> find_in_index(const IndexPlace& place, uint32_t keyspace,
                                               std::string_view name, std::string_view key);

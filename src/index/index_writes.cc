@@ -14,6 +14,21 @@ namespace {
 
 Status no_memory_for_key() { return Status(StatusCode::out_of_memory, "the key of a write"); }
 
+// Tried again until no other commit came first, each time with operations of its own.
+Status commit_with_entries(Engine& engine, const std::vector<Operation>& operations,
+                           const WriteOptions& options, LockOwner owner = 0) {
+  IndexExtension extension(engine);
+  std::vector<Operation> tried;
+  RetriedCommit retried(engine);
+  retried.commit_as(owner);
+  for (;;) {
+    if (Status status = retried.begin(); !status.ok()) return status;
+    tried = operations;
+    const Status status = retried.commit(tried, options, &extension);
+    if (!RetriedCommit::overtaken(status)) return status;
+  }
+}
+
 }  // namespace
 
 bool IndexWriter::has_indexes(uint32_t keyspace) {
@@ -22,13 +37,7 @@ bool IndexWriter::has_indexes(uint32_t keyspace) {
 
 Status IndexWriter::commit(const std::vector<Operation>& operations, const WriteOptions& options) {
   if (engine_.read_only()) return Status(StatusCode::invalid_argument, "the database was opened read-only");
-  std::vector<Operation> tried;
-  for (RetriedCommit retried(engine_);;) {
-    if (Status status = retried.begin(); !status.ok()) return status;
-    tried = operations;
-    const Status status = retried.commit(tried, options, &extension_);
-    if (!RetriedCommit::overtaken(status)) return status;
-  }
+  return commit_with_entries(engine_, operations, options);
 }
 
 Status IndexWriter::put(uint32_t keyspace, std::string_view key, std::string_view value,
@@ -141,6 +150,12 @@ Result<IngestReport> IndexWriter::ingest(uint32_t keyspace, IngestSource& source
     return status;
   report.bytes = writes.bytes();
   return report;
+}
+
+Status commit_prepared(Engine& engine, std::string_view gid, const WriteOptions& options) {
+  return engine.commit_prepared(gid, [&](std::vector<Operation>& operations, LockOwner owner) {
+    return commit_with_entries(engine, operations, options, owner);
+  });
 }
 
 namespace {

@@ -18,7 +18,7 @@ namespace lightning {
 
 class IndexWriter {
  public:
-  explicit IndexWriter(Engine& engine) : engine_(engine), extension_(engine) {}
+  explicit IndexWriter(Engine& engine) : engine_(engine) {}
 
   Status put(uint32_t keyspace, std::string_view key, std::string_view value, const WriteOptions& options);
   Status remove(uint32_t keyspace, std::string_view key, const WriteOptions& options);
@@ -34,8 +34,10 @@ class IndexWriter {
   Status commit(const std::vector<Operation>& operations, const WriteOptions& options);
 
   Engine& engine_;
-  IndexExtension extension_;
 };
+
+/// Commits what was prepared as `gid`, with the entries that it has now.
+Status commit_prepared(Engine& engine, std::string_view gid, const WriteOptions& options);
 
 // The writes of a transaction: entries follow its rows at once, for its own reads by index. A key that is
 // taken in a unique index, as far as the transaction sees, is `already_exists`, and the write no part of it.

@@ -31,9 +31,9 @@ struct QueryTerm {
   std::string text;  // for explain()
   std::shared_ptr<const LiveIndex> index;
   std::vector<IndexRange> ranges;  // ascending, disjoint
-  bool exact = false;            // each range is one whole key: its entries ascend by their rows
-  bool walkable = false;         // the ranges are such of entries, too
-  uint64_t entries = 0;          // reckoned
+  bool exact = false;              // each range is one whole key: its entries ascend by their rows
+  bool walkable = false;           // the ranges are such of entries, too
+  uint64_t entries = 0;            // reckoned
 
   bool contains(std::string_view key) const;
 };

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "engine/snapshot_state.h"
 #include "format/internal_key.h"
+#include "query/moment.h"
 
 namespace lightning {
 
@@ -15,12 +15,8 @@ std::unique_ptr<QueryState> QueryState::make(const std::shared_ptr<Engine>& engi
   state->keyspace_ = keyspace;
   state->query_ = query;
   state->left_ = query.limit;
-  if (options.snapshot == nullptr && options.level == ReadLevel::latest) {
-    Result<std::shared_ptr<const SnapshotState>> moment = engine->snapshot();
-    if (!moment) return std::make_unique<QueryState>(moment.status());
-    state->moment_ = Snapshot(*std::move(moment));
-    state->place_.options.snapshot = &state->moment_;
-  }
+  if (Status status = fix_moment(&state->place_, &state->moment_); !status.ok())
+    return std::make_unique<QueryState>(status);
   Result<QueryPlan> plan = plan_query(state->place_, keyspace, query);
   if (!plan) return std::make_unique<QueryState>(plan.status());
   state->plan_ = *std::move(plan);

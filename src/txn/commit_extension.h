@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "engine/commit_plan.h"
@@ -26,6 +27,8 @@ class CommitExtension {
   /// caller has all that is written checked. What it adds is good until the next call. Throws
   /// std::bad_alloc.
   virtual Status extend(std::vector<Operation>* operations, const ReadOptions& read, Footprint* reads) = 0;
+  /// Was it extend() that made this entry, of a row? It makes the same of the same row again.
+  virtual bool is_derived(std::string_view internal_key) const = 0;
   /// For CommitCheck, as of concerns().
   virtual uint64_t index_version() const = 0;
   /// What to answer for a commit that failed with `conflict`.

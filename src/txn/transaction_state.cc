@@ -372,6 +372,59 @@ Status TransactionState::lock_for_prepare(std::span<const Operation> operations,
   return status;
 }
 
+// Entries of indexes are made again by the commit, from which on expiries count; what is locked of them here
+// keeps the keys of unique indexes free until then.
+Status TransactionState::lock_extended(CommitExtension& extension, std::span<const Operation> operations,
+                                       std::vector<Operation>* extended) {
+  std::vector<std::string> locked;
+  for (;;) {
+    extended->assign(operations.begin(), operations.end());
+    if (!extension.concerns(operations)) return {};
+    Status status = extension.extend(extended, read_options(), notes_keys() ? &reads_ : nullptr);
+    if (!status.ok()) return status;
+    const std::span<const Operation> added = std::span(*extended).subspan(operations.size());
+    std::vector<std::string> keys;
+    for (const Operation& operation : added) keys.emplace_back(operation.entry.key);
+    if (keys == locked) return {};
+    if (status = lock_for_prepare(added, nullptr); !status.ok()) return status;
+    // What is of one moment is checked; the rest is read again, now that nobody changes it any more.
+    if (snapshot_.valid()) return {};
+    locked = std::move(keys);
+  }
+}
+
+// Locks all that the transaction writes and relies on, and says of it what is promised and what is checked.
+Status TransactionState::make_promise(CommitExtension& extension, Promise* promise) {
+  promise->operations = operations();
+  Status status = lock_for_prepare(promise->operations, nullptr);
+  if (!status.ok()) return status;
+  // From here on a keyspace gets an index only behind the resolution.
+  std::vector<Operation> extended;
+  if (status = lock_extended(extension, promise->operations, &extended); !status.ok()) return status;
+  promise->check = check_for_commit();
+  if (promise->check.reads != nullptr) {
+    if (status = lock_for_prepare({}, promise->check.reads); !status.ok()) return status;
+    promise->guards.add(*promise->check.reads);
+  }
+  const std::span<const Operation> added = std::span(extended).subspan(promise->operations.size());
+  // Nobody was first up to the place of the promise; behind it the locks see to that.
+  if (promise->check.writes) {
+    for (const Operation& operation : extended) promise->written.add(operation.entry);
+    promise->written.seal();
+    promise->check.writes = false;
+    promise->check.reads = &promise->written;
+  }
+  for (const Operation& operation : added) {
+    if (extension.is_derived(operation.entry.key)) {
+      promise->guards.add(operation.entry);
+    } else {
+      promise->operations.push_back(operation);
+    }
+  }
+  promise->guards.seal();
+  return {};
+}
+
 Status TransactionState::prepare(std::string_view gid, CommitExtension& extension) {
   const Call call(*this);
   if (Status status = writable(0); !status.ok()) return status;
@@ -379,40 +432,21 @@ Status TransactionState::prepare(std::string_view gid, CommitExtension& extensio
     end();
     return Engine::too_old();
   }
-  const std::vector<Operation> operations = this->operations();
-  CommitCheck check = check_for_commit();
-  const Footprint* const reads = check.reads;
-  // Nobody was first up to the place of the promise; behind it the locks see to that.
-  Footprint written;
-  if (check.writes) {
-    for (const Operation& operation : operations) {
-      const LogEntry& entry = operation.entry;
-      if (entry.kind == EntryKind::remove_range) {
-        written.add_range(entry.key, entry.value);
-      } else {
-        written.add_key(entry.key, hash_key(entry.key));
-      }
-    }
-    written.seal();
-    check.writes = false;
-    check.reads = &written;
-  }
-  Status status = lock_for_prepare(operations, reads);
-  // From here on a keyspace gets an index only behind the resolution.
-  if (status.ok() && extension.concerns(operations))
-    status = Status(StatusCode::not_supported, "what is written to a keyspace with indexes cannot be prepared");
+  Promise promise;
+  Status status = make_promise(extension, &promise);
+  const bool taken = status.is(StatusCode::already_exists);  // a key of a unique index
   if (status.ok()) {
-    status =
-        engine_->prepare(gid, {.operations = operations, .guards = reads, .check = check},
-                         {.durability = options_.durability, .timeout_ms = options_.timeout_ms, .ttl_ms = 0});
+    status = engine_->prepare(
+        gid, {.operations = promise.operations, .guards = promise.guards, .check = promise.check},
+        {.durability = options_.durability, .timeout_ms = options_.timeout_ms, .ttl_ms = 0});
   }
-  const bool prepared = status.ok() || status.is(StatusCode::unknown_outcome);
-  if (prepared) {
+  if (status.ok() || status.is(StatusCode::unknown_outcome)) {
     end(Locks::stay);
-  } else if (status.is(StatusCode::conflict) || status.is(StatusCode::deadlock) ||
-             status.is(StatusCode::snapshot_too_old)) {
-    end();
+    return status;
   }
+  const bool first = status.is(StatusCode::conflict);
+  if (first) status = extension.explain(std::move(status));
+  if (first || taken || status.is(StatusCode::deadlock) || status.is(StatusCode::snapshot_too_old)) end();
   return status;
 }
 

@@ -105,6 +105,16 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
   std::vector<Operation> operations() const;
   /// What it wrote of a key; nothing: it wrote none.
   std::optional<Lookup> own(std::string_view internal_key, Value* value);
+  /// What it needs to be prepared.
+  struct Promise {
+    std::vector<Operation> operations;
+    Footprint guards;   // as of encode_prepared()
+    Footprint written;  // what `check` is about
+    CommitCheck check;
+  };
+  Status make_promise(CommitExtension& extension, Promise* promise);
+  Status lock_extended(CommitExtension& extension, std::span<const Operation> operations,
+                       std::vector<Operation>* extended);
   /// All that keep others from what it writes and from what its level relies on.
   Status lock_for_prepare(std::span<const Operation> operations, const Footprint* reads);
   enum class Locks : uint8_t { go, stay };
