@@ -613,6 +613,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   class OutsideEpoch;
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options, Value* value,
               OutsideEpoch& outside) const;
+  Found wait_for(const View& view, std::string_view key, uint64_t hash, const ReadPoint& point, Hit* hit,
+                 OutsideEpoch& outside) const;
   /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the
   /// clock was asked.
   bool take_expiring(Hit* hit, uint64_t* moment) const;

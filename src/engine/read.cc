@@ -106,6 +106,17 @@ inline Lookup Engine::find(const View& view, std::string_view key, uint64_t hash
   return Lookup(value);
 }
 
+// As find() does it, for reads that are not made so often.
+[[gnu::noinline]] Found Engine::wait_for(const View& view, std::string_view key, uint64_t hash,
+                                         const ReadPoint& point, Hit* hit, OutsideEpoch& outside) const {
+  Found found;
+  while ((found = lookup(view, key, hash, point, hit)) == Found::away) [[unlikely]] {
+    outside.go(view);
+    *hit = Hit();
+  }
+  return found;
+}
+
 bool Engine::take_expiring(Hit* hit, uint64_t* moment) const {
   if (*moment == 0) *moment = expiry_clock_.now();
   if (expiry_clock_.passed(expiry_of(hit->value), *moment)) return false;
@@ -165,17 +176,15 @@ Status Engine::find_row(uint32_t keyspace, std::string_view key, const ReadOptio
   EpochGuard epoch;
   if (Status status = usable(keyspace); !status.ok()) return status;
   const View* const view = view_.load(std::memory_order_acquire);
-  std::shared_ptr<const View> held;
-  if (!mapped_) [[unlikely]] {
-    held = view->shared_from_this();
-    epoch.leave();
-  }
+  OutsideEpoch outside(epoch);
+  if (!mapped_) [[unlikely]]
+    outside.go(*view);
   if (is_too_old(options)) return too_old();
   const ReadPoint point = options.snapshot == nullptr && options.level == ReadLevel::latest
                               ? ReadPoint::latest(log_)
                               : ReadPoint::at(read_lsn(*view, options));
   Hit hit;
-  if (lookup(*view, internal.view(), hash_key(keyspace, key), point, &hit) != Found::found)
+  if (wait_for(*view, internal.view(), hash_key(keyspace, key), point, &hit, outside) != Found::found)
     return std::move(hit.status);
   row->present = true;
   if (hit.kind != EntryKind::put) {
@@ -195,23 +204,23 @@ Lookup Engine::get_through(uint32_t keyspace, std::string_view key,
   EpochGuard epoch;
   if (Status status = usable(keyspace); !status.ok()) return status;
   const View* const view = view_.load(std::memory_order_acquire);
-  std::shared_ptr<const View> held;
-  if (!mapped_) [[unlikely]] {
-    held = view->shared_from_this();
-    epoch.leave();
-  }
+  OutsideEpoch outside(epoch);
+  if (!mapped_) [[unlikely]]
+    outside.go(*view);
   if (is_too_old(options)) return too_old();
   const ReadPoint point = ReadPoint::at(read_lsn(*view, options));
   uint64_t moment = options.snapshot == nullptr ? 0 : options.snapshot->state()->moment();
   Hit entry;
-  if (lookup(*view, internal.view(), hash_key(keyspace, key), point, &entry) != Found::found)
+  if (wait_for(*view, internal.view(), hash_key(keyspace, key), point, &entry, outside) != Found::found)
     return Lookup(std::move(entry.status));
   if (entry.kind != EntryKind::put && !take_expiring(&entry, &moment)) return Lookup(Status());
-  const std::string_view primary = key_of(entry.value);
+  std::string_view primary = key_of(entry.value);
   const InternalKey row(target, primary);
   if (!row.ok()) return Status(StatusCode::out_of_memory, "the key of a read");
+  // What was found does not outlive a wait.
+  primary = row.view().substr(keyspace_prefix_size(target));
   Hit hit;
-  if (lookup(*view, row.view(), hash_key(target, primary), point, &hit) != Found::found)
+  if (wait_for(*view, row.view(), hash_key(target, primary), point, &hit, outside) != Found::found)
     return Lookup(std::move(hit.status));
   if (hit.kind != EntryKind::put && !take_expiring(&hit, &moment)) return Lookup(Status());
   if (found != nullptr) found->assign(primary);

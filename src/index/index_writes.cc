@@ -296,7 +296,7 @@ Status remove_range_in_transaction(TransactionState& transaction, uint32_t keysp
   if (indexes.empty() || to <= from) return transaction.remove_range(keyspace, from, to);
   if (Status status = usable_indexes(indexes); !status.ok()) return status;
   return all_or_nothing(transaction, [&]() -> Status {
-    const std::unique_ptr<CursorState> cursor = transaction.cursor(keyspace);
+    const std::unique_ptr<CursorState> cursor = transaction.peeking_cursor(keyspace);
     cursor->set_bounds(from, to, true);
     std::vector<std::string> keys;
     uint64_t bytes = 0;

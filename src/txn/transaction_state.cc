@@ -292,6 +292,29 @@ std::unique_ptr<CursorState> TransactionState::cursor(uint32_t keyspace) {
   return engine_->cursor(keyspace, read_options(), shared_from_this());
 }
 
+namespace {
+
+class PeekingOverlay final : public CursorOverlay {
+ public:
+  explicit PeekingOverlay(std::shared_ptr<TransactionState> transaction)
+      : transaction_(std::move(transaction)) {}
+  Status usable() const override { return transaction_->usable(); }
+  uint64_t sequence() const override { return transaction_->sequence(); }
+  void lay_over(ViewCursors* view) override { transaction_->lay_over(view); }
+  uint64_t moment() override { return transaction_->moment(); }
+  void saw(SeenStretch*, std::string_view, std::string_view, const std::string_view*) override {}
+
+ private:
+  const std::shared_ptr<TransactionState> transaction_;
+};
+
+}  // namespace
+
+std::unique_ptr<CursorState> TransactionState::peeking_cursor(uint32_t keyspace) {
+  if (Status status = usable(); !status.ok()) return std::make_unique<CursorState>(status);
+  return engine_->cursor(keyspace, read_options(), std::make_shared<PeekingOverlay>(shared_from_this()));
+}
+
 uint64_t TransactionState::moment() { return snapshot_.valid() ? snapshot_.state()->moment() : 0; }
 
 void TransactionState::saw(SeenStretch* stretch, std::string_view from, std::string_view to,

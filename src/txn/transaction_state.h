@@ -54,6 +54,8 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
   Lookup peek(uint32_t keyspace, std::string_view key, Value* value);
   Status get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values);
   std::unique_ptr<CursorState> cursor(uint32_t keyspace);
+  /// One whose reads do not count.
+  std::unique_ptr<CursorState> peeking_cursor(uint32_t keyspace);
   Status lock(uint32_t keyspace, std::string_view key);
   Lookup get_for_update(uint32_t keyspace, std::string_view key, Value* value);
 
