@@ -1,11 +1,11 @@
 // lightning-indexbench: what secondary indexes cost and give, beside plain calls and, where it is installed,
 // beside SQLite with the same rows, the same index and the same durability.
 //
-//   lightning-indexbench [--rows N] [--reads N] [--runs N] [--directory D] [--json]
+//   lightning-indexbench [--rows N] [--reads N] [--runs N] [--directory D] [--alone] [--json]
 //
 // A row is a number and 100 bytes, of which the first eight are the key of the index; rows come in random
 // order, one commit each, which survive the death of the process (SQLite: WAL, synchronous NORMAL, 256 MiB
-// of cache, prepared statements, integer keys). Each figure is the median of the runs, in nanoseconds a call,
+// of cache, prepared statements, integer keys). Reads come when the engine has settled. Each figure is the median of the runs, in nanoseconds a call,
 // or in milliseconds to build an index over all rows; engines alternate.
 #include <lightning/database.h>
 
@@ -35,6 +35,7 @@ struct Settings {
   uint64_t reads = 500'000;
   int runs = 3;
   std::string directory = std::filesystem::temp_directory_path() / "lightning-indexbench";
+  bool alone = false;
   bool json = false;
 };
 
@@ -92,6 +93,21 @@ double load(Database& db, const Settings& settings) {
       settings.rows);
 }
 
+void read_by_index(Database& db, const Settings& settings, const char* name, Figures* figures) {
+  Random random(7);
+  Value value;
+  const Index index = db.index("by_code");
+  (*figures)[name].push_back(nanos(
+      [&] {
+        for (uint64_t i = 0; i < settings.reads; ++i) {
+          const std::string code =
+              KeyWriter().bytes(eight_bytes(code_of(random.below(settings.rows)))).take();
+          require(static_cast<bool>(index.get(code, value)), "a row is missing in the index");
+        }
+      },
+      settings.reads));
+}
+
 void read(Database& db, const Settings& settings, Figures* figures) {
   Random random(7);
   Value value;
@@ -103,15 +119,7 @@ void read(Database& db, const Settings& settings, Figures* figures) {
       },
       settings.reads));
   const Index index = db.index("by_code");
-  (*figures)["get by index"].push_back(nanos(
-      [&] {
-        for (uint64_t i = 0; i < settings.reads; ++i) {
-          const std::string code =
-              KeyWriter().bytes(eight_bytes(code_of(random.below(settings.rows)))).take();
-          require(static_cast<bool>(index.get(code, value)), "a row is missing in the index");
-        }
-      },
-      settings.reads));
+  read_by_index(db, settings, "get by index", figures);
   const uint64_t ranges = settings.reads / kRangeRows;
   (*figures)["range of 100 by index"].push_back(nanos(
       [&] {
@@ -144,7 +152,12 @@ void run_lightning(const Settings& settings, Figures* figures) {
     check(db.create_index(by_code(with)), "create_index");
     check(db.wait_for_index("by_code"), "wait_for_index");
     (*figures)[with == With::index ? "put, index" : "put, unique index"].push_back(load(db, settings));
-    if (with == With::index) read(db, settings, figures);
+    check(db.compact(), "compact");
+    if (with == With::index) {
+      read(db, settings, figures);
+    } else {
+      read_by_index(db, settings, "get by unique index", figures);
+    }
     check(db.close(), "close");
   }
   std::filesystem::remove_all(settings.directory + "/lightning");
@@ -175,6 +188,7 @@ void run_sqlite(const Settings& settings, Figures* figures) {
   SqliteRows rows(settings.directory);
   rows.create_index(false);
   (*figures)["put, index"].push_back(load(rows));
+  rows.settle();
   Random random(7);
   (*figures)["get"].push_back(nanos(
       [&] {
@@ -225,7 +239,8 @@ void print(const Settings& settings, const Figures& own, const Figures& sqlite) 
   std::vector<Target> targets{
       {"put with an index / put", of(own, "put, index") / of(own, "put"), 2.2, true},
       {"put with a unique index / put", of(own, "put, unique index") / of(own, "put"), 2.6, true},
-      {"get by index / get", of(own, "get by index") / of(own, "get"), 2.2, true}};
+      {"get by index / get", of(own, "get by index") / of(own, "get"), 2.2, true},
+      {"get by unique index / get", of(own, "get by unique index") / of(own, "get"), 2.2, true}};
   if (!sqlite.empty()) {
     targets.push_back({"build / SQLite's", of(own, "build, ms") / of(sqlite, "build, ms"), 0.5, true});
     const auto faster = [&](const char* name) { return of(sqlite, name) / of(own, name); };
@@ -256,6 +271,7 @@ int main(int argc, char** argv) {
   app.add_option("--reads", settings.reads)->capture_default_str();
   app.add_option("--runs", settings.runs)->capture_default_str()->check(CLI::Range(1, 99));
   app.add_option("--directory", settings.directory)->capture_default_str();
+  app.add_flag("--alone", settings.alone, "Without SQLite");
   app.add_flag("--json", settings.json);
   CLI11_PARSE(app, argc, argv);
   std::filesystem::create_directories(settings.directory);
@@ -263,7 +279,7 @@ int main(int argc, char** argv) {
   Figures sqlite;
   for (int run = 0; run < settings.runs; ++run) {
     if (run % 2 == 0) run_lightning(settings, &own);
-    if (SqliteRows::kThere) run_sqlite(settings, &sqlite);
+    if (SqliteRows::kThere && !settings.alone) run_sqlite(settings, &sqlite);
     if (run % 2 != 0) run_lightning(settings, &own);
   }
   print(settings, own, sqlite);

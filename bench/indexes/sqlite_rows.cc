@@ -27,6 +27,7 @@ SqliteRows::SqliteRows(const std::string& directory) : path_(directory + "/rows.
   execute("PRAGMA synchronous = NORMAL");
   execute("PRAGMA cache_size = -262144");
   execute("PRAGMA mmap_size = 1073741824");
+  execute("PRAGMA wal_autocheckpoint = 16384");
   execute("PRAGMA locking_mode = EXCLUSIVE");
   execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, code INTEGER, rest BLOB)");
   insert_ = prepare("INSERT INTO rows VALUES (?, ?, ?)");
@@ -62,6 +63,11 @@ void SqliteRows::insert(uint64_t id, uint64_t code, std::string_view rest) {
   sqlite3_bind_int64(insert_, 2, static_cast<sqlite3_int64>(code));
   sqlite3_bind_blob(insert_, 3, rest.data(), static_cast<int>(rest.size()), SQLITE_STATIC);
   rows_of(insert_);
+}
+
+void SqliteRows::settle() {
+  execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  execute("ANALYZE");
 }
 
 uint64_t SqliteRows::rows_of(sqlite3_stmt* statement) {
@@ -100,6 +106,7 @@ SqliteRows::SqliteRows(const std::string&) { fail("built without SQLite"); }
 SqliteRows::~SqliteRows() = default;
 void SqliteRows::create_index(bool) {}
 void SqliteRows::insert(uint64_t, uint64_t, std::string_view) {}
+void SqliteRows::settle() {}
 bool SqliteRows::get(uint64_t) { return false; }
 bool SqliteRows::find(uint64_t) { return false; }
 void SqliteRows::range(uint64_t, uint64_t) {}

@@ -29,6 +29,8 @@ class SqliteRows {
 
   void create_index(bool unique);
   void insert(uint64_t id, uint64_t code, std::string_view rest);
+  /// Takes the log into the tree, and gathers what the planner wants to know.
+  void settle();
   bool get(uint64_t id);
   bool find(uint64_t code);
   /// `rows` from `code` on, in the order of codes.
