@@ -46,23 +46,32 @@ Status IndexExtension::extend(std::vector<Operation>* operations, const ReadOpti
   changes_.clear();
   arena_.emplace();
   rows_.swap(*operations);
+  if (Status status = make_changes(); !status.ok()) {
+    if (!status.is(StatusCode::not_found) || set_.table()->version() == table_->version()) return status;
+    return Status(StatusCode::conflict, "an index of the keyspace was dropped meanwhile");
+  }
+  operations->swap(rows_);
+  operations->reserve(operations->size() + changes_.size());
+  for (const auto& [key, change] : changes_) {
+    Operation operation{.entry = {EntryKind::remove, key, {}}, .hash = 0, .offset = 0, .expiry = 0};
+    const std::optional<Added>& put = change.added || change.removed_of ? change.added : change.kept;
+    if (put) {
+      operation.entry.kind = put->expiry != 0 ? EntryKind::put_expiring : EntryKind::put;
+      operation.entry.value = put->value;
+      operation.expiry = put->expiry != 0 ? put->expiry : kNeverExpires;
+    }
+    operations->push_back(operation);
+  }
+  return {};
+}
+
+Status IndexExtension::make_changes() {
   for (size_t row = 0; row < rows_.size();) {
     for (; row < rows_.size(); ++row) {
       if (Status status = plan(row); !status.ok()) return status;
     }
     // May add the removals of rows that have expired.
     if (Status status = check_unique(); !status.ok()) return status;
-  }
-  operations->swap(rows_);
-  operations->reserve(operations->size() + changes_.size());
-  for (const auto& [key, change] : changes_) {
-    Operation operation{.entry = {EntryKind::remove, key, {}}, .hash = 0, .offset = 0, .expiry = 0};
-    if (change.added) {
-      operation.entry.kind = change.added->expiry != 0 ? EntryKind::put_expiring : EntryKind::put;
-      operation.entry.value = change.added->value;
-      operation.expiry = change.added->expiry != 0 ? change.added->expiry : kNeverExpires;
-    }
-    operations->push_back(operation);
   }
   return {};
 }
@@ -164,9 +173,12 @@ Status IndexExtension::change_entries(const LiveIndex& index, std::string_view k
   if (put) {
     if (Status status = make_entries(index, key, after->entry.value, &new_); !status.ok()) return status;
   }
+  // While a unique index is being built another row may have come to an entry first; and the build gave those
+  // of rows that had expired to others.
+  const bool others = index.unique() && (!index.ready() || before.expiry_us != 0);
   for (const MadeEntry& entry : old_) {
     if (find_entry(new_, entry.key) != nullptr) continue;
-    if (Status status = remove_entry(index, entry, key); !status.ok()) return status;
+    if (Status status = remove_entry(index, entry, key, others); !status.ok()) return status;
   }
   for (const MadeEntry& entry : new_) {
     const MadeEntry* const same = find_entry(old_, entry.key);
@@ -184,15 +196,24 @@ std::string_view IndexExtension::internal_key(uint32_t keyspace, std::string_vie
   return arena_->keep({prefix, static_cast<size_t>(end - prefix)}, key);
 }
 
-Status IndexExtension::remove_entry(const LiveIndex& index, const MadeEntry& entry, std::string_view key) {
-  if (index.unique() && !index.ready()) {
-    // While it is being built another row may have come to it first.
-    StoredRow owner;
-    if (Status status = engine_.find_row(index.entries, entry.key, read_, &owner); !status.ok())
+Status IndexExtension::remove_entry(const LiveIndex& index, const MadeEntry& entry, std::string_view key,
+                                    bool may_be_others) {
+  const std::string_view internal = internal_key(index.entries, entry.key);
+  Change& change = changes_[internal];
+  if (may_be_others) {
+    note_key(internal);
+    StoredRow found;
+    if (Status status = engine_.find_row(index.entries, entry.key, read_, &found); !status.ok())
       return status;
-    if (owner.present && primary_key_of(owner.value.view()) != key) return {};
+    const std::string_view owner = primary_key_of(found.value.view());
+    if (found.present && owner != key) {
+      change.kept = {.index = &index,
+                     .value = arena_->keep(found.value.view()),
+                     .primary_key = arena_->keep(owner),
+                     .expiry = found.expiry_us};
+      return {};
+    }
   }
-  Change& change = changes_[internal_key(index.entries, entry.key)];
   if (index.unique()) change.removed_of = key;
   return {};
 }
