@@ -158,8 +158,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Lookup get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value) const;
   Status get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
                   const ReadOptions& options) const;
-  /// Of what a reader that is registered sees.
-  Lookup get_as(uint32_t keyspace, std::string_view key, const RegisteredReader& reader, Value* value) const;
+  /// Of what a reader that is registered sees at `moment`; 0: now.
+  Lookup get_as(uint32_t keyspace, std::string_view key, const RegisteredReader& reader, uint64_t moment,
+                Value* value) const;
   /// Whether or not it has expired.
   Status find_row(uint32_t keyspace, std::string_view key, const ReadOptions& options, StoredRow* row) const;
   /// Of one moment: the entry `key`, and the one whose key in `target` key_of() finds in its value. `found`,
@@ -169,7 +170,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Never null; a cursor that could not be made has a status that says so.
   std::unique_ptr<CursorState> cursor(uint32_t keyspace, const ReadOptions& options,
                                       std::shared_ptr<CursorOverlay> overlay = nullptr);
-  Result<std::shared_ptr<const SnapshotState>> snapshot() { return snapshot_of(ReaderKind::snapshot); }
+  Result<std::shared_ptr<const SnapshotState>> snapshot(ReadLevel level = ReadLevel::latest) {
+    return snapshot_of(ReaderKind::snapshot, level);
+  }
   /// The moment of a transaction: what came since can be found until it is gone or too old, by
   /// commit_checked().
   Result<std::shared_ptr<const SnapshotState>> checked_snapshot() {
@@ -601,7 +604,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status refused() const;
   template <typename Fn>
   RegisteredReader* add_reader(ReaderKind kind, Fn&& read_lsn);
-  Result<std::shared_ptr<const SnapshotState>> snapshot_of(ReaderKind kind);
+  Result<std::shared_ptr<const SnapshotState>> snapshot_of(ReaderKind kind,
+                                                           ReadLevel level = ReadLevel::latest);
   class OutsideEpoch;
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options, Value* value,
               OutsideEpoch& outside) const;

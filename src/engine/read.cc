@@ -138,7 +138,7 @@ Lookup Engine::get(uint32_t keyspace, std::string_view key, const ReadOptions& o
 }
 
 Lookup Engine::get_as(uint32_t keyspace, std::string_view key, const RegisteredReader& reader,
-                      Value* value) const {
+                      uint64_t moment, Value* value) const {
   value->clear();
   const InternalKey internal(keyspace, key);
   if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a read");
@@ -149,7 +149,6 @@ Lookup Engine::get_as(uint32_t keyspace, std::string_view key, const RegisteredR
   if (lookup(*view, internal.view(), hash_key(keyspace, key), ReadPoint::at(reader.lsn()), &hit) !=
       Found::found)
     return Lookup(std::move(hit.status));
-  uint64_t moment = 0;
   if (hit.kind != EntryKind::put && !take_expiring(&hit, &moment)) return Lookup(Status());
   if (Status status = take_value(hit, value); !status.ok()) return status;
   return Lookup(value);
@@ -303,9 +302,11 @@ std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions
   });
 }
 
-Result<std::shared_ptr<const SnapshotState>> Engine::snapshot_of(ReaderKind kind) {
+Result<std::shared_ptr<const SnapshotState>> Engine::snapshot_of(ReaderKind kind, ReadLevel level) {
   if (Status status = usable(); !status.ok()) return status;
-  RegisteredReader* const reader = add_reader(kind, [&] { return log_.published(); });
+  RegisteredReader* const reader = add_reader(kind, [&] {
+    return level == ReadLevel::latest ? log_.published() : read_lsn(*view(), {.level = level});
+  });
   return or_unregister(snapshots_, reader, [&]() -> std::shared_ptr<const SnapshotState> {
     return std::make_shared<SnapshotState>(shared_from_this(), reader);
   });

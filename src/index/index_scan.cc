@@ -87,7 +87,8 @@ const Value* IndexScanState::row() {
     const Lookup found =
         place_.transaction != nullptr
             ? place_.transaction->get_as(index_->keyspace, parts_.primary_key, cursor_, &row_)
-            : place_.engine->get_as(index_->keyspace, parts_.primary_key, cursor_->reader(), &row_);
+            : place_.engine->get_as(index_->keyspace, parts_.primary_key, cursor_->reader(),
+                                    cursor_->moment(), &row_);
     if (!found.status().ok()) status_ = found.status();
   }
   return status_.ok() && row_.present() ? &row_ : nullptr;

@@ -201,7 +201,8 @@ Lookup TransactionState::get_as(uint32_t keyspace, std::string_view key, const C
       if (Status status = check_reads(); !status.ok()) return status;
     }
   }
-  if (cursor != nullptr && !snapshot_.valid()) return engine_->get_as(keyspace, key, cursor->reader(), value);
+  if (cursor != nullptr && !snapshot_.valid())
+    return engine_->get_as(keyspace, key, cursor->reader(), cursor->moment(), value);
   return engine_->get(keyspace, key, read_options(), value);
 }
 
@@ -335,12 +336,13 @@ Status TransactionState::commit(CommitExtension& extension) {
     end();
     return Engine::too_old();
   }
+  const auto version = [this] { return has_indexes() ? engine_->index_version() : 0; };
   Status status;
   for (;;) {
-    const uint64_t version = engine_->index_version();
+    const uint64_t before = version();
     status = commit_extended(extension);
     // The indexes may have changed while it was on its way.
-    if (!status.is(StatusCode::conflict) || engine_->index_version() == version) break;
+    if (!status.is(StatusCode::conflict) || version() == before) break;
   }
   const bool may_be_repeated =
       status.is(StatusCode::busy) || status.is(StatusCode::no_space) || status.is(StatusCode::out_of_memory);
@@ -400,7 +402,8 @@ Status TransactionState::prepare(std::string_view gid, CommitExtension& extensio
   Status status = lock_for_prepare(operations, reads);
   // From here on a keyspace gets an index only behind the resolution.
   if (status.ok() && extension.concerns(operations))
-    status = Status(StatusCode::not_supported, "what is written to a keyspace with indexes cannot be prepared");
+    status =
+        Status(StatusCode::not_supported, "what is written to a keyspace with indexes cannot be prepared");
   if (status.ok()) {
     status =
         engine_->prepare(gid, {.operations = operations, .guards = reads, .check = check},
