@@ -192,6 +192,9 @@ class TransactionEntries {
       std::string other(key);
       if (Status status = owner(entry, &other); !status.ok()) return status;
       if (other != key) {
+        // That the key is taken is an answer, and counts as read.
+        if (const Lookup taken = transaction_.get(index_.entries, entry.key, nullptr); !taken.status().ok())
+          return taken.status();
         EntryParts parts;
         (void)take_entry(index_, entry.key, entry.value, &parts);
         return Status(StatusCode::already_exists, "the key " + readable_index_key(parts.index_key) +
