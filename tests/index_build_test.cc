@@ -3,10 +3,15 @@
 #include <gtest/gtest.h>
 #include <lightning/database.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
+#include <map>
+#include <set>
+#include <sstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "io/scratch_directory.h"
@@ -220,6 +225,25 @@ TEST_F(IndexBuilds, AreNotStoppedByRowsThatAlwaysChange) {
   watch_ = nullptr;
 }
 
+// What is prepared knows nothing of an index that comes: that waits for its end.
+TEST_F(IndexBuilds, ComeBehindWhatIsPrepared) {
+  for (const bool reopened : {false, true}) {
+    Transaction tx = db_.begin();
+    ASSERT_TRUE(tx.put("a", "x").ok());
+    ASSERT_EQ(tx.prepare("g").to_string(), "ok");
+    if (reopened) open();
+    std::thread creator([&] { EXPECT_EQ(db_.create_index(by_words("w", false)).to_string(), "ok"); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_EQ(db_.commit_prepared("g").to_string(), "ok");
+    creator.join();
+    EXPECT_EQ(db_.wait_for_index("w").to_string(), "ok");
+    EXPECT_EQ(*db_.index("w").count("", ""), 1u);
+    expect_sound();
+    ASSERT_TRUE(db_.drop_index("w").ok());
+    ASSERT_TRUE(db_.remove("a").ok());
+  }
+}
+
 TEST_F(IndexBuilds, EndWithTheirDatabaseOrIndex) {
   for (const char* const prefix : {"a", "b", "c", "d"}) put_many(prefix);
   for (int round = 0; round < 4; ++round) {
@@ -288,6 +312,79 @@ Status random_write(Database& db, Random& random) {
     default:
       return random_transaction(db, random, key, other);
   }
+}
+
+// The words of all rows that a transaction sees, with their rows.
+std::multimap<std::string, std::string> words_of_rows(Transaction& tx) {
+  std::multimap<std::string, std::string> words;
+  Scan scan = tx.scan();
+  while (scan.advance()) {
+    std::set<std::string> mine;
+    std::istringstream value{std::string(scan.entry().value())};
+    for (std::string word; value >> word;) mine.insert(word);
+    for (const std::string& word : mine) words.emplace(word, scan.entry().key());
+  }
+  EXPECT_EQ(scan.status().to_string(), "ok");
+  return words;
+}
+
+std::multimap<std::string, std::string> words_by_index(Transaction& tx, std::string_view index) {
+  std::vector<std::pair<std::string, std::string>> found;
+  IndexScan scan = tx.index(index).all();
+  while (scan.advance()) {
+    KeyReader reader(scan.key());
+    KeyPart part;
+    EXPECT_TRUE(reader.next(&part));
+    found.emplace_back(part.text, scan.primary_key());
+  }
+  EXPECT_EQ(scan.status().to_string(), "ok");
+  std::sort(found.begin(), found.end());
+  return {found.begin(), found.end()};
+}
+
+Status random_own_write(Transaction& tx, Random& random, std::vector<Savepoint>* points) {
+  const std::string key = "k" + std::to_string(random.below(30));
+  const std::string other = "k" + std::to_string(random.below(30));
+  switch (random.below(7)) {
+    case 0:
+      return tx.remove(key);
+    case 1:
+      return tx.remove_range(std::min(key, other), std::max(key, other));
+    case 2:
+      points->push_back(tx.set_savepoint());
+      return {};
+    case 3:
+      return points->empty() ? Status() : tx.rollback_to(points->back());
+    default:
+      return tx.put(key, random_value(random));
+  }
+}
+
+// Whatever a transaction wrote, by whatever index, with others writing beside it.
+TEST_F(IndexBuilds, AgreeWithTheRowsThatATransactionSees) {
+  Random random(3);
+  IndexDefinition by_hash = by_words("hash", false);
+  by_hash.kind = IndexKind::hash;
+  for (const IndexDefinition& definition : {by_words("unique", true), by_words("any", false), by_hash})
+    make(definition);
+  int commits = 0;
+  for (int round = 0; round < 200; ++round) {
+    Transaction tx = db_.begin({.isolation = kLevels[1 + random.below(3)]});
+    std::vector<Savepoint> points;
+    for (uint64_t left = 1 + random.below(12); left > 0; --left) {
+      const Status status = random.chance(0.2) ? db_.put("k" + std::to_string(left), random_value(random))
+                                               : random_own_write(tx, random, &points);
+      ASSERT_TRUE(status.ok() || status.is(StatusCode::already_exists)) << status.to_string();
+      for (const char* const name : {"unique", "any", "hash"})
+        ASSERT_EQ(words_by_index(tx, name), words_of_rows(tx)) << name << " in round " << round;
+    }
+    const Status status = tx.commit();
+    ASSERT_TRUE(status.ok() || status.is(StatusCode::conflict) || status.is(StatusCode::already_exists))
+        << status.to_string();
+    commits += status.ok() ? 1 : 0;
+  }
+  EXPECT_GT(commits, 50);
+  expect_sound();
 }
 
 TEST_F(IndexBuilds, OfUniqueIndexesFollowWritesOfEveryKind) {

@@ -249,8 +249,10 @@ class Planner {
 }  // namespace
 
 bool QueryTerm::contains(std::string_view key) const {
-  return std::any_of(ranges.begin(), ranges.end(),
-                     [&](const IndexRange& range) { return range.contains(key); });
+  const auto behind =
+      std::upper_bound(ranges.begin(), ranges.end(), key,
+                       [](std::string_view at, const IndexRange& range) { return at < range.from; });
+  return behind != ranges.begin() && std::prev(behind)->contains(key);
 }
 
 Result<QueryPlan> find_indexes(const std::shared_ptr<Engine>& engine, uint32_t keyspace, const Query& query) {
