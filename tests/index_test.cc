@@ -393,6 +393,19 @@ TEST_F(Indexes, OfReadCommittedTransactionsFollowWhoCameBetween) {
   expect_sound(1);
 }
 
+// What others commit of rows that the transaction wrote stands behind its own.
+TEST_F(Indexes, OfReadCommittedTransactionsShowTheirOwnRows) {
+  make(by_city());
+  Transaction tx = db_.begin({.isolation = Isolation::read_committed});
+  ASSERT_TRUE(tx.put("a", "Oslo,1").ok());
+  ASSERT_TRUE(tx.remove("b").ok());
+  ASSERT_TRUE(tx.remove_range("c", "d").ok());
+  for (const char* const key : {"a", "b", "c", "d"}) put(key, "Rome,1");
+  EXPECT_EQ(text(tx.index("by_city").all()), "a=Oslo,1 d=Rome,1");
+  EXPECT_EQ(text(tx.index("by_city").find(ordered_key("Rome"))), "d=Rome,1");
+  EXPECT_EQ(*tx.index("by_city").count("", ""), 2u);
+}
+
 TEST_F(Indexes, ThatComeOrGoAreNoticedByTransactionsUnderWay) {
   put("a", "Oslo,1");
   for (const Isolation level : kLevels) {

@@ -217,6 +217,14 @@ Lookup TransactionState::peek(uint32_t keyspace, std::string_view key, Value* va
   return engine_->get(keyspace, key, read_options(), value);
 }
 
+bool TransactionState::hides(uint32_t keyspace, std::string_view key) {
+  if (reads_at_moment() || writes_.empty()) return false;
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) throw std::bad_alloc();
+  std::string_view own;
+  return writes_.find(internal.view(), &own) != WriteSet::Own::none;
+}
+
 Status TransactionState::get_many(uint32_t keyspace, std::span<const std::string_view> keys,
                                   std::span<Value> values) {
   const Call call(*this);
