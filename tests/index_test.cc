@@ -494,7 +494,7 @@ TEST_F(Indexes, ExpireWithTheirRows) {
 
 TEST_F(Indexes, GiveRowsThatExpireWhileTheyAreScanned) {
   make(by_city());
-  ASSERT_TRUE(db_.put("a", "Oslo,1", {.ttl_ms = 300}).ok());
+  ASSERT_TRUE(db_.put("a", "Oslo,1", {.ttl_ms = 1'000}).ok());
   Transaction tx = db_.begin({.isolation = Isolation::read_committed});
   IndexScan outside = db_.index("by_city").all();
   IndexScan inside = tx.index("by_city").all();

@@ -222,7 +222,8 @@ Status IndexExtension::add_entry(const LiveIndex& index, const MadeEntry& entry,
                                  uint64_t expiry) {
   const std::string_view internal = internal_key(index.entries, entry.key);
   Change& change = changes_[internal];
-  if (change.added && change.added->primary_key != key) return not_unique(*change.added, internal, key);
+  if (change.added && change.added->primary_key != key)
+    return taken_key(index, entry.key, entry.value, change.added->primary_key);
   change.added = {.index = &index,
                   .value = arena_->keep(entry.value),
                   .primary_key = arena_->keep(key),
@@ -249,21 +250,13 @@ Status IndexExtension::check_owner(std::string_view entry, Change& change) {
   const std::string_view owner = primary_key_of(found.value.view());
   if (owner == added.primary_key || (change.removed_of && *change.removed_of == owner)) return {};
   if (found.expiry_us == 0 || !engine_.expiry_clock().passed(found.expiry_us, now()))
-    return not_unique(added, entry, owner);
+    return taken_key(*added.index, user_key_of(entry), added.value, owner);
   // It has expired with its row, which goes now: should the clock be set back, neither shows again.
   rows_.push_back({.entry = {EntryKind::remove, internal_key(added.index->keyspace, owner), {}},
                    .hash = 0,
                    .offset = 0,
                    .expiry = 0});
   return {};
-}
-
-Status IndexExtension::not_unique(const Added& added, std::string_view entry, std::string_view owner) const {
-  EntryParts parts;
-  (void)take_entry(*added.index, user_key_of(entry), added.value, &parts);
-  return Status(StatusCode::already_exists, "the key " + readable_index_key(parts.index_key) +
-                                                " of the unique index " + added.index->definition().name +
-                                                " is that of the row " + readable_bytes(owner));
 }
 
 // A row that came first with the same key is a better answer than that something came first.
@@ -277,7 +270,7 @@ Status IndexExtension::explain(Status conflict) {
     if (!there) continue;
     const std::string_view owner = primary_key_of(found.value.view());
     if (owner == change.added->primary_key || (change.removed_of && *change.removed_of == owner)) continue;
-    return not_unique(*change.added, entry, owner);
+    return taken_key(*change.added->index, user_key_of(entry), change.added->value, owner);
   }
   return conflict;
 }

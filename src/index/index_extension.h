@@ -63,7 +63,6 @@ class IndexExtension final : public CommitExtension {
   std::string_view internal_key(uint32_t keyspace, std::string_view key);
   void note_key(std::string_view internal);
   uint64_t now();
-  Status not_unique(const Added& added, std::string_view entry, std::string_view owner) const;
 
   Engine& engine_;
   IndexSet& set_;

@@ -195,11 +195,7 @@ class TransactionEntries {
         // That the key is taken is an answer, and counts as read.
         if (const Lookup taken = transaction_.get(index_.entries, entry.key, nullptr); !taken.status().ok())
           return taken.status();
-        EntryParts parts;
-        (void)take_entry(index_, entry.key, entry.value, &parts);
-        return Status(StatusCode::already_exists, "the key " + readable_index_key(parts.index_key) +
-                                                      " of the unique index " + index_.definition().name +
-                                                      " is that of the row " + readable_bytes(other));
+        return taken_key(index_, entry.key, entry.value, other);
       }
     }
     return transaction_.put(index_.entries, entry.key, entry.value, ttl_ms_);
