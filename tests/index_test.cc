@@ -205,6 +205,25 @@ TEST_F(Indexes, RefuseAKeyTwice) {
   expect_sound(2);
 }
 
+// In a transaction one of the two has to let go first.
+TEST_F(Indexes, LetRowsExchangeTheirKeysInATransaction) {
+  make({.name = "by_age", .key = {IndexField::value_column(1, KeyType::integer)}, .unique = true});
+  for (const Isolation level : kLevels) {
+    put("a", "Oslo,1");
+    put("b", "Rome,2");
+    Transaction tx = db_.begin({.isolation = level});
+    EXPECT_TRUE(tx.put("a", "Oslo,2").is(StatusCode::already_exists));
+    ASSERT_EQ(tx.remove("a").to_string(), "ok");
+    ASSERT_EQ(tx.put("b", "Rome,1").to_string(), "ok");
+    ASSERT_EQ(tx.put("a", "Oslo,2").to_string(), "ok");
+    EXPECT_EQ(text(tx.index("by_age").all()), "b=Rome,1 a=Oslo,2");
+    ASSERT_EQ(tx.commit().to_string(), "ok");
+    EXPECT_EQ(text(db_.index("by_age").all()), "b=Rome,1 a=Oslo,2");
+    expect_sound(2);
+    ASSERT_TRUE(db_.remove_range("a", "c").ok());
+  }
+}
+
 TEST_F(Indexes, AreNotBuiltWhereTheDataIsNotUnique) {
   put("a", "Oslo,1");
   put("b", "Rome,1");
@@ -346,6 +365,21 @@ TEST_F(Indexes, KeepPhantomsFromSerializableTransactions) {
   }
 }
 
+// That a key was taken is something that a transaction was told.
+TEST_F(Indexes, CountARefusedKeyAsRead) {
+  make({.name = "by_city", .key = {IndexField::value_column(0)}, .unique = true});
+  for (const Isolation level : kLevels) {
+    put("a", "Oslo,1");
+    Transaction tx = db_.begin({.isolation = level});
+    EXPECT_TRUE(tx.put("b", "Oslo,2").is(StatusCode::already_exists));
+    ASSERT_EQ(tx.put("c", "Rome,2").to_string(), "ok");
+    ASSERT_TRUE(db_.remove("a").ok());
+    const bool counts = level == Isolation::repeatable_read || level == Isolation::serializable;
+    EXPECT_EQ(tx.commit().is(StatusCode::conflict), counts);
+    ASSERT_TRUE(db_.remove_range("a", "z").ok());
+  }
+}
+
 TEST_F(Indexes, OfReadCommittedTransactionsFollowWhoCameBetween) {
   make(by_city());
   put("a", "Oslo,1");
@@ -357,6 +391,19 @@ TEST_F(Indexes, OfReadCommittedTransactionsFollowWhoCameBetween) {
   ASSERT_EQ(tx.commit().to_string(), "ok");
   EXPECT_EQ(text(db_.index("by_city").all()), "a=Rome,1");
   expect_sound(1);
+}
+
+// What others commit of rows that the transaction wrote stands behind its own.
+TEST_F(Indexes, OfReadCommittedTransactionsShowTheirOwnRows) {
+  make(by_city());
+  Transaction tx = db_.begin({.isolation = Isolation::read_committed});
+  ASSERT_TRUE(tx.put("a", "Oslo,1").ok());
+  ASSERT_TRUE(tx.remove("b").ok());
+  ASSERT_TRUE(tx.remove_range("c", "d").ok());
+  for (const char* const key : {"a", "b", "c", "d"}) put(key, "Rome,1");
+  EXPECT_EQ(text(tx.index("by_city").all()), "a=Oslo,1 d=Rome,1");
+  EXPECT_EQ(text(tx.index("by_city").find(ordered_key("Rome"))), "d=Rome,1");
+  EXPECT_EQ(*tx.index("by_city").count("", ""), 2u);
 }
 
 TEST_F(Indexes, ThatComeOrGoAreNoticedByTransactionsUnderWay) {
@@ -517,6 +564,18 @@ TEST_F(Indexes, ExpireWithTheirRows) {
   put("b", "Rome,2");  // for ever now
   Result<std::vector<IndexInfo>> infos = db_.indexes();
   expect_sound(2);
+}
+
+TEST_F(Indexes, GiveRowsThatExpireWhileTheyAreScanned) {
+  make(by_city());
+  ASSERT_TRUE(db_.put("a", "Oslo,1", {.ttl_ms = 1'000}).ok());
+  Transaction tx = db_.begin({.isolation = Isolation::read_committed});
+  IndexScan outside = db_.index("by_city").all();
+  IndexScan inside = tx.index("by_city").all();
+  ASSERT_TRUE(outside.advance() && inside.advance());
+  while (db_.get("a")) std::this_thread::yield();
+  EXPECT_EQ(outside.value(), "Oslo,1");
+  EXPECT_EQ(inside.value(), "Oslo,1");
 }
 
 // Writers of every kind beside builds, drops and reads.

@@ -1,5 +1,6 @@
 #include <lightning/database.h>
 #include <lightning/json.h>
+#include <lightning/query.h>
 
 #include <gtest/gtest.h>
 
@@ -43,7 +44,8 @@ TEST(Json, FieldsAreFoundByPointer) {
 }
 
 TEST(Json, WhatIsNoDocumentHasNoFields) {
-  for (const std::string_view text : {"", "{", "{\"a\":1", "{\"a\":1}x", "nothing", "\xff", "{\"a\":01}"})
+  for (const std::string_view text : {"", "{", "{\"a\":1", "{\"a\":1,\"b\":99999999999999999999}",
+                                      "{\"a\":1}x", "nothing", "\xff", "{\"a\":01}"})
     EXPECT_EQ(found(text, "/a"), "") << text;
   std::string cut = "{\"a\":1}";
   EXPECT_EQ(found(std::string_view(cut).substr(0, 6), "/a"), "");
@@ -79,6 +81,40 @@ TEST(Json, IndexesOfDocuments) {
   ASSERT_TRUE(report);
   EXPECT_TRUE(report->ok());
   EXPECT_EQ(report->index_entries, 3u);
+}
+
+// A pointer names an index that can be read, though it has more fields.
+TEST(Json, QueriesTakeAnIndexThatCanBeRead) {
+  const ScratchDirectory scratch;
+  Options options;
+  options.durability = Durability::process;
+  options.extractors.push_back(json_extractor());
+  Result<Database> opened = Database::open(scratch.path() + "/db", options);
+  ASSERT_TRUE(opened);
+  Database& db = *opened;
+  ASSERT_TRUE(db.put("1", R"({"age":31,"name":"Ann"})").ok());
+  ASSERT_TRUE(db.put("2", R"({"age":31,"name":"Bob"})").ok());
+  const IndexField age = IndexField::json_pointer("/age", KeyType::integer);
+  const IndexField name = IndexField::json_pointer("/name", KeyType::text);
+  ASSERT_TRUE(db.create_index({.name = "both", .key = {age, name}}).ok());
+  ASSERT_TRUE(db.wait_for_index("both").ok());
+  ASSERT_TRUE(db.create_index({.name = "alone", .key = {age}, .unique = true}).ok());
+  ASSERT_TRUE(db.wait_for_index("alone").is(StatusCode::already_exists));
+  ASSERT_TRUE(db.create_index({.name = "hash", .key = {age}, .kind = IndexKind::hash}).ok());
+  ASSERT_TRUE(db.wait_for_index("hash").ok());
+  const auto run = [&](std::string_view text) {
+    QueryScan scan = run_query(db, *parse_query(text));
+    std::string keys;
+    while (scan.advance()) keys += scan.primary_key();
+    EXPECT_EQ(scan.status().to_string(), "ok");
+    return keys + " " + scan.explain();
+  };
+  const std::string found = run("/age >= 31 order by /age limit 1");
+  EXPECT_EQ(found.rfind("1 ", 0), 0u) << found;
+  EXPECT_NE(found.find("index both by /age"), std::string::npos) << found;
+  EXPECT_EQ(run("both = 31").rfind("12 ", 0), 0u);
+  // A name is what it says.
+  EXPECT_TRUE(run_query(db, *parse_query("alone = 31")).status().is(StatusCode::already_exists));
 }
 
 }  // namespace

@@ -44,7 +44,9 @@ struct Condition {
 
 struct Query {
   std::vector<Condition> conditions;  // a row meets all of them
-  /// By the keys of this field's index; rows that it has none of are left out. "": as they are found.
+  /// By the keys of this field's index; rows that it has none of are left out. Of a row with several keys the
+  /// first counts (the last, if descending), of those that meet the first condition on this field if there
+  /// is one. "": as they are found.
   std::string order = {};
   bool descending = false;
   uint64_t limit = UINT64_MAX;

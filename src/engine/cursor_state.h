@@ -59,6 +59,8 @@ class CursorState final : private ExpiryJudge, private HiddenMemory, private Idl
   /// From the next seek on it shows what has expired, too.
   void show_expired() { shows_expired_ = true; }
   const RegisteredReader& reader() const { return *reader_; }
+  /// 0: no entry with an expiry was met.
+  uint64_t moment() const { return moment_; }
   /// Ends the walk with an error.
   void fail(Status status);
 

@@ -161,8 +161,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Lookup get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value) const;
   Status get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
                   const ReadOptions& options) const;
-  /// Of what a reader that is registered sees.
-  Lookup get_as(uint32_t keyspace, std::string_view key, const RegisteredReader& reader, Value* value) const;
+  /// Of what a reader that is registered sees at `moment`; 0: now.
+  Lookup get_as(uint32_t keyspace, std::string_view key, const RegisteredReader& reader, uint64_t moment,
+                Value* value) const;
   /// Whether or not it has expired.
   Status find_row(uint32_t keyspace, std::string_view key, const ReadOptions& options, StoredRow* row) const;
   /// Of one moment: the entry `key`, and the one whose key in `target` key_of() finds in its value. `found`,

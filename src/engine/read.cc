@@ -149,7 +149,7 @@ Lookup Engine::get(uint32_t keyspace, std::string_view key, const ReadOptions& o
 }
 
 Lookup Engine::get_as(uint32_t keyspace, std::string_view key, const RegisteredReader& reader,
-                      Value* value) const {
+                      uint64_t moment, Value* value) const {
   value->clear();
   const InternalKey internal(keyspace, key);
   if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a read");
@@ -160,7 +160,6 @@ Lookup Engine::get_as(uint32_t keyspace, std::string_view key, const RegisteredR
   if (lookup(*view, internal.view(), hash_key(keyspace, key), ReadPoint::at(reader.lsn()), &hit) !=
       Found::found)
     return Lookup(std::move(hit.status));
-  uint64_t moment = 0;
   if (hit.kind != EntryKind::put && !take_expiring(&hit, &moment)) return Lookup(Status());
   if (Status status = take_value(hit, value); !status.ok()) return status;
   return Lookup(value);

@@ -361,6 +361,15 @@ Status check_index_key(const LiveIndex& index, std::string_view key, bool* whole
   return text || bytes ? Status() : wrong(" is none (lightning/key.h)");
 }
 
+Status taken_key(const LiveIndex& index, std::string_view key, std::string_view value,
+                 std::string_view owner) {
+  EntryParts parts;
+  (void)take_entry(index, key, value, &parts);
+  return Status(StatusCode::already_exists, "the key " + readable_index_key(parts.index_key) +
+                                                " of the unique index " + index.definition().name +
+                                                " is that of the row " + readable_bytes(owner));
+}
+
 std::string readable_bytes(std::string_view bytes) {
   constexpr size_t kShown = 60;
   constexpr char kDigits[] = "0123456789abcdef";

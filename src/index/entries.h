@@ -67,6 +67,10 @@ std::string entry_prefix(const LiveIndex& index, std::string_view key);
 /// begun. `invalid_argument` where it has parts of other types, or too many.
 Status check_index_key(const LiveIndex& index, std::string_view key, bool* whole);
 
+/// `already_exists`: the entry of a unique index is that of the row `owner`.
+Status taken_key(const LiveIndex& index, std::string_view key, std::string_view value,
+                 std::string_view owner);
+
 /// For messages: "Oslo", 18.
 std::string readable_index_key(std::string_view key);
 /// For messages: as text, what is not printable as \xHH.

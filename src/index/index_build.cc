@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <new>
+#include <unordered_map>
 
 #include "base/byte_arena.h"
 #include "base/interleave.h"
@@ -18,7 +19,6 @@ namespace lightning {
 
 namespace {
 
-constexpr uint64_t kRowsOfSlice = 512;
 constexpr uint64_t kBytesOfSlice = 1 << 20;
 constexpr uint64_t kSliceTimeoutMs = 100;
 constexpr uint64_t kWaitNs = 10'000'000;
@@ -28,8 +28,11 @@ constexpr uint64_t kWaitNs = 10'000'000;
 /// The entries of some rows, as of one moment.
 class IndexSet::SliceMaker {
  public:
-  SliceMaker(Engine& engine, const LiveIndex& index, const Snapshot& moment)
-      : engine_(engine), index_(index), read_{.snapshot = &moment, .level = ReadLevel::latest} {}
+  SliceMaker(Engine& engine, const LiveIndex& index, uint64_t rows_max, const Snapshot& moment)
+      : engine_(engine),
+        index_(index),
+        rows_max_(rows_max),
+        read_{.snapshot = &moment, .level = ReadLevel::latest} {}
 
   /// From `from` on; `*next` is where the next slice begins, and `*end` whether there is none.
   Status make(const std::string& from, std::string* next, bool* end) {
@@ -39,7 +42,7 @@ class IndexSet::SliceMaker {
     uint64_t rows = 0;
     uint64_t bytes = 0;
     for (cursor->seek(from); cursor->valid(); cursor->next()) {
-      if (rows == kRowsOfSlice || bytes + entry_bytes_ > kBytesOfSlice) {
+      if (rows == rows_max_ || bytes + entry_bytes_ > kBytesOfSlice) {
         *next = cursor->key();
         return {};
       }
@@ -67,15 +70,22 @@ class IndexSet::SliceMaker {
         if (Status status = check_free(entry, key, expiry_us, &free); !status.ok()) return status;
         if (!free) continue;
       }
-      const InternalKey internal(index_.entries, entry.key);
-      if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of an entry");
-      entry_bytes_ += entry.key.size() + entry.value.size();
-      operations_.push_back({.entry = {expiry_us != 0 ? EntryKind::put_expiring : EntryKind::put,
-                                       arena_.keep(internal.view()), arena_.keep(entry.value)},
-                             .hash = 0,
-                             .offset = 0,
-                             .expiry = expiry_us != 0 ? expiry_us : kNeverExpires});
+      if (Status status = put(entry, expiry_us); !status.ok()) return status;
     }
+    return {};
+  }
+
+  Status put(const MadeEntry& entry, uint64_t expiry_us) {
+    const InternalKey internal(index_.entries, entry.key);
+    if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of an entry");
+    entry_bytes_ += entry.key.size() + entry.value.size();
+    const std::string_view kept = arena_.keep(internal.view());
+    if (index_.unique()) taken_[kept.substr(keyspace_prefix_size(index_.entries))] = operations_.size();
+    operations_.push_back(
+        {.entry = {expiry_us != 0 ? EntryKind::put_expiring : EntryKind::put, kept, arena_.keep(entry.value)},
+         .hash = 0,
+         .offset = 0,
+         .expiry = expiry_us != 0 ? expiry_us : kNeverExpires});
     return {};
   }
 
@@ -91,13 +101,11 @@ class IndexSet::SliceMaker {
     std::string_view other = owner.present ? primary_key_of(owner.value.view()) : std::string_view();
     uint64_t other_expiry = owner.expiry_us;
     bool taken = owner.present && other != key;
-    for (const Operation& operation : operations_) {
-      if (operation.entry.key.ends_with(entry.key) &&
-          operation.entry.key.size() == keyspace_prefix_size(index_.entries) + entry.key.size()) {
-        other = primary_key_of(operation.entry.value);
-        other_expiry = operation.entry.kind == EntryKind::put_expiring ? operation.expiry : 0;
-        taken = true;
-      }
+    if (const auto mine = taken_.find(entry.key); mine != taken_.end()) {
+      const Operation& operation = operations_[mine->second];
+      other = primary_key_of(operation.entry.value);
+      other_expiry = operation.entry.kind == EntryKind::put_expiring ? operation.expiry : 0;
+      taken = true;
     }
     if (!taken || expired(other_expiry)) return {};
     *free = false;
@@ -111,10 +119,13 @@ class IndexSet::SliceMaker {
 
   Engine& engine_;
   const LiveIndex& index_;
+  const uint64_t rows_max_;
   const ReadOptions read_;
   ByteArena arena_;
   std::vector<MadeEntry> made_;
   std::vector<Operation> operations_;
+  std::unordered_map<std::string_view, size_t>
+      taken_;  // of a unique index: the last of operations_ with a key
   uint64_t entry_bytes_ = 0;
   Footprint rows_;
 };
@@ -162,7 +173,7 @@ Result<IndexSet::Slice> IndexSet::build_slice(uint32_t entries) {
   if (index->ready()) return Slice::done;
   if (!index->kept()) return index->stored.failure_status();
   if (engine_.read_only()) return Status(StatusCode::busy, "the index is not built yet");
-  Result<Slice> slice = make_slice(*index, &build->position);
+  Result<Slice> slice = make_slice(*index, *build);
   if (slice && *slice == Slice::done) {
     Status status = finish(*index);
     if (status.is(StatusCode::busy)) return Slice::wait;
@@ -178,14 +189,14 @@ Result<IndexSet::Slice> IndexSet::build_slice(uint32_t entries) {
   return failed.failure_status();
 }
 
-Result<IndexSet::Slice> IndexSet::make_slice(const LiveIndex& index, std::string* position) {
+Result<IndexSet::Slice> IndexSet::make_slice(const LiveIndex& index, Build& build) {
   Result<std::shared_ptr<const SnapshotState>> state = engine_.checked_snapshot();
   if (!state) return state.status();
   const Snapshot moment(*std::move(state));
-  SliceMaker maker(engine_, index, moment);
+  SliceMaker maker(engine_, index, build.rows, moment);
   std::string next;
   bool end = false;
-  Status status = maker.make(*position, &next, &end);
+  Status status = maker.make(build.position, &next, &end);
   INTERLEAVE("index.slice");
   if (status.ok() && !maker.operations().empty()) {
     maker.rows().seal();
@@ -197,9 +208,14 @@ Result<IndexSet::Slice> IndexSet::make_slice(const LiveIndex& index, std::string
     status = engine_.commit_checked(maker.operations(), check,
                                     {.durability = Durability::process, .timeout_ms = kSliceTimeoutMs});
   }
-  if (status.is(StatusCode::conflict) || status.is(StatusCode::snapshot_too_old)) return Slice::more;
+  if (status.is(StatusCode::conflict) || status.is(StatusCode::snapshot_too_old)) {
+    // Few rows are read and committed before somebody writes one of them.
+    build.rows = std::max<uint64_t>(1, build.rows / 4);
+    return Slice::more;
+  }
+  if (status.ok()) build.rows = std::min(2 * build.rows, kRowsOfSlice);
   if (status.ok() && !end) {
-    *position = std::move(next);
+    build.position = std::move(next);
     return Slice::more;
   }
   if (status.is(StatusCode::busy)) return Slice::wait;

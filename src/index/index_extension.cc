@@ -50,26 +50,26 @@ Status IndexExtension::extend(std::vector<Operation>* operations, const ReadOpti
   changes_.clear();
   arena_.emplace();
   rows_.swap(*operations);
-  Status status = plan_all();
-  // An index that went meanwhile has no entries to be read.
-  if (status.is(StatusCode::not_found) && engine_.index_version() != table_->version())
-    status = Status(StatusCode::conflict, "the indexes have changed");
-  if (!status.ok()) return status;
+  if (Status status = make_changes(); !status.ok()) {
+    if (!status.is(StatusCode::not_found) || set_.table()->version() == table_->version()) return status;
+    return Status(StatusCode::conflict, "an index of the keyspace was dropped meanwhile");
+  }
   operations->swap(rows_);
   operations->reserve(operations->size() + changes_.size());
   for (const auto& [key, change] : changes_) {
     Operation operation{.entry = {EntryKind::remove, key, {}}, .hash = 0, .offset = 0, .expiry = 0};
-    if (change.added) {
-      operation.entry.kind = change.added->expiry != 0 ? EntryKind::put_expiring : EntryKind::put;
-      operation.entry.value = change.added->value;
-      operation.expiry = change.added->expiry != 0 ? change.added->expiry : kNeverExpires;
+    const std::optional<Added>& put = change.added || change.removed_of ? change.added : change.kept;
+    if (put) {
+      operation.entry.kind = put->expiry != 0 ? EntryKind::put_expiring : EntryKind::put;
+      operation.entry.value = put->value;
+      operation.expiry = put->expiry != 0 ? put->expiry : kNeverExpires;
     }
     operations->push_back(operation);
   }
   return {};
 }
 
-Status IndexExtension::plan_all() {
+Status IndexExtension::make_changes() {
   for (size_t row = 0; row < rows_.size();) {
     for (; row < rows_.size(); ++row) {
       if (Status status = plan(row); !status.ok()) return status;
@@ -177,9 +177,12 @@ Status IndexExtension::change_entries(const LiveIndex& index, std::string_view k
   if (put) {
     if (Status status = make_entries(index, key, after->entry.value, &new_); !status.ok()) return status;
   }
+  // While a unique index is being built another row may have come to an entry first; and the build gave those
+  // of rows that had expired to others.
+  const bool others = index.unique() && (!index.ready() || before.expiry_us != 0);
   for (const MadeEntry& entry : old_) {
     if (find_entry(new_, entry.key) != nullptr) continue;
-    if (Status status = remove_entry(index, entry, key); !status.ok()) return status;
+    if (Status status = remove_entry(index, entry, key, others); !status.ok()) return status;
   }
   for (const MadeEntry& entry : new_) {
     const MadeEntry* const same = find_entry(old_, entry.key);
@@ -197,15 +200,24 @@ std::string_view IndexExtension::internal_key(uint32_t keyspace, std::string_vie
   return arena_->keep({prefix, static_cast<size_t>(end - prefix)}, key);
 }
 
-Status IndexExtension::remove_entry(const LiveIndex& index, const MadeEntry& entry, std::string_view key) {
-  if (index.unique() && !index.ready()) {
-    // While it is being built another row may have come to it first.
-    StoredRow owner;
-    if (Status status = engine_.find_row(index.entries, entry.key, read_, &owner); !status.ok())
+Status IndexExtension::remove_entry(const LiveIndex& index, const MadeEntry& entry, std::string_view key,
+                                    bool may_be_others) {
+  const std::string_view internal = internal_key(index.entries, entry.key);
+  Change& change = changes_[internal];
+  if (may_be_others) {
+    note_key(internal);
+    StoredRow found;
+    if (Status status = engine_.find_row(index.entries, entry.key, read_, &found); !status.ok())
       return status;
-    if (owner.present && primary_key_of(owner.value.view()) != key) return {};
+    const std::string_view owner = primary_key_of(found.value.view());
+    if (found.present && owner != key) {
+      change.kept = {.index = &index,
+                     .value = arena_->keep(found.value.view()),
+                     .primary_key = arena_->keep(owner),
+                     .expiry = found.expiry_us};
+      return {};
+    }
   }
-  Change& change = changes_[internal_key(index.entries, entry.key)];
   if (index.unique()) change.removed_of = key;
   return {};
 }
@@ -214,7 +226,8 @@ Status IndexExtension::add_entry(const LiveIndex& index, const MadeEntry& entry,
                                  uint64_t expiry) {
   const std::string_view internal = internal_key(index.entries, entry.key);
   Change& change = changes_[internal];
-  if (change.added && change.added->primary_key != key) return not_unique(*change.added, internal, key);
+  if (change.added && change.added->primary_key != key)
+    return taken_key(index, entry.key, entry.value, change.added->primary_key);
   change.added = {.index = &index,
                   .value = arena_->keep(entry.value),
                   .primary_key = arena_->keep(key),
@@ -241,21 +254,13 @@ Status IndexExtension::check_owner(std::string_view entry, Change& change) {
   const std::string_view owner = primary_key_of(found.value.view());
   if (owner == added.primary_key || (change.removed_of && *change.removed_of == owner)) return {};
   if (found.expiry_us == 0 || !engine_.expiry_clock().passed(found.expiry_us, now()))
-    return not_unique(added, entry, owner);
+    return taken_key(*added.index, user_key_of(entry), added.value, owner);
   // It has expired with its row, which goes now: should the clock be set back, neither shows again.
   rows_.push_back({.entry = {EntryKind::remove, internal_key(added.index->keyspace, owner), {}},
                    .hash = 0,
                    .offset = 0,
                    .expiry = 0});
   return {};
-}
-
-Status IndexExtension::not_unique(const Added& added, std::string_view entry, std::string_view owner) const {
-  EntryParts parts;
-  (void)take_entry(*added.index, user_key_of(entry), added.value, &parts);
-  return Status(StatusCode::already_exists, "the key " + readable_index_key(parts.index_key) +
-                                                " of the unique index " + added.index->definition().name +
-                                                " is that of the row " + readable_bytes(owner));
 }
 
 // A row that came first with the same key is a better answer than that something came first.
@@ -269,7 +274,7 @@ Status IndexExtension::explain(Status conflict) {
     if (!there) continue;
     const std::string_view owner = primary_key_of(found.value.view());
     if (owner == change.added->primary_key || (change.removed_of && *change.removed_of == owner)) continue;
-    return not_unique(*change.added, entry, owner);
+    return taken_key(*change.added->index, user_key_of(entry), change.added->value, owner);
   }
   return conflict;
 }

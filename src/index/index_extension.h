@@ -45,16 +45,18 @@ class IndexExtension final : public CommitExtension {
   struct Change {
     std::optional<std::string> removed_of;  // the row that had it, of a unique index
     std::optional<Added> added;             // nothing: it goes
+    std::optional<Added> kept;              // another row's, put again so that the commit holds only if it is
     bool checked = false;
   };
 
-  Status plan_all();
+  Status make_changes();
   Status plan(size_t row);
   Status plan_key(Operation& row, uint32_t keyspace, std::string_view key);
   Status plan_range(const Operation& row, uint32_t keyspace);
   Status change_entries(const LiveIndex& index, std::string_view key, const StoredRow& before,
                         const Operation* after);
-  Status remove_entry(const LiveIndex& index, const MadeEntry& entry, std::string_view key);
+  Status remove_entry(const LiveIndex& index, const MadeEntry& entry, std::string_view key,
+                      bool may_be_others);
   Status add_entry(const LiveIndex& index, const MadeEntry& entry, std::string_view key, uint64_t expiry);
   Status check_unique();
   Status check_owner(std::string_view entry, Change& change);
@@ -62,7 +64,6 @@ class IndexExtension final : public CommitExtension {
   std::string_view internal_key(uint32_t keyspace, std::string_view key);
   void note_key(std::string_view internal);
   uint64_t now();
-  Status not_unique(const Added& added, std::string_view entry, std::string_view owner) const;
 
   Engine& engine_;
   IndexSet& set_;

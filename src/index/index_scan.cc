@@ -1,5 +1,7 @@
 #include "index/index_scan.h"
 
+#include <algorithm>
+
 #include "engine/cursor_state.h"
 #include "engine/snapshot_state.h"
 #include "format/internal_key.h"
@@ -72,11 +74,21 @@ bool IndexScanState::step() {
   return false;
 }
 
+bool IndexScanState::is_hidden() {
+  if (place_.transaction == nullptr || !place_.transaction->hides(index_->keyspace, parts_.primary_key))
+    return false;
+  const Value* const own = row();
+  if (own == nullptr) return true;
+  status_ = make_entries(*index_, parts_.primary_key, own->view(), &made_);
+  return !status_.ok() || std::none_of(made_.begin(), made_.end(),
+                                       [this](const MadeEntry& entry) { return entry.key == entry_key(); });
+}
+
 bool IndexScanState::advance() {
-  row_read_ = false;
   do {
+    row_read_ = false;
     if (!step()) return false;
-  } while (!only_.empty() && parts_.index_key != only_);
+  } while ((!only_.empty() && parts_.index_key != only_) || is_hidden());
   --left_;
   return true;
 }
@@ -87,7 +99,8 @@ const Value* IndexScanState::row() {
     const Lookup found =
         place_.transaction != nullptr
             ? place_.transaction->get_as(index_->keyspace, parts_.primary_key, cursor_, &row_)
-            : place_.engine->get_as(index_->keyspace, parts_.primary_key, cursor_->reader(), &row_);
+            : place_.engine->get_as(index_->keyspace, parts_.primary_key, cursor_->reader(),
+                                    cursor_->moment(), &row_);
     if (!found.status().ok()) status_ = found.status();
   }
   return status_.ok() && row_.present() ? &row_ : nullptr;

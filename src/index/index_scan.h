@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/cursor_state.h"
 #include "index/index_set.h"
@@ -48,6 +49,8 @@ class IndexScanState {
 
  private:
   bool step();
+  /// Is the entry one that somebody committed of a row that the transaction wrote?
+  bool is_hidden();
 
   Status status_;
   IndexPlace place_;
@@ -57,6 +60,7 @@ class IndexScanState {
   uint64_t left_ = UINT64_MAX;
   EntryParts parts_;
   std::string only_;
+  std::vector<MadeEntry> made_;
   bool row_read_ = false;
   Value row_;
 };

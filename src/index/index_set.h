@@ -63,10 +63,12 @@ class IndexSet final : public EngineAttachment {
   Result<std::vector<IndexInfo>> list(uint32_t keyspace);
 
  private:
+  static constexpr uint64_t kRowsOfSlice = 512;
   /// One under way, or one that was. Slices are made one at a time.
   struct Build {
     Mutex mutex;
     std::string position GUARDED_BY(mutex);  // rows below it are done
+    uint64_t rows GUARDED_BY(mutex) = kRowsOfSlice;
   };
   enum class Slice : uint8_t { more, done, wait };
   class SliceMaker;
@@ -77,7 +79,7 @@ class IndexSet final : public EngineAttachment {
   void build_in_background(uint32_t entries, uint64_t delay_ns);
   Result<Slice> build_slice(uint32_t entries);
   /// `done`: no row is left.
-  Result<Slice> make_slice(const LiveIndex& index, std::string* position);
+  Result<Slice> make_slice(const LiveIndex& index, Build& build) REQUIRES(build.mutex);
   Status finish(const LiveIndex& index);
   void note_first_lsn(uint32_t entries, uint64_t lsn);
 

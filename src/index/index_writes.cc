@@ -207,11 +207,10 @@ class TransactionEntries {
       std::string other(key);
       if (Status status = owner(entry, &other); !status.ok()) return status;
       if (other != key) {
-        EntryParts parts;
-        (void)take_entry(index_, entry.key, entry.value, &parts);
-        return Status(StatusCode::already_exists, "the key " + readable_index_key(parts.index_key) +
-                                                      " of the unique index " + index_.definition().name +
-                                                      " is that of the row " + readable_bytes(other));
+        // That the key is taken is an answer, and counts as read.
+        if (const Lookup taken = transaction_.get(index_.entries, entry.key, nullptr); !taken.status().ok())
+          return taken.status();
+        return taken_key(index_, entry.key, entry.value, other);
       }
     }
     return transaction_.put(index_.entries, entry.key, entry.value, ttl_ms_);
@@ -254,48 +253,53 @@ Status change_row(TransactionState& transaction, const IndexTable::Indexes& inde
   return {};
 }
 
-Status usable_indexes(const IndexTable::Indexes& indexes) {
-  for (const auto& index : indexes) {
-    if (index->kept() && !index->unusable.ok()) return index->unusable;
+// `plain()` where the keyspace has no indexes, else `indexed(indexes)`; again if one of them was dropped
+// meanwhile.
+template <typename Plain, typename Indexed>
+Status write_rows(TransactionState& transaction, uint32_t keyspace, Plain&& plain, Indexed&& indexed) {
+  for (;;) {
+    if (Status status = transaction.usable(); !status.ok()) return status;
+    IndexSet& set = IndexSet::of(*transaction.engine());
+    const std::shared_ptr<const IndexTable> table = set.table();
+    const IndexTable::Indexes& indexes = table->of(keyspace);
+    if (indexes.empty()) return plain();
+    for (const auto& index : indexes) {
+      if (index->kept() && !index->unusable.ok()) return index->unusable;
+    }
+    Status status = all_or_nothing(transaction, [&] { return indexed(indexes); });
+    if (!status.is(StatusCode::not_found) || set.table()->version() == table->version()) return status;
   }
-  return {};
+}
+
+// `after` as of change_row().
+Status write_row(TransactionState& transaction, uint32_t keyspace, std::string_view key,
+                 const std::string_view* after, uint64_t ttl_ms) {
+  const auto plain = [&] {
+    return after != nullptr ? transaction.put(keyspace, key, *after, ttl_ms)
+                            : transaction.remove(keyspace, key);
+  };
+  return write_rows(transaction, keyspace, plain, [&](const IndexTable::Indexes& indexes) {
+    Status status = change_row(transaction, indexes, key, after, ttl_ms);
+    return status.ok() ? plain() : status;
+  });
 }
 
 }  // namespace
 
 Status put_in_transaction(TransactionState& transaction, uint32_t keyspace, std::string_view key,
                           std::string_view value, uint64_t ttl_ms) {
-  if (Status status = transaction.usable(); !status.ok()) return status;
-  const std::shared_ptr<const IndexTable> table = IndexSet::of(*transaction.engine()).table();
-  const IndexTable::Indexes& indexes = table->of(keyspace);
-  if (indexes.empty()) return transaction.put(keyspace, key, value, ttl_ms);
-  if (Status status = usable_indexes(indexes); !status.ok()) return status;
-  return all_or_nothing(transaction, [&] {
-    Status status = change_row(transaction, indexes, key, &value, ttl_ms);
-    return status.ok() ? transaction.put(keyspace, key, value, ttl_ms) : status;
-  });
+  return write_row(transaction, keyspace, key, &value, ttl_ms);
 }
 
 Status remove_in_transaction(TransactionState& transaction, uint32_t keyspace, std::string_view key) {
-  if (Status status = transaction.usable(); !status.ok()) return status;
-  const std::shared_ptr<const IndexTable> table = IndexSet::of(*transaction.engine()).table();
-  const IndexTable::Indexes& indexes = table->of(keyspace);
-  if (indexes.empty()) return transaction.remove(keyspace, key);
-  if (Status status = usable_indexes(indexes); !status.ok()) return status;
-  return all_or_nothing(transaction, [&] {
-    Status status = change_row(transaction, indexes, key, nullptr, 0);
-    return status.ok() ? transaction.remove(keyspace, key) : status;
-  });
+  return write_row(transaction, keyspace, key, nullptr, 0);
 }
 
 Status remove_range_in_transaction(TransactionState& transaction, uint32_t keyspace, std::string_view from,
                                    std::string_view to) {
-  if (Status status = transaction.usable(); !status.ok()) return status;
-  const std::shared_ptr<const IndexTable> table = IndexSet::of(*transaction.engine()).table();
-  const IndexTable::Indexes& indexes = table->of(keyspace);
-  if (indexes.empty() || to <= from) return transaction.remove_range(keyspace, from, to);
-  if (Status status = usable_indexes(indexes); !status.ok()) return status;
-  return all_or_nothing(transaction, [&]() -> Status {
+  const auto plain = [&] { return transaction.remove_range(keyspace, from, to); };
+  if (to <= from) return plain();
+  return write_rows(transaction, keyspace, plain, [&](const IndexTable::Indexes& indexes) -> Status {
     const std::unique_ptr<CursorState> cursor = transaction.peeking_cursor(keyspace);
     cursor->set_bounds(from, to, true);
     std::vector<std::string> keys;
@@ -310,7 +314,7 @@ Status remove_range_in_transaction(TransactionState& transaction, uint32_t keysp
     for (const std::string& key : keys) {
       if (Status status = change_row(transaction, indexes, key, nullptr, 0); !status.ok()) return status;
     }
-    return transaction.remove_range(keyspace, from, to);
+    return plain();
   });
 }
 

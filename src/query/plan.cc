@@ -16,27 +16,37 @@ constexpr uint64_t kRowSteps = 4;
 
 Status wrong(std::string_view why) { return Status(StatusCode::invalid_argument, why); }
 
-bool is_about(const LiveIndex& index, std::string_view field) {
-  if (index.definition().name == field) return true;
+// How well `field` names an index; 0: not at all. A name comes before a pointer, and of several indexes about
+// a pointer one that can be read before others, one with an order before one without.
+int fitness(const LiveIndex& index, std::string_view field) {
+  if (index.definition().name == field) return 5;
+  if (index.definition().key.empty()) return 0;  // a damaged one
   const IndexField& first = index.definition().key.front();
-  return field.starts_with('/') && first.source == IndexField::Source::function && first.function == "json" &&
-         first.argument == field;
+  const bool about = field.starts_with('/') && first.source == IndexField::Source::function &&
+                     first.function == "json" && first.argument == field;
+  if (!about) return 0;
+  return 1 + (index.ready() ? 2 : 0) + (index.hashed() ? 0 : 1);
 }
 
-// The index that `field` names: one that can be read; of several with it as their first field, the shortest.
-Result<std::shared_ptr<const LiveIndex>> find_index(const IndexPlace& place, uint32_t keyspace,
+// The index that `field` names; of several that are as fit, the shortest.
+Result<std::shared_ptr<const LiveIndex>> find_index(IndexSet& set, uint32_t keyspace,
                                                     std::string_view field) {
-  const std::shared_ptr<const IndexTable> table = IndexSet::of(*place.engine).table();
+  const std::shared_ptr<const IndexTable> table = set.table();
   std::shared_ptr<const LiveIndex> best;
+  int best_fitness = 0;
   for (const auto& index : table->of(keyspace)) {
-    if (!is_about(*index, field)) continue;
-    const bool better = best == nullptr || (index->ready() && !best->ready()) ||
-                        index->definition().key.size() < best->definition().key.size();
-    if (better) best = index;
+    const int fits = fitness(*index, field);
+    if (fits == 0 || fits < best_fitness) continue;
+    if (fits == best_fitness && index->definition().key.size() >= best->definition().key.size()) continue;
+    best = index;
+    best_fitness = fits;
   }
   if (best == nullptr)
     return Status(StatusCode::not_found, "no index is about the field " + std::string(field));
-  return IndexSet::of(*place.engine).readable(keyspace, best->definition().name);
+  Result<std::shared_ptr<const LiveIndex>> index = set.readable(keyspace, best->definition().name);
+  // Rows are held against conditions by what makes their entries.
+  if (index && !(*index)->unusable.ok()) return (*index)->unusable;
+  return index;
 }
 
 std::string_view op_text(Op op) {
@@ -165,7 +175,7 @@ class Planner {
     for (size_t i = 0; i < plan_.terms.size(); ++i) {
       const QueryTerm& term = plan_.terms[i];
       if (!term.walkable) continue;
-      const bool in_order = ordered && term.index == plan_.order && !term.index->hashed();
+      const bool in_order = i == plan_.order_term && !term.index->hashed();
       add({.way = QueryPlan::Way::index,
            .chosen = {i},
            .cost = as_limited(term.entries, !ordered || in_order) * (1 + kRowSteps),
@@ -194,7 +204,7 @@ class Planner {
   void add_intersection(size_t i, size_t j) {
     const QueryTerm& a = plan_.terms[i];
     const QueryTerm& b = plan_.terms[j];
-    if (!a.exact || !b.exact || a.index == b.index) return;
+    if (!a.exact || !b.exact || a.index->entries == b.index->entries) return;
     const uint64_t both = a.entries * b.entries / std::max<uint64_t>(1, rows_) + 1;
     add({.way = QueryPlan::Way::intersection,
          .chosen = {i, j},
@@ -239,39 +249,51 @@ class Planner {
 }  // namespace
 
 bool QueryTerm::contains(std::string_view key) const {
-  return std::any_of(ranges.begin(), ranges.end(),
-                     [&](const IndexRange& range) { return range.contains(key); });
+  const auto behind =
+      std::upper_bound(ranges.begin(), ranges.end(), key,
+                       [](std::string_view at, const IndexRange& range) { return at < range.from; });
+  return behind != ranges.begin() && std::prev(behind)->contains(key);
 }
 
-Result<QueryPlan> plan_query(const IndexPlace& place, uint32_t keyspace, const Query& query) {
+Result<QueryPlan> find_indexes(const std::shared_ptr<Engine>& engine, uint32_t keyspace, const Query& query) {
   QueryPlan plan;
-  Reckoner reckoner(place);
+  IndexSet& set = IndexSet::of(*engine);
   for (const Condition& condition : query.conditions) {
-    QueryTerm term;
-    Result<std::shared_ptr<const LiveIndex>> index = find_index(place, keyspace, condition.field);
+    Result<std::shared_ptr<const LiveIndex>> index = find_index(set, keyspace, condition.field);
     if (!index) return index.status();
-    // Rows are held against conditions by what makes their entries.
-    if (!(*index)->unusable.ok()) return (*index)->unusable;
+    QueryTerm term;
     term.index = *std::move(index);
     if (Status status = make_ranges(condition, &term); !status.ok()) return status;
-    if (term.walkable) {
-      if (Status status = reckoner.reckon(&term); !status.ok()) return status;
-    }
     plan.terms.push_back(std::move(term));
   }
-  if (!query.order.empty()) {
-    Result<std::shared_ptr<const LiveIndex>> index = find_index(place, keyspace, query.order);
-    if (!index) return index.status();
-    if (!(*index)->unusable.ok()) return (*index)->unusable;
-    plan.order = *std::move(index);
+  if (query.order.empty()) return plan;
+  Result<std::shared_ptr<const LiveIndex>> index = find_index(set, keyspace, query.order);
+  if (!index) return index.status();
+  plan.order = *std::move(index);
+  for (size_t i = 0; i < plan.terms.size() && !plan.order_term; ++i) {
+    if (plan.terms[i].index->entries == plan.order->entries) plan.order_term = i;
   }
+  return plan;
+}
+
+Status choose_way(const IndexPlace& place, uint32_t keyspace, const Query& query, QueryPlan* plan) {
+  Reckoner reckoner(place);
   Result<uint64_t> rows = reckoner.count(keyspace, {}, {});
   if (!rows) return rows.status();
-  for (QueryTerm& term : plan.terms) {
-    if (!term.walkable) term.entries = *rows;
+  const auto check_moment = [&](const LiveIndex& index) {
+    return IndexSet::of(*place.engine).check_moment(index, place.options.snapshot->lsn());
+  };
+  for (QueryTerm& term : plan->terms) {
+    if (Status status = check_moment(*term.index); !status.ok()) return status;
+    term.entries = *rows;
+    if (!term.walkable) continue;
+    if (Status status = reckoner.reckon(&term); !status.ok()) return status;
   }
-  Planner(query, &plan, *rows).choose();
-  return plan;
+  if (plan->order != nullptr) {
+    if (Status status = check_moment(*plan->order); !status.ok()) return status;
+  }
+  Planner(query, plan, *rows).choose();
+  return {};
 }
 
 }  // namespace lightning

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,10 +45,15 @@ struct QueryPlan {
   std::vector<QueryTerm> terms;
   std::vector<size_t> chosen;              // of terms, one or two; empty: the order's index alone
   std::shared_ptr<const LiveIndex> order;  // null: none is wanted
-  bool sorts = false;                      // the way does not give the order
+  std::optional<size_t> order_term;  // the first of terms about that index: a row stands at what meets it
+  bool sorts = false;                // the way does not give the order
   std::string explanation;
 };
 
-Result<QueryPlan> plan_query(const IndexPlace& place, uint32_t keyspace, const Query& query);
+/// A plan without a way: the indexes and ranges of a query.
+Result<QueryPlan> find_indexes(const std::shared_ptr<Engine>& engine, uint32_t keyspace, const Query& query);
+/// How its rows are found at `place`, whose snapshot was taken when the indexes had been found. `not_found`:
+/// one of them was not ready at its moment.
+Status choose_way(const IndexPlace& place, uint32_t keyspace, const Query& query, QueryPlan* plan);
 
 }  // namespace lightning

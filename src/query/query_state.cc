@@ -15,10 +15,12 @@ std::unique_ptr<QueryState> QueryState::make(const std::shared_ptr<Engine>& engi
   state->keyspace_ = keyspace;
   state->query_ = query;
   state->left_ = query.limit;
+  Result<QueryPlan> plan = find_indexes(engine, keyspace, query);
+  if (!plan) return std::make_unique<QueryState>(plan.status());
   if (Status status = fix_moment(&state->place_, &state->moment_); !status.ok())
     return std::make_unique<QueryState>(status);
-  Result<QueryPlan> plan = plan_query(state->place_, keyspace, query);
-  if (!plan) return std::make_unique<QueryState>(plan.status());
+  if (Status status = choose_way(state->place_, keyspace, query, &*plan); !status.ok())
+    return std::make_unique<QueryState>(status);
   state->plan_ = *std::move(plan);
   const std::vector<size_t>& chosen = state->plan_.chosen;
   if (state->plan_.way == QueryPlan::Way::index) {
@@ -113,7 +115,7 @@ bool QueryState::open_next_range() {
 
 // Rows that count, or none and no error: the next is asked for.
 bool QueryState::step_index() {
-  const QueryTerm* const term = plan_.chosen.empty() ? nullptr : &plan_.terms[plan_.chosen[0]];
+  const QueryTerm* const term = plan_.chosen.empty() ? order_term() : &plan_.terms[plan_.chosen[0]];
   for (;;) {
     if (first_ == nullptr && !open_next_range()) return false;
     while (first_->advance()) {
@@ -173,6 +175,10 @@ bool QueryState::step() {
   }
 }
 
+const QueryTerm* QueryState::order_term() const {
+  return plan_.order_term ? &plan_.terms[*plan_.order_term] : nullptr;
+}
+
 // The row's first key in the order's index, its last if the order goes down; false: it has none.
 bool QueryState::order_key(std::string* key) {
   const Status status = make_entries(*plan_.order, primary_key_, row_.view(), &made_);
@@ -181,6 +187,7 @@ bool QueryState::order_key(std::string* key) {
   for (const MadeEntry& entry : made_) {
     EntryParts parts;
     if (!status.ok() || !take_entry(*plan_.order, entry.key, entry.value, &parts)) continue;
+    if (order_term() != nullptr && !order_term()->contains(parts.index_key)) continue;
     if (!any || (parts.index_key > *key) == query_.descending) key->assign(parts.index_key);
     any = true;
   }

@@ -48,6 +48,8 @@ class QueryState {
   /// Does the row meet all conditions but those that the walk has seen to?
   bool meets_rest();
   bool is_first_entry(const LiveIndex& index, const QueryTerm* term, std::string_view entry_key);
+  /// Whose keys count for the order; null: all.
+  const QueryTerm* order_term() const;
   bool order_key(std::string* key);
   bool sort_all();
   bool fail(Status status);

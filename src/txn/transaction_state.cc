@@ -201,7 +201,8 @@ Lookup TransactionState::get_as(uint32_t keyspace, std::string_view key, const C
       if (Status status = check_reads(); !status.ok()) return status;
     }
   }
-  if (cursor != nullptr && !snapshot_.valid()) return engine_->get_as(keyspace, key, cursor->reader(), value);
+  if (cursor != nullptr && !snapshot_.valid())
+    return engine_->get_as(keyspace, key, cursor->reader(), cursor->moment(), value);
   return engine_->get(keyspace, key, read_options(), value);
 }
 
@@ -214,6 +215,14 @@ Lookup TransactionState::peek(uint32_t keyspace, std::string_view key, Value* va
   if (!internal.ok()) return no_memory_for_key();
   if (std::optional<Lookup> mine = own(internal.view(), value)) return *std::move(mine);
   return engine_->get(keyspace, key, read_options(), value);
+}
+
+bool TransactionState::hides(uint32_t keyspace, std::string_view key) {
+  if (reads_at_moment() || writes_.empty()) return false;
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) throw std::bad_alloc();
+  std::string_view own;
+  return writes_.find(internal.view(), &own) != WriteSet::Own::none;
 }
 
 Status TransactionState::get_many(uint32_t keyspace, std::span<const std::string_view> keys,
@@ -358,12 +367,13 @@ Status TransactionState::commit(CommitExtension& extension) {
     end();
     return Engine::too_old();
   }
+  const auto version = [this] { return has_indexes() ? engine_->index_version() : 0; };
   Status status;
   for (;;) {
-    const uint64_t version = engine_->index_version();
+    const uint64_t before = version();
     status = commit_extended(extension);
     // The indexes may have changed while it was on its way.
-    if (!status.is(StatusCode::conflict) || engine_->index_version() == version) break;
+    if (!status.is(StatusCode::conflict) || version() == before) break;
   }
   const bool may_be_repeated =
       status.is(StatusCode::busy) || status.is(StatusCode::no_space) || status.is(StatusCode::out_of_memory);

@@ -52,6 +52,8 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
   Lookup get_as(uint32_t keyspace, std::string_view key, const CursorState* cursor, Value* value);
   /// What the transaction sees, which does not count as read.
   Lookup peek(uint32_t keyspace, std::string_view key, Value* value);
+  /// Does its own write of this key stand in front of commits that it sees besides?
+  bool hides(uint32_t keyspace, std::string_view key);
   Status get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values);
   std::unique_ptr<CursorState> cursor(uint32_t keyspace);
   /// One whose reads do not count.
