@@ -1,5 +1,5 @@
 // CrashWorkload: a small life of a database that knows, at each moment, which states a crash may leave and
-// which errors its calls may answer; and the check of what is opened afterwards.
+// which errors its calls may answer. What is opened afterwards is checked by tests/crash_check.h.
 //
 // The oracle numbers the states that the database passes through, one for each commit, creation or drop of a
 // keyspace. At a moment, a power cut may leave any state from the last one acknowledged as durable to the
@@ -21,6 +21,15 @@
 #include "testing/sim_env.h"
 
 namespace lightning {
+
+/// Where the database of a simulation is.
+inline constexpr char kCrashDirectory[] = "db";
+
+/// Values of bursts, of levels, and larger ones go to value files.
+inline constexpr uint64_t kCrashLargeBytes = 3500;
+
+/// For messages: the first entries of the default keyspace.
+std::string contents(Database& database);
 
 /// The steps that workloads are made of.
 enum class CrashStep : uint8_t {
@@ -151,30 +160,5 @@ class CrashWorkload {
 
 /// The name of the keyspace that workloads use beside the default one.
 inline constexpr char kCrashKeyspace[] = "second";
-
-struct CrashCheck {
-  SimOptions sim;
-  CrashGrain grain = {};
-  /// Every so many images, crashes during their recovery are checked too, and, of few, crashes during the
-  /// recovery from these, to depth three; 0 = never.
-  uint64_t nested_every = 0;
-  uint64_t depth = 0;   // of the images that are checked: crashes of recoveries before
-  uint64_t images = 0;  // counts
-  uint64_t nested = 0;  // those of recoveries
-};
-
-/// Opens the database, compares, writes, closes, opens again and compares. Empty, or what was wrong.
-/// `narrow` is told the states that may be found from then on.
-std::string check_opening(Env& env, const std::string& directory, const std::vector<uint64_t>& allowed,
-                          const std::function<void(const std::vector<uint64_t>&)>& narrow);
-
-/// check_opening() of the database of a crash image.
-std::string check_crash(CrashCheck& check, CrashImage image, const AllowedStates& allowed);
-
-/// Leaves about `moments_max` of the moments, by chance.
-void thin_out(std::vector<CrashMoment>& moments, uint64_t moments_max, uint64_t seed);
-
-/// Checks images of the moments, at most `limit` of each.
-std::string check_moments(CrashCheck& check, std::vector<CrashMoment>& moments, uint64_t limit);
 
 }  // namespace lightning

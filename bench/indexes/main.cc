@@ -5,8 +5,9 @@
 //
 // A row is a number and 100 bytes, of which the first eight are the key of the index; rows come in random
 // order, one commit each, which survive the death of the process (SQLite: WAL, synchronous NORMAL, 256 MiB
-// of cache, prepared statements, integer keys). Reads come when the engine has settled. Each figure is the median of the runs, in nanoseconds a call,
-// or in milliseconds to build an index over all rows; engines alternate.
+// of cache, prepared statements, integer keys). Reads come when the engine has settled. Each figure is the
+// median of the runs, in nanoseconds a call, or in milliseconds to build an index over all rows; engines
+// alternate.
 #include <lightning/database.h>
 
 #include <CLI/CLI.hpp>

@@ -127,8 +127,8 @@ class [[nodiscard]] LIGHTNING_EXPORT IndexScan {
   std::unique_ptr<IndexScanState> state_;
 };
 
-/// Pairs of entries with equal keys in two indexes (Index::join()), in the order of the keys, then of the left
-/// and of the right rows' keys.
+/// Pairs of entries with equal keys in two indexes (Index::join()), in the order of the keys, then of the
+/// left and of the right rows' keys.
 class [[nodiscard]] LIGHTNING_EXPORT JoinScan {
  public:
   explicit JoinScan(std::unique_ptr<JoinState> state);

@@ -50,6 +50,7 @@
 #include "engine/purge.h"
 #include "engine/retired_files.h"
 #include "engine/snapshots.h"
+#include "engine/stored_row.h"
 #include "engine/vacancies.h"
 #include "io/env.h"
 #include "log/log.h"
@@ -65,21 +66,7 @@ class CursorOverlay;
 class CursorState;
 class VersionMerger;
 struct RecoveredLog;
-
 class SnapshotState;
-
-/// What a room above keeps of an engine, for as long as that lives.
-class EngineAttachment {
- public:
-  virtual ~EngineAttachment() = default;
-};
-
-/// An entry as it stands, expired or not.
-struct StoredRow {
-  bool present = false;
-  Value value;
-  uint64_t expiry_us = 0;  // 0: never
-};
 
 enum class OpenKind { open_or_create, open, create };
 
