@@ -34,6 +34,10 @@ LIGHTNING_EXPORT std::string_view key_type_name(KeyType type);
 
 class LIGHTNING_EXPORT KeyWriter {
  public:
+  KeyWriter() = default;
+  /// Goes on behind `key`.
+  explicit KeyWriter(std::string key) : key_(std::move(key)) {}
+
   KeyWriter& integer(int64_t value);
   KeyWriter& unsigned_integer(uint64_t value);
   KeyWriter& floating(double value);

@@ -16,6 +16,7 @@ namespace lightning {
 namespace {
 
 constexpr size_t kEntriesOfRowMax = 4096;
+constexpr size_t kKeyBytesExpected = 64;  // what is longer is allocated again
 constexpr size_t kHashBytes = 8;
 
 using Source = IndexField::Source;
@@ -171,11 +172,25 @@ bool put_field_value(KeyWriter& key, KeyType type, const FieldValues::Value& val
 
 namespace {
 
-using Parts = std::vector<std::string>;
+/// What the values of one field make, in the order in which they were found; there is mostly one.
+struct Parts {
+  bool any = false;
+  std::string first;
+  std::vector<std::string> others;
+
+  void add(KeyWriter& part) {
+    if (any) {
+      others.push_back(part.take());
+    } else {
+      first = part.take();
+      any = true;
+    }
+  }
+};
 
 void add_text(const IndexField& field, std::string_view text, Parts* parts) {
-  KeyWriter key;
-  if (put_text(key, field.type, text)) parts->push_back(key.take());
+  KeyWriter part;
+  if (put_text(part, field.type, text)) parts->add(part);
 }
 
 void add_columns(const IndexField& field, std::string_view from, Parts* parts) {
@@ -188,39 +203,45 @@ void add_columns(const IndexField& field, std::string_view from, Parts* parts) {
   }
 }
 
-// The parts that a field's values make, in the order in which they were found.
-void find_parts(const IndexField& field, const ExtractFn* function, std::string_view key,
-                std::string_view row, Parts* parts) {
-  parts->clear();
+// Of a field that is bytes at a place.
+std::optional<std::string_view> bytes_of(const IndexField& field, std::string_view from) {
+  if (field.offset > from.size()) return std::nullopt;
+  if (field.size != IndexField::kToTheEnd && from.size() - field.offset < field.size) return std::nullopt;
+  return from.substr(field.offset, field.size);
+}
+
+Parts find_parts(const IndexField& field, const ExtractFn* function, std::string_view key,
+                 std::string_view row) {
+  Parts parts;
   const bool of_key = field.source == Source::key || field.source == Source::key_column;
   const std::string_view from = of_key ? key : row;
   switch (field.source) {
     case Source::value:
     case Source::key:
-      if (field.offset > from.size()) return;
-      if (field.size != IndexField::kToTheEnd && from.size() - field.offset < field.size) return;
-      return add_text(field, from.substr(field.offset, field.size), parts);
+      if (const auto bytes = bytes_of(field, from)) add_text(field, *bytes, &parts);
+      break;
     case Source::value_column:
     case Source::key_column:
-      return add_columns(field, from, parts);
-    case Source::function:
+      add_columns(field, from, &parts);
       break;
+    case Source::function: {
+      FieldValues values;
+      (*function)(key, row, field.argument, values);
+      for (const FieldValues::Value& value : values.values()) {
+        KeyWriter part;
+        if (put_field_value(part, field.type, value)) parts.add(part);
+      }
+    }
   }
-  FieldValues values;
-  (*function)(key, row, field.argument, values);
-  for (const FieldValues::Value& value : values.values()) {
-    KeyWriter part;
-    if (put_field_value(part, field.type, value)) parts->push_back(part.take());
-  }
+  return parts;
 }
 
 std::string covered_parts(const LiveIndex& index, std::string_view primary_key, std::string_view row) {
   std::string covered;
-  Parts parts;
   const std::vector<IndexField>& fields = index.definition().covered;
   for (size_t i = 0; i < fields.size(); ++i) {
-    find_parts(fields[i], index.covered_functions[i], primary_key, row, &parts);
-    covered += parts.empty() ? KeyWriter().bytes("").view() : parts.front();
+    const Parts parts = find_parts(fields[i], index.covered_functions[i], primary_key, row);
+    covered += parts.any ? parts.first : KeyWriter().bytes("").view();
   }
   return covered;
 }
@@ -235,13 +256,32 @@ void append_hash(std::string* to, std::string_view key) {
   to->append(reinterpret_cast<const char*>(&hash), sizeof(hash));
 }
 
-std::string entry_key(const LiveIndex& index, std::string_view index_key, std::string_view primary_key) {
-  std::string key;
-  key.reserve(kHashBytes + index_key.size() + primary_key.size());
-  if (index.hashed()) append_hash(&key, index_key);
-  key += index_key;
-  if (!index.unique()) key += primary_key;
-  return key;
+// The part of a field that is bytes at a place, behind `key`; false: there is none.
+bool append_bytes(const IndexField& field, std::string_view from, std::string* key) {
+  const std::optional<std::string_view> bytes = bytes_of(field, from);
+  if (!bytes) return false;
+  KeyWriter writer(std::move(*key));
+  const bool made = put_text(writer, field.type, *bytes);
+  *key = writer.take();
+  return made;
+}
+
+// Each key with each part behind it; keys that ascend still do.
+void append_each(Parts parts, std::vector<MadeEntry>* made) {
+  parts.others.push_back(std::move(parts.first));
+  std::vector<std::string>& all = parts.others;
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  std::vector<MadeEntry> product;
+  // One too many is enough to be refused.
+  product.reserve(std::min(made->size() * all.size(), kEntriesOfRowMax + 1));
+  for (const MadeEntry& entry : *made) {
+    for (const std::string& part : all) {
+      if (product.size() > kEntriesOfRowMax) break;
+      product.push_back({.key = entry.key + part, .value = {}});
+    }
+  }
+  made->swap(product);
 }
 
 // Bytes of the first `parts` parts; nothing where they do not stand there.
@@ -261,20 +301,31 @@ Status make_entries(const LiveIndex& index, std::string_view primary_key, std::s
   made->clear();
   if (!index.unusable.ok()) return index.unusable;
   const IndexDefinition& definition = index.definition();
-  std::vector<Parts> fields(definition.key.size());
-  size_t count = 1;
-  for (size_t i = 0; i < fields.size(); ++i) {
-    Parts& parts = fields[i];
-    find_parts(definition.key[i], index.key_functions[i], primary_key, row, &parts);
-    if (parts.empty()) {
-      if (definition.missing == MissingField::skip) return {};
-      return refuse_row(index, primary_key, "field " + std::to_string(i) + " of its key is missing");
+  const auto missing = [&](size_t field) -> Status {
+    made->clear();
+    if (definition.missing == MissingField::skip) return {};
+    return refuse_row(index, primary_key, "field " + std::to_string(field) + " of its key is missing");
+  };
+  made->resize(1);
+  made->front().key.reserve(kKeyBytesExpected);
+  for (size_t i = 0; i < definition.key.size(); ++i) {
+    const IndexField& field = definition.key[i];
+    if (made->size() == 1 && (field.source == Source::value || field.source == Source::key)) {
+      const std::string_view from = field.source == Source::key ? primary_key : row;
+      if (!append_bytes(field, from, &made->front().key)) return missing(i);
+      continue;
     }
-    std::sort(parts.begin(), parts.end());
-    parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
-    count *= parts.size();
-    if (count > kEntriesOfRowMax)
+    Parts parts = find_parts(field, index.key_functions[i], primary_key, row);
+    if (!parts.any) return missing(i);
+    if (parts.others.empty()) {
+      for (MadeEntry& entry : *made) entry.key += parts.first;
+    } else {
+      append_each(std::move(parts), made);
+    }
+    if (made->size() > kEntriesOfRowMax) {
+      made->clear();
       return refuse_row(index, primary_key, "it would have more than 4,096 entries");
+    }
   }
   std::string value;
   if (index.unique()) {
@@ -282,20 +333,18 @@ Status make_entries(const LiveIndex& index, std::string_view primary_key, std::s
     value.assign(size, put_varint(size, primary_key.size())).append(primary_key);
   }
   if (!definition.covered.empty()) value += covered_parts(index, primary_key, row);
-  made->reserve(count);
-  for (size_t number = 0; number < count; ++number) {
-    std::string key;
-    size_t left = number;
-    size_t rest = count;
-    for (const Parts& parts : fields) {  // the first field turns slowest: keys ascend
-      rest /= parts.size();
-      key += parts[left / rest];
-      left %= rest;
+  for (MadeEntry& entry : *made) {
+    if (index.hashed()) {
+      std::string hash;
+      append_hash(&hash, entry.key);
+      entry.key.insert(0, hash);
     }
-    key = entry_key(index, key, primary_key);
-    if (key.size() > kKeyBytesMax)
+    if (!index.unique()) entry.key += primary_key;
+    if (entry.key.size() > kKeyBytesMax) {
+      made->clear();
       return refuse_row(index, primary_key, "its key in the index has more than 65,535 bytes");
-    made->push_back({.key = std::move(key), .value = value});
+    }
+    entry.value = value;
   }
   if (index.hashed())
     std::sort(made->begin(), made->end(), [](const auto& a, const auto& b) { return a.key < b.key; });

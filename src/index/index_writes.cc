@@ -15,15 +15,17 @@ namespace {
 Status no_memory_for_key() { return Status(StatusCode::out_of_memory, "the key of a write"); }
 
 // Tried again until no other commit came first, each time with operations of its own.
-Status commit_with_entries(Engine& engine, const std::vector<Operation>& operations,
-                           const WriteOptions& options, LockOwner owner = 0) {
+Status commit_with_entries(Engine& engine, std::span<const Operation> operations, const WriteOptions& options,
+                           LockOwner owner = 0) {
+  constexpr size_t kEntriesExpected = 4;
   IndexExtension extension(engine);
   std::vector<Operation> tried;
+  tried.reserve(operations.size() + kEntriesExpected);
   RetriedCommit retried(engine);
   retried.commit_as(owner);
   for (;;) {
     if (Status status = retried.begin(); !status.ok()) return status;
-    tried = operations;
+    tried.assign(operations.begin(), operations.end());
     const Status status = retried.commit(tried, options, &extension);
     if (!RetriedCommit::overtaken(status)) return status;
   }
@@ -35,7 +37,7 @@ bool IndexWriter::has_indexes(uint32_t keyspace) {
   return !IndexSet::of(engine_).table()->of(keyspace).empty();
 }
 
-Status IndexWriter::commit(const std::vector<Operation>& operations, const WriteOptions& options) {
+Status IndexWriter::commit(std::span<const Operation> operations, const WriteOptions& options) {
   if (engine_.read_only()) return Status(StatusCode::invalid_argument, "the database was opened read-only");
   return commit_with_entries(engine_, operations, options);
 }
@@ -50,9 +52,9 @@ Status IndexWriter::put(uint32_t keyspace, std::string_view key, std::string_vie
   if (Status status = check_value(value); !status.ok()) return status;
   const InternalKey internal(keyspace, key);
   if (!internal.ok()) return no_memory_for_key();
-  return commit(
-      {{.entry = {EntryKind::put, internal.view(), value}, .hash = 0, .offset = 0, .expiry = options.ttl_ms}},
-      options);
+  const Operation put{
+      .entry = {EntryKind::put, internal.view(), value}, .hash = 0, .offset = 0, .expiry = options.ttl_ms};
+  return commit({&put, 1}, options);
 }
 
 Status IndexWriter::remove(uint32_t keyspace, std::string_view key, const WriteOptions& options) {
@@ -63,8 +65,9 @@ Status IndexWriter::remove(uint32_t keyspace, std::string_view key, const WriteO
   if (Status status = check_key(key); !status.ok()) return status;
   const InternalKey internal(keyspace, key);
   if (!internal.ok()) return no_memory_for_key();
-  return commit({{.entry = {EntryKind::remove, internal.view(), {}}, .hash = 0, .offset = 0, .expiry = 0}},
-                options);
+  const Operation removal{
+      .entry = {EntryKind::remove, internal.view(), {}}, .hash = 0, .offset = 0, .expiry = 0};
+  return commit({&removal, 1}, options);
 }
 
 Status IndexWriter::remove_range(uint32_t keyspace, std::string_view from, std::string_view to,
@@ -79,9 +82,9 @@ Status IndexWriter::remove_range(uint32_t keyspace, std::string_view from, std::
   const InternalKey first(keyspace, from);
   const InternalKey last(keyspace, to);
   if (!first.ok() || !last.ok()) return no_memory_for_key();
-  return commit(
-      {{.entry = {EntryKind::remove_range, first.view(), last.view()}, .hash = 0, .offset = 0, .expiry = 0}},
-      options);
+  const Operation removal{
+      .entry = {EntryKind::remove_range, first.view(), last.view()}, .hash = 0, .offset = 0, .expiry = 0};
+  return commit({&removal, 1}, options);
 }
 
 // What the batch comes to: range removals, then one write for each key.

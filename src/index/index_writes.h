@@ -9,6 +9,7 @@
 #include <lightning/status.h>
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "index/index_extension.h"
@@ -31,7 +32,7 @@ class IndexWriter {
 
  private:
   bool has_indexes(uint32_t keyspace);
-  Status commit(const std::vector<Operation>& operations, const WriteOptions& options);
+  Status commit(std::span<const Operation> operations, const WriteOptions& options);
 
   Engine& engine_;
 };
