@@ -43,6 +43,13 @@ enum class Compression : uint8_t {
   zstd = 2,  // more time, smaller files
 };
 
+/// Where the pages of runs come from.
+enum class PageSource : uint8_t {
+  automatic,  // mapped while all runs fit into memory, pooled beyond
+  mapped,     // files are mapped: the system decides what of them is in memory
+  pooled,     // pages are read into a cache of our own, a part of memory_limit
+};
+
 enum class EventKind : uint8_t { flush, merge, stall, error };
 
 /// What the engine tells about its background work; the only log there is.
@@ -90,6 +97,10 @@ struct Options {
   /// A transaction without a call for as long is aborted in the background, so that others get its locks; its
   /// further calls answer `closed`. 0 = none is.
   uint64_t max_transaction_idle_ms = 0;
+  /// `automatic`: runs are mapped while they fit into what memory_limit leaves, where that is not the default
+  /// one, and into three quarters of the machine's memory or of a control group's limit; it changes while the
+  /// database is open. Without sigbus_guard runs are always pooled.
+  PageSource page_source = PageSource::automatic;
 
   /// Presets, to be adapted further: balanced is the default-constructed Options.
   LIGHTNING_EXPORT static Options balanced();

@@ -56,7 +56,7 @@ bool RunCursor::enter(uint32_t number) {
   const RunPages& pages = *run_.pages_;
   const uint64_t page_number = run_.fences_->page(number);
   Status status;
-  const auto use = read_lsn_ == kReadAllLsn ? RunPages::Use::pass : RunPages::Use::keep;
+  const auto use = read_lsn_ == kReadAllLsn ? RunPages::Use::pass : RunPages::Use::scan;
   if (!pages.leaf(page_number, &page_, &page_owner_, &status, use)) {
     fail(std::move(status));
     return false;

@@ -96,7 +96,8 @@ TEST(RunCursor, MovesAsAMapDoes) {
     MemoryDirectory directory;
     Result<RunFileInfo> info = write_run(directory, model, {});
     ASSERT_TRUE(info.ok());
-    const std::shared_ptr<const RunFile> run = *open_run(directory, *info, seed % 3 != 0);
+    const std::shared_ptr<PageCache> cache = cache_of_frames(seed % 6);
+    const std::shared_ptr<const RunFile> run = *open_run(directory, *info, seed % 3 != 0, cache.get());
     const uint64_t read_lsn = seed % 2 == 0 ? kReadAllLsn : 1 + random.below(99);
     const std::map<std::string, ModelVersion> seen = seen_by(model, read_lsn);
     std::vector<std::string> keys;

@@ -189,6 +189,12 @@ uint64_t RunFile::fence_bytes() const { return fences_->memory_bytes(); }
 
 uint64_t RunFile::mapped_bytes() const { return pages_->mapped_bytes(); }
 
+bool RunFile::mapped() const { return pages_->mapped(); }
+
+void RunFile::count_cached(uint64_t* leaf_bytes, uint64_t* index_bytes) const {
+  pages_->count_cached(leaf_bytes, index_bytes);
+}
+
 uint8_t RunFile::codec() const { return static_cast<uint8_t>(footer_->codec); }
 
 uint64_t RunFile::unpacked_bytes() const { return footer_->pages_end; }
@@ -252,12 +258,12 @@ inline RunFile::Found RunFile::read_entry(const LeafEntry& entry, const RunPages
   hit->value = version.bytes;
   if (version.outside()) {
     const ValueRef ref = version.ref();
-    if (pages_->compressed()) hit->owner.reset();  // of the page
+    if (!pages_->maps_leaves()) hit->owner.reset();  // of the page
     if (!pages_->value(ref, version.value_size, &hit->value, &hit->owner, &hit->status))
       return not_read(*hit);
   }
   if (pages_->faulted()) return fail(hit, pages_->fault());
-  return pages_->compressed() && !version.outside() ? keep_value(hit) : Found::found;
+  return !pages_->maps_leaves() && !version.outside() ? keep_value(hit) : Found::found;
 }
 
 inline RunFile::Found RunFile::read_at(uint64_t locator, std::string_view key, uint64_t read_lsn, Hit* hit,
@@ -316,14 +322,14 @@ RunFile::Found RunFile::find_anywhere(std::string_view key, uint64_t hash, uint6
   const uint64_t buckets = footer_->index_buckets;
   if (buckets == 0) {
     // Fences may have to ask several leaves.
-    return pages_->compressed() && inside_epoch() ? Found::away : find_in_order(key, read_lsn, hit);
+    return !pages_->maps_leaves() && inside_epoch() ? Found::away : find_in_order(key, read_lsn, hit);
   }
   const uint16_t print = fingerprint(hash);
   uint64_t number = first_bucket(hash, buckets);
   for (bool second = false;; second = true) {
     RunBucket copy;
     const char* bucket = pages_->bucket(number, &copy, &hit->status);
-    if (bucket == nullptr) return Found::error;
+    if (bucket == nullptr) return not_read(*hit);
     BucketMatches matches(bucket, print);
     while (const uint32_t locator = matches.next()) {
       bool same_key;
