@@ -1,10 +1,12 @@
 // Where pages of runs come from: mapped files while these fit into memory, the page cache beyond, and the way
 // from one to the other beside readers, writers and merges.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <lightning/database.h>
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <thread>
@@ -13,6 +15,7 @@
 #include "api/open_in.h"
 #include "io/env.h"
 #include "io/scratch_directory.h"
+#include "testing/counts.h"
 #include "testing/fault_script.h"
 #include "testing/random.h"
 #include "testing/sim_env.h"
@@ -59,9 +62,9 @@ class PageSources : public testing::Test {
     ASSERT_TRUE(opened) << opened.status().to_string();
     database_ = *std::move(opened);
   }
-  void load(uint64_t first, uint64_t end, uint64_t round = 0) {
+  void load(uint64_t first, uint64_t end, uint64_t round = 0, size_t long_size = 3000) {
     for (uint64_t i = first; i < end; ++i) {
-      const size_t size = i % 100 == 0 ? 3000 : 100;
+      const size_t size = i % 100 == 0 ? long_size : 100;
       ASSERT_TRUE(database_.put(key_of(i), value_of(i, round, size), kProcess).ok());
       model_[key_of(i)] = value_of(i, round, size);
     }
@@ -142,6 +145,57 @@ TEST_F(PageSources, AreAsTheOptionSays) {
   unguarded.read_only = true;
   open(unguarded);
   ASSERT_NO_FATAL_FAILURE(expect_all());
+}
+
+/// This machine, with less memory.
+class SmallMachine final : public Env {
+ public:
+  FileSystem& files() override { return posix_env().files(); }
+  Executor& executor() override { return posix_env().executor(); }
+  Clock& clock() override { return posix_env().clock(); }
+  uint64_t random() override { return posix_env().random(); }
+  uint64_t boot_id() override { return posix_env().boot_id(); }
+  const std::atomic<uint32_t>& process_word() override { return posix_env().process_word(); }
+  uint64_t memory_bytes() override { return 16 * MiB; }
+  uint64_t open_files_max() override { return posix_env().open_files_max(); }
+  bool guards_mappings() override { return posix_env().guards_mappings(); }
+};
+
+/// Descriptors of run files of this process, and how many of them read past the system's cache.
+std::pair<uint64_t, uint64_t> run_descriptors() {
+  uint64_t all = 0;
+  uint64_t direct = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(entry.path(), gone).extension() != ".run") continue;
+    ++all;
+    const int flags = fcntl(std::stoi(entry.path().filename()), F_GETFL);
+    direct += flags >= 0 && (flags & O_DIRECT) != 0 ? 1 : 0;
+  }
+  return {all, direct};
+}
+
+// What does not fit into the machine is read past the system's cache, which would hold everything twice;
+// where memory_limit alone is small, that cache helps.
+TEST_F(PageSources, ReadDirectlyWhatTheMachineCannotHold) {
+  SmallMachine machine;
+  ScratchDirectory scratch;
+  Result<Database> opened = open_in(machine, scratch.path("db"), small(), OpenKind::create);
+  ASSERT_TRUE(opened) << opened.status().to_string();
+  database_ = *std::move(opened);
+  load(0, 50'000, 0, 100);  // beyond memory_limit, within the machine
+  ASSERT_TRUE(database_.compact().ok());
+  EXPECT_EQ(sources().pooled, sources().files);
+  EXPECT_EQ(run_descriptors().first, sources().files);
+  EXPECT_EQ(run_descriptors().second, 0u);
+  load(50'000, 150'000, 0, 100);
+  ASSERT_TRUE(database_.compact().ok());
+  EXPECT_EQ(sources().pooled, sources().files);
+  ASSERT_NO_FATAL_FAILURE(expect_all());
+  const auto [all, direct] = run_descriptors();
+  EXPECT_EQ(all, sources().files);
+  EXPECT_TRUE(direct == all || direct == 0) << direct << " of " << all;  // as the file system can
+  count("direct_files", direct);
 }
 
 // Where memory_limit is the default one, the machine decides; and what is pooled needs descriptors.

@@ -26,6 +26,7 @@ Engine::Engine(Env& env, const Options& options, uint64_t large_value_bytes)
       large_value_bytes_(large_value_bytes),
       mapped_(options.sigbus_guard && env.guards_mappings()),
       mapped_bytes_max_(mapped_limit(env, options)),
+      machine_bytes_max_(machine_limit(env, options)),
       page_cache_(std::make_shared<PageCache>(cache_limit(options), kLargeLeafBytes)),
       expiry_clock_(env.clock()),
       pacer_(env.clock()),
@@ -106,7 +107,7 @@ void Engine::install_view(const std::function<void(View&)>& change, ViewRoom roo
   }
   INTERLEAVE("view.installed");
   update_pace();
-  if (!read_only()) choose_page_source(*next);
+  if (!read_only()) measure_page_source(*next);
   reclaim_later();
   if (snapshots_.views_left(view_sequence())) watch_views();
 }

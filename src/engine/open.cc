@@ -109,7 +109,7 @@ Status Engine::load_database() {
     files += info.pieces.size();
     for (const RunPiece& piece : info.pieces) bytes += piece.file.size;
   }
-  maps_runs_.store(maps_runs(files, bytes), std::memory_order_relaxed);
+  choose_page_source(files, bytes);
   std::vector<std::shared_ptr<const SortedRun>> runs;
   for (const SortedRunInfo& info : state.runs) {
     Result<std::shared_ptr<const SortedRun>> run = open_run(info);
@@ -208,7 +208,8 @@ Result<std::shared_ptr<const SortedRun>> Engine::open_run(const SortedRunInfo& i
 
 Result<std::shared_ptr<const RunFile>> Engine::open_run_file(const RunFileInfo& info) const {
   return RunFile::open(*directory_, info, mapped_ && maps_runs_.load(std::memory_order_relaxed),
-                       value_files_.get(), page_cache_.get());
+                       value_files_.get(), page_cache_.get(),
+                       reads_directly_.load(std::memory_order_relaxed));
 }
 
 Status Engine::load_catalogue() {

@@ -138,6 +138,12 @@ Status read_values(File& file, const std::string& name, const Footer& footer, Va
   return values->open(*files);
 }
 
+/// Is hardly anything beside the leaves? Values outside of them are in the system's cache alone.
+bool mostly_leaves(const Footer& footer, const PageTable& table) {
+  const uint64_t leaves = table.size() != 0 ? table.stored_bytes() : footer.leaves * footer.leaf_bytes;
+  return leaves >= footer.leaves_end / 4 * 3;
+}
+
 }  // namespace
 
 RunFile::RunFile() = default;
@@ -146,7 +152,8 @@ RunFile::~RunFile() = default;
 const RangeMap& RunFile::removals() const { return ranges_->map(); }
 
 Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const RunFileInfo& info,
-                                                     bool mapped, ValueFiles* values, PageCache* cache) try {
+                                                     bool mapped, ValueFiles* values, PageCache* cache,
+                                                     bool directly) try {
   const std::string name = run_file_name(info.id);
   Result<std::unique_ptr<File>> file = directory.open(name, OpenMode::read);
   if (!file) {
@@ -155,6 +162,7 @@ Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const
   }
   std::shared_ptr<RunFile> run(new RunFile());
   run->info_ = info;
+  run->directly_ = directly;
   run->footer_ = std::make_unique<Footer>();
   if (Status s = read_footer(**file, name, info, run->footer_.get()); !s.ok()) return s;
   run->locator_offset_bits_ = locator_offset_bits(run->footer_->leaf_bytes);
@@ -170,6 +178,7 @@ Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const
     return damaged(name, "bytes in value files", run->footer_->values_offset);
   }
   if (Status s = read_table(**file, name, *run->footer_, *run->fences_, &run->table_); !s.ok()) return s;
+  if (directly && !mapped && mostly_leaves(*run->footer_, run->table_)) (*file)->read_directly();
   Result<std::unique_ptr<RunPages>> pages =
       RunPages::create(*std::move(file), name, *run->footer_, run->values_, run->table_, mapped, cache);
   if (!pages) return pages.status();

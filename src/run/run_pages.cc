@@ -16,6 +16,11 @@ uint32_t blocks_of(uint64_t bytes) { return static_cast<uint32_t>((bytes + kBloc
 
 bool is_kept(RunPages::Use use) { return use == RunPages::Use::keep || use == RunPages::Use::scan; }
 
+// Pages that a long walk comes by are not kept.
+RunPages::Use use_of_walk(RunPages::Use use, const ReadAhead* ahead) {
+  return use == RunPages::Use::scan && ahead != nullptr && ahead->goes_on() ? RunPages::Use::pass : use;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<RunPages>> RunPages::create(std::unique_ptr<File> file, std::string name,
@@ -91,23 +96,37 @@ bool RunPages::verify(const Page& page, Status* status) const {
   return true;
 }
 
-bool RunPages::load_leaf(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const {
-  if (compressed_) return load_packed(page_number, page, owner, status, use);
+bool RunPages::fetch_leaf(uint64_t offset, uint64_t size, ReadAhead* ahead, Page* page, Owner* owner,
+                          Status* status) const {
+  if (ahead == nullptr || map_ != nullptr) return fetch(offset, size, page, owner, status);
+  try {
+    *page = {ahead->fetch(*file_, footer_.leaves_end, owner), size, offset / kUnitBytes};
+  } catch (const std::bad_alloc&) {
+    *status = Status(StatusCode::out_of_memory, "a buffer to read a run file");
+    return false;
+  }
+  return page->data != nullptr || fetch(offset, size, page, owner, status);
+}
+
+bool RunPages::load_leaf(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use,
+                         ReadAhead* ahead) const {
+  if (compressed_) return load_packed(page_number, page, owner, status, use, ahead);
   const uint64_t offset = page_number * kUnitBytes;
   if (page_number >= leaf_units_end_ || page_number % (footer_.leaf_bytes / kUnitBytes) != 0) {
     *status = corruption("a leaf's place", offset);
     return false;
   }
+  if (ahead != nullptr) ahead->step(offset, footer_.leaf_bytes);
   if (pooled() && use != Use::reread) {
     try {
-      if (pooled_leaf(page_number, page, owner, use)) return true;
+      if (pooled_leaf(page_number, page, owner, use_of_walk(use, ahead))) return true;
     } catch (const std::bad_alloc&) {
       *status = Status(StatusCode::out_of_memory, "a page of a run file");
       return false;
     }
     if (inside_epoch()) return false;
   }
-  if (!fetch(offset, footer_.leaf_bytes, page, owner, status)) return false;
+  if (!fetch_leaf(offset, footer_.leaf_bytes, ahead, page, owner, status)) return false;
   note_read(use, footer_.leaf_bytes);
   const auto header = load<PageHeader>(page->data);
   const uint64_t size = header.units * kUnitBytes;
@@ -120,7 +139,8 @@ bool RunPages::load_leaf(uint64_t page_number, Page* page, Owner* owner, Status*
   return verify(*page, status);
 }
 
-bool RunPages::load_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const {
+bool RunPages::load_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use,
+                           ReadAhead* ahead) const {
   if (!table_.has(page_number)) {
     *status = corruption("a leaf's place", footer_.table_offset);
     return false;
@@ -131,6 +151,7 @@ bool RunPages::load_packed(uint64_t page_number, Page* page, Owner* owner, Statu
     *page = {data, leaf_bytes_, page_number};
     return data != nullptr;
   }
+  if (ahead != nullptr) ahead->step(table_.offset(page_number), table_.bytes(page_number));
   try {
     if (cached_ != nullptr && use != Use::reread) {
       PageCache::Pin pin = cached_->pin(place, is_kept(use));
@@ -140,7 +161,7 @@ bool RunPages::load_packed(uint64_t page_number, Page* page, Owner* owner, Statu
         return true;
       }
     }
-    return read_packed(page_number, page, owner, status, use);
+    return read_packed(page_number, page, owner, status, use, ahead);
   } catch (const std::bad_alloc&) {
     *status = Status(StatusCode::out_of_memory, "a page of a run file");
     return false;
@@ -148,11 +169,12 @@ bool RunPages::load_packed(uint64_t page_number, Page* page, Owner* owner, Statu
 }
 
 // Into a frame, if one is to be had and the page is to be kept.
-bool RunPages::read_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const {
+bool RunPages::read_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use,
+                           ReadAhead* ahead) const {
   const uint64_t offset = table_.offset(page_number);
   Page stored;
   Owner stored_owner;
-  if (!fetch(offset, table_.bytes(page_number), &stored, &stored_owner, status)) return false;
+  if (!fetch_leaf(offset, table_.bytes(page_number), ahead, &stored, &stored_owner, status)) return false;
   note_read(use, stored.size);
   StoredPage packed;
   Status good = StoredPage::parse({stored.data, stored.size}, footer_.file_id, page_number,
@@ -161,7 +183,8 @@ bool RunPages::read_packed(uint64_t page_number, Page* page, Owner* owner, Statu
     *status = placed(good, offset);
     return false;
   }
-  const bool keep = is_kept(use) && cached_ != nullptr && packed.header.kind == PageKind::leaf;
+  const bool keep =
+      is_kept(use_of_walk(use, ahead)) && cached_ != nullptr && packed.header.kind == PageKind::leaf;
   const uint32_t frame = keep ? cache_->take() : PageCache::kNoFrame;
   if (frame == PageCache::kNoFrame) {
     std::shared_ptr<char[]> bytes(new char[packed.size]);

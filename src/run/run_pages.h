@@ -28,6 +28,7 @@
 #include "cache/page_cache.h"
 #include "io/env.h"
 #include "run/page_table.h"
+#include "run/read_ahead.h"
 #include "run/run_format.h"
 #include "run/value_list.h"
 
@@ -78,7 +79,12 @@ class RunPages {
       *page = {data, leaf_bytes_, page_number};
       return true;
     }
-    return load_leaf(page_number, page, owner, status, use);
+    return load_leaf(page_number, page, owner, status, use, nullptr);
+  }
+  /// The same for a walk, that comes to one leaf after the other.
+  bool leaf(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use, ReadAhead* ahead) const {
+    if (map_ != nullptr) return leaf(page_number, page, owner, status, use);
+    return load_leaf(page_number, page, owner, status, use, ahead);
   }
   /// Where a leaf stands in the file, of a leaf that there is.
   uint64_t leaf_offset(uint64_t page_number) const {
@@ -156,9 +162,16 @@ class RunPages {
   static uint64_t bucket_offset(uint64_t number) {
     return kIndexHeaderBytes + number % kBucketsPerPage * sizeof(RunBucket);
   }
-  bool load_leaf(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const;
-  bool load_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const;
-  bool read_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const;
+  // `ahead`: of a walk; null of others.
+  bool load_leaf(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use,
+                 ReadAhead* ahead) const;
+  bool load_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use,
+                   ReadAhead* ahead) const;
+  bool read_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use,
+                   ReadAhead* ahead) const;
+  /// fetch() of a leaf, from what the walk read ahead where it has that.
+  bool fetch_leaf(uint64_t offset, uint64_t size, ReadAhead* ahead, Page* page, Owner* owner,
+                  Status* status) const;
   /// What a frame of a pooled file holds: pages of one kind.
   struct Block {
     uint32_t place;   // in the table
