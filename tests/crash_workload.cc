@@ -79,6 +79,7 @@ std::string describe(const std::vector<CrashStep>& steps) {
 Options CrashWorkload::options() const {
   Options options = usual_options();
   if (compresses_) options.compression = Compression::lz4;
+  options.page_source = page_source_;
   return options;
 }
 
@@ -95,6 +96,7 @@ CrashWorkload::CrashWorkload(SimEnv& env, uint64_t seed, bool keep_moments)
       directory_(kCrashDirectory),
       keep_moments_(keep_moments),
       compresses_(seed % 2 == 0),
+      page_source_(seed % 4 >= 2 ? PageSource::pooled : PageSource::automatic),
       random_(seed) {
   if (keep_moments) env.watch([this](const SimStep& step) { look(step); });
 }
@@ -105,6 +107,7 @@ CrashWorkload::CrashWorkload(Env& env, std::string directory, uint64_t seed)
       directory_(std::move(directory)),
       keep_moments_(false),
       compresses_(seed % 2 == 0),
+      page_source_(seed % 4 >= 2 ? PageSource::pooled : PageSource::automatic),
       random_(seed) {}
 
 CrashWorkload::~CrashWorkload() {

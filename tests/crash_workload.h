@@ -92,6 +92,9 @@ class CrashWorkload {
   /// Closes, whatever that answers, opens and checks as check_opening() does.
   std::string recover();
 
+  /// Instead of what the seed says; before run().
+  void set_page_source(PageSource source) { page_source_ = source; }
+
   std::vector<CrashMoment>& moments() { return moments_; }
   AllowedStates allowed() const;
   /// Has a call of the database failed?
@@ -100,7 +103,7 @@ class CrashWorkload {
   uint64_t moves() const { return moves_; }
   uint64_t merges() const { return merges_; }
 
-  /// Those of this life: with an even seed it compresses.
+  /// Those of this life: with an even seed it compresses, with half of all its runs are pooled.
   Options options() const;
   static Options usual_options();
 
@@ -138,6 +141,7 @@ class CrashWorkload {
   const std::string directory_;
   const bool keep_moments_;
   const bool compresses_;
+  PageSource page_source_;
   Random random_;
   Database database_;
   bool open_ = false;  // and the model knows its state

@@ -618,13 +618,16 @@ Options History::random_options() {
   options.compression =
       std::array{Compression::none, Compression::none, Compression::lz4, Compression::zstd}[random_.below(4)];
   options.compression_level = random_.below(4);
+  options.page_source =
+      std::array{PageSource::automatic, PageSource::mapped, PageSource::pooled}[random_.below(3)];
   options.sigbus_guard = random_.chance(0.7);
   options.durability = random_.chance(0.9) ? Durability::process : Durability::power;
   options.flush_interval_ms = std::array{0, 10, 1000}[random_.below(3)];
   // A small memory limit makes writers wait for flushes.
   if (random_.chance(0.3)) options.memory_limit = std::max(4 * MiB, 2 * options.write_buffer_size);
   // A page cache of no, one or few frames.
-  if (options.compression != Compression::none && random_.chance(0.4)) {
+  const bool cached = options.compression != Compression::none || options.page_source == PageSource::pooled;
+  if (cached && random_.chance(0.4)) {
     options.memory_limit = 4 * MiB;
     options.write_buffer_size = 2 * MiB - random_.below(6) * 16 * KiB;
   }

@@ -45,6 +45,13 @@ enum class Compression : uint8_t {
   zstd = 2,  // more time, smaller files
 };
 
+/// Where the pages of runs come from.
+enum class PageSource : uint8_t {
+  automatic,  // mapped while all runs fit into memory, pooled beyond
+  mapped,     // files are mapped: the system decides what of them is in memory
+  pooled,     // pages are read into a cache of our own, a part of memory_limit
+};
+
 enum class EventKind : uint8_t { flush, merge, stall, error };
 
 /// What the engine tells about its background work; the only log there is.
@@ -95,6 +102,10 @@ struct Options {
   /// Functions that indexes use (extractor.h), each under its own name. Where one is missing, writes to the
   /// keyspaces whose indexes need it are refused, and nothing else.
   std::vector<Extractor> extractors = {};
+  /// `automatic`: runs are mapped while they fit into what memory_limit leaves, where that is not the default
+  /// one, and into three quarters of the machine's memory or of a control group's limit; it changes while the
+  /// database is open. Without sigbus_guard runs are always pooled.
+  PageSource page_source = PageSource::automatic;
 
   /// Presets, to be adapted further: balanced is the default-constructed Options.
   LIGHTNING_EXPORT static Options balanced();

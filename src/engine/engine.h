@@ -288,6 +288,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status note_unknown_files();
   bool known_file(const DurableState& state, const std::string& name) const;
   Result<std::shared_ptr<const SortedRun>> open_run(const SortedRunInfo& info) const;
+  Result<std::shared_ptr<const RunFile>> open_run_file(const RunFileInfo& info) const;
   Status load_catalogue();
   void abandon();
   void release_view();
@@ -552,6 +553,16 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Makes the next move or merge, if there is one to be made.
   Result<Step> guarded_step(Goal goal) EXCLUDES(merge_mutex_);
   Result<Step> merge_step(Goal goal) REQUIRES(merge_mutex_);
+
+  // Where pages of runs come from (page_source.cc).
+  /// How many bytes of run files fit into the machine's memory, and how many may be mapped.
+  static uint64_t machine_limit(Env& env, const Options& options);
+  static uint64_t mapped_limit(Env& env, const Options& options);
+  void choose_page_source(uint64_t files, uint64_t bytes);
+  /// Notes what is right for the runs of a View, and has it brought about.
+  void measure_page_source(const View& view);
+  /// Opens the files of one run anew that should have the other source.
+  Result<Step> switch_page_source(const View& view) REQUIRES(merge_mutex_);
   Status execute(const Choice& choice, const View& view) REQUIRES(merge_mutex_);
   Status merge(const Choice& choice, const View& view, Purge& purge, uint64_t* bytes_read,
                RunSetWriter& writer, MergeOutput* output) REQUIRES(merge_mutex_);
@@ -617,6 +628,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const Options options_;
   const uint64_t large_value_bytes_;
   const bool mapped_;  // runs and log may be mapped
+  const uint64_t mapped_bytes_max_;
+  const uint64_t machine_bytes_max_;
+  // Of runs that are opened now. Not mapped they are read directly where they do not fit into the machine.
+  std::atomic<bool> maps_runs_{true};
+  std::atomic<bool> reads_directly_{false};
   const std::shared_ptr<PageCache> page_cache_;
   std::atomic<const View*> view_{nullptr};  // partner: EpochGuard
   std::atomic<bool> closed_{false};
@@ -660,6 +676,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool log_started_ GUARDED_BY(switch_mutex_) = false;          // a segment was active since the open
 
   Mutex merge_mutex_;  // one move or merge at a time; before store and view_mutex_
+  std::vector<uint64_t> unswitched_ GUARDED_BY(merge_mutex_);  // files that could not be opened anew,
+  bool unswitched_maps_ GUARDED_BY(merge_mutex_) = true;       // and so stay otherwise than as these say
+  bool unswitched_directly_ GUARDED_BY(merge_mutex_) = false;
   std::atomic<bool> merge_scheduled_{false};
   std::atomic<bool> idle_watch_{false};
   std::atomic<uint64_t> idle_commits_{0};  // when the idle watch last looked

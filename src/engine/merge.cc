@@ -371,6 +371,8 @@ Shape Engine::shape_of_runs(const View& view) const {
 
 Result<Engine::Step> Engine::merge_step(Goal goal) {
   const std::shared_ptr<const View> now = view();
+  Result<Step> switched = switch_page_source(*now);
+  if (!switched || *switched == Step::made) return switched;
   // What is not yet visible may be hidden from a snapshot to come. Whoever ingests it schedules a merge.
   if (now->ingested_at() >= log_.published()) return Step::none;
   const Shape shape = shape_of_runs(*now);
@@ -519,8 +521,7 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
                             const MergeOutput& output, RunSetWriter* writer) {
   OpenFiles opened;
   for (const RunFileInfo& info : output.files) {
-    Result<std::shared_ptr<const RunFile>> file =
-        RunFile::open(*directory_, info, mapped_, value_files_.get(), page_cache_.get());
+    Result<std::shared_ptr<const RunFile>> file = open_run_file(info);
     if (!file) return file.status();
     opened[info.id] = *std::move(file);
   }

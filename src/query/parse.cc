@@ -70,7 +70,8 @@ class Parser {
     const char quote = text_[at_];
     size_t at = at_ + 1;
     for (; at < text_.size() && text_[at] != quote; ++at) {
-      if (text_[at] == '\\' && ++at == text_.size()) return false;
+      if (text_[at] == '\\') ++at;
+      if (at == text_.size()) return false;
       text->push_back(text_[at]);
     }
     if (at == text_.size()) return false;

@@ -216,12 +216,13 @@ class Planner {
 
   void add(Candidate candidate) {
     if (candidate.sorts) candidate.cost += 2 * results_;
-    candidates_.push_back(std::move(candidate));
+    const auto dearer =
+        std::upper_bound(candidates_.begin(), candidates_.end(), candidate,
+                         [](const Candidate& a, const Candidate& b) { return a.cost < b.cost; });
+    candidates_.insert(dearer, std::move(candidate));
   }
 
   void take_best() {
-    std::stable_sort(candidates_.begin(), candidates_.end(),
-                     [](const Candidate& a, const Candidate& b) { return a.cost < b.cost; });
     const Candidate& best = candidates_.front();
     plan_.way = best.way;
     plan_.chosen = best.chosen;
@@ -242,8 +243,8 @@ class Planner {
   const Query& query_;
   QueryPlan& plan_;
   const uint64_t rows_;
-  uint64_t results_ = 1;  // reckoned, as if conditions had nothing to do with one another
-  std::vector<Candidate> candidates_;
+  uint64_t results_ = 1;               // reckoned, as if conditions had nothing to do with one another
+  std::vector<Candidate> candidates_;  // the cheapest first
 };
 
 }  // namespace
