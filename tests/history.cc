@@ -348,26 +348,6 @@ void History::change_indexes() {
   check_indexes(keyspace, {});
 }
 
-void History::check_indexes(const Keyspace& keyspace, const ReadPoint& point) {
-  Status status;
-  const std::string said = index_disagreement(keyspace, point.options, &status);
-  check(status, "a read by index");
-  check(said.empty(), "an index and its rows: " + said);
-}
-
-void History::read_indexes() {
-  if (indexed_.empty()) return;
-  std::string name;
-  const Keyspace& keyspace = random_keyspace(&name);
-  if (!indexed_.contains(name)) return;
-  check_indexes(keyspace, random_read_point());
-  const std::string& key = random_key();
-  std::string primary;
-  const Lookup found = keyspace.index("by_key").get(KeyWriter().text(key).view(), {}, &primary);
-  check_value(found, name, key, {}, true);
-  check(!found || primary == key, "the key that a unique index finds");
-}
-
 // Keys that stand side by side live and die in every order: entries that expire under range removals, between
 // two and over them, some seen by a snapshot; and all of it goes through a flush, a merge or an opening.
 void History::expire_in_ranges() {

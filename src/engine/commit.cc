@@ -177,7 +177,7 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options, CheckedComm
   }
 }
 
-Engine::CommitTime Engine::begin_commit_time(bool mirror) const {
+CommitTime Engine::begin_commit_time(bool mirror) const {
   return {.stands_for = mirror ? begin_timed(Timed::commit) : 1, .began_ns = env_.clock().stopwatch_ns()};
 }
 

@@ -37,6 +37,7 @@
 #include "engine/background.h"
 #include "engine/catalogue.h"
 #include "engine/commit_check.h"
+#include "engine/commit_outcome.h"
 #include "engine/commit_plan.h"
 #include "engine/copy_moment.h"
 #include "engine/counters.h"
@@ -46,6 +47,7 @@
 #include "engine/long_calls.h"
 #include "engine/memory_queue.h"
 #include "engine/pacer.h"
+#include "engine/page_source.h"
 #include "engine/prepared.h"
 #include "engine/purge.h"
 #include "engine/retired_files.h"
@@ -296,19 +298,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status keep_log_for_next_open();
 
   // Committing (commit.cc).
-  enum class Attempt { done, again, need_segment, oversized, locked, failed };
-  struct Outcome {
-    uint64_t lsn = 0;
-    uint64_t segment_number = 0;  // the active segment that was met, 0 if there was none
-    bool ahead = false;           // the commit is to start the preparation of what comes next
-    bool published = false;
-    uint64_t end_record_lsn = 0;  // of the end record that the attempt wrote, to be published; 0 if none
-    uint32_t end_record_length = 0;
-    bool repace = false;       // so much was removed that the pace is to be looked at
-    bool faulted = false;      // the mapped copy was lost
-    const Operation* blocked;  // where the attempt is `locked`: by somebody's lock
-    Status status;
-  };
+  using Attempt = CommitAttempt;
+  using Outcome = CommitOutcome;
   Status commit_one(uint32_t keyspace, EntryKind kind, std::string_view key, std::string_view value,
                     const WriteOptions& options);
   Status write_as(std::string_view encoded, size_t operations, const WriteOptions& options, LockOwner owner,
@@ -316,11 +307,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// `owner`: whose locks do not stop it; 0: nobody's.
   Status commit(CommitPlan& plan, const WriteOptions& options, CheckedCommit* checked = nullptr,
                 LockOwner owner = 0);
-  /// Of a commit that is timed.
-  struct CommitTime {
-    uint64_t stands_for = 0;  // 0: it is not
-    uint64_t began_ns = 0;
-  };
   [[gnu::cold]] CommitTime begin_commit_time(bool mirror) const;
   [[gnu::cold]] void note_commit_time(const CommitTime& time, bool mirror) const;
   /// Lets the writer wait for background work that is behind.
@@ -555,9 +541,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<Step> merge_step(Goal goal) REQUIRES(merge_mutex_);
 
   // Where pages of runs come from (page_source.cc).
-  /// How many bytes of run files fit into the machine's memory, and how many may be mapped.
-  static uint64_t machine_limit(Env& env, const Options& options);
-  static uint64_t mapped_limit(Env& env, const Options& options);
   void choose_page_source(uint64_t files, uint64_t bytes);
   /// Notes what is right for the runs of a View, and has it brought about.
   void measure_page_source(const View& view);
@@ -676,9 +659,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool log_started_ GUARDED_BY(switch_mutex_) = false;          // a segment was active since the open
 
   Mutex merge_mutex_;  // one move or merge at a time; before store and view_mutex_
-  std::vector<uint64_t> unswitched_ GUARDED_BY(merge_mutex_);  // files that could not be opened anew,
-  bool unswitched_maps_ GUARDED_BY(merge_mutex_) = true;       // and so stay otherwise than as these say
-  bool unswitched_directly_ GUARDED_BY(merge_mutex_) = false;
+  UnswitchedRuns unswitched_ GUARDED_BY(merge_mutex_);
   std::atomic<bool> merge_scheduled_{false};
   std::atomic<bool> idle_watch_{false};
   std::atomic<uint64_t> idle_commits_{0};  // when the idle watch last looked

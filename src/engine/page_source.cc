@@ -26,17 +26,17 @@ uint64_t less(uint64_t from, uint64_t bytes) { return from - std::min(from, byte
 
 }  // namespace
 
-uint64_t Engine::machine_limit(Env& env, const Options& options) {
+uint64_t machine_limit(Env& env, const Options& options) {
   const uint64_t machine = env.memory_bytes();
   const uint64_t usable = machine / kMachineShares * kMachineSharesUsed;
   return std::max(less(usable, options.memory_limit), machine / kMachineShares);
 }
 
-uint64_t Engine::mapped_limit(Env& env, const Options& options) {
+uint64_t mapped_limit(Env& env, const Options& options) {
   if (options.page_source == PageSource::mapped) return UINT64_MAX;
   const uint64_t fits = machine_limit(env, options);
   if (options.memory_limit == Options().memory_limit) return fits;
-  return std::min(fits, options.memory_limit - 2 * options.write_buffer_size);
+  return std::min(fits, less(options.memory_limit, 2 * options.write_buffer_size));
 }
 
 // What is so stays so until there is a clear reason for the other.
@@ -72,12 +72,12 @@ Result<Engine::Step> Engine::switch_page_source(const View& view) {
   if (closed_.load(std::memory_order_relaxed)) return Status(StatusCode::closed, "closing");
   const bool maps = maps_runs_.load(std::memory_order_relaxed);
   const bool directly = reads_directly_.load(std::memory_order_relaxed);
-  if (unswitched_maps_ != maps || unswitched_directly_ != directly) unswitched_.clear();
-  unswitched_maps_ = maps;
-  unswitched_directly_ = directly;
+  if (unswitched_.maps != maps || unswitched_.directly != directly) unswitched_.files.clear();
+  unswitched_.maps = maps;
+  unswitched_.directly = directly;
   const auto is_right = [&](const RunFile& file) {
     return (file.mapped() == maps && (maps || file.directly() == directly)) ||
-           std::ranges::find(unswitched_, file.info().id) != unswitched_.end();
+           std::ranges::find(unswitched_.files, file.info().id) != unswitched_.files.end();
   };
   for (const auto& run : view.runs) {
     std::vector<std::shared_ptr<const RunFile>> files = run->files();
@@ -91,7 +91,7 @@ Result<Engine::Step> Engine::switch_page_source(const View& view) {
       } else if (opened.status().is(StatusCode::out_of_memory)) {
         return opened.status();
       } else {
-        unswitched_.push_back(file->info().id);  // what is open still reads what it could read
+        unswitched_.files.push_back(file->info().id);  // what is open still reads what it could read
       }
     }
     if (!changed) continue;
