@@ -81,7 +81,7 @@ void add_text(std::string* to, std::string_view text) {
 
 void seeds(const SeedSink& sink) {
   const auto seed = [&](std::string_view name, IndexDefinition definition, std::string_view row) {
-    definition.name = "n";
+    definition.name = std::string("n");
     std::string input;
     StoredIndex stored;
     stored.definition = definition;
