@@ -75,9 +75,10 @@ Result<Engine::Step> Engine::switch_page_source(const View& view) {
   if (unswitched_.maps != maps || unswitched_.directly != directly) unswitched_.files.clear();
   unswitched_.maps = maps;
   unswitched_.directly = directly;
+  const std::vector<uint64_t>& stay = unswitched_.files;
   const auto is_right = [&](const RunFile& file) {
     return (file.mapped() == maps && (maps || file.directly() == directly)) ||
-           std::ranges::find(unswitched_.files, file.info().id) != unswitched_.files.end();
+           std::ranges::find(stay, file.info().id) != stay.end();
   };
   for (const auto& run : view.runs) {
     std::vector<std::shared_ptr<const RunFile>> files = run->files();
