@@ -51,14 +51,18 @@ TEST(Json, WhatIsNoDocumentHasNoFields) {
   EXPECT_EQ(found(std::string_view(cut).substr(0, 6), "/a"), "");
 }
 
-TEST(Json, IndexesOfDocuments) {
-  const ScratchDirectory scratch;
+Database open_with_json(const ScratchDirectory& scratch) {
   Options options;
   options.durability = Durability::process;
   options.extractors.push_back(json_extractor());
   Result<Database> opened = Database::open(scratch.path() + "/db", options);
-  ASSERT_TRUE(opened);
-  Database& db = *opened;
+  EXPECT_TRUE(opened) << opened.status().to_string();
+  return *std::move(opened);
+}
+
+TEST(Json, IndexesOfDocuments) {
+  const ScratchDirectory scratch;
+  Database db = open_with_json(scratch);
   ASSERT_TRUE(db.put("1", R"({"age":31,"tags":["a","b"],"home":{"city":"Oslo"}})").ok());
   ASSERT_TRUE(db.put("2", R"({"age":7.0,"tags":[],"home":{"city":"Rome"}})").ok());
   ASSERT_TRUE(db.put("3", "no document").ok());
@@ -86,12 +90,7 @@ TEST(Json, IndexesOfDocuments) {
 // A pointer names an index that can be read, though it has more fields.
 TEST(Json, QueriesTakeAnIndexThatCanBeRead) {
   const ScratchDirectory scratch;
-  Options options;
-  options.durability = Durability::process;
-  options.extractors.push_back(json_extractor());
-  Result<Database> opened = Database::open(scratch.path() + "/db", options);
-  ASSERT_TRUE(opened);
-  Database& db = *opened;
+  Database db = open_with_json(scratch);
   ASSERT_TRUE(db.put("1", R"({"age":31,"name":"Ann"})").ok());
   ASSERT_TRUE(db.put("2", R"({"age":31,"name":"Bob"})").ok());
   const IndexField age = IndexField::json_pointer("/age", KeyType::integer);

@@ -62,15 +62,7 @@ IndexScan IndexScan::reverse() && {
   return std::move(*this);
 }
 
-bool IndexScan::advance() {
-  if (state_ == nullptr) return false;
-  try {
-    return state_->advance();
-  } catch (const std::bad_alloc&) {
-    state_ = nullptr;
-    return false;
-  }
-}
+bool IndexScan::advance() { return advance_or_drop(&state_); }
 
 std::string_view IndexScan::key() const {
   return state_ == nullptr ? std::string_view() : state_->parts().index_key;
@@ -145,15 +137,7 @@ JoinScan::JoinScan(JoinScan&&) noexcept = default;
 JoinScan& JoinScan::operator=(JoinScan&&) noexcept = default;
 JoinScan::~JoinScan() = default;
 
-bool JoinScan::advance() {
-  if (state_ == nullptr) return false;
-  try {
-    return state_->advance();
-  } catch (const std::bad_alloc&) {
-    state_ = nullptr;
-    return false;
-  }
-}
+bool JoinScan::advance() { return advance_or_drop(&state_); }
 
 std::string_view JoinScan::key() const {
   return state_ == nullptr ? std::string_view() : state_->left().parts().index_key;

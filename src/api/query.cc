@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include "api/guarded.h"
 #include "query/query_state.h"
 
 namespace lightning {
@@ -30,15 +31,7 @@ QueryScan::QueryScan(QueryScan&&) noexcept = default;
 QueryScan& QueryScan::operator=(QueryScan&&) noexcept = default;
 QueryScan::~QueryScan() = default;
 
-bool QueryScan::advance() {
-  if (state_ == nullptr) return false;
-  try {
-    return state_->advance();
-  } catch (const std::bad_alloc&) {
-    state_ = nullptr;
-    return false;
-  }
-}
+bool QueryScan::advance() { return advance_or_drop(&state_); }
 
 std::string_view QueryScan::primary_key() const {
   return state_ == nullptr ? std::string_view() : state_->primary_key();
