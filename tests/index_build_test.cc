@@ -42,6 +42,7 @@ class IndexBuilds : public testing::Test {
     db_ = Database();
     Options options;
     options.durability = Durability::process;
+    options.write_buffer_size = 64 << 10;  // so that a slice has few rows
     options.extractors.push_back({"watched", [this](std::string_view, std::string_view value,
                                                     std::string_view name, FieldValues& out) {
                                     if (watch_) watch_(std::string(name) + " " + std::string(value));
@@ -135,7 +136,7 @@ TEST_F(IndexBuilds, KeepAnEntryThatATransactionWouldTakeForItsOwn) {
     put("a", "x");
     put_many("b");
     put("m", "gate");
-    put_many("n");
+    for (const char* const prefix : {"n", "o"}) put_many(prefix);
     put("z", "x");
     Transaction tx = db_.begin({.isolation = level});
     ASSERT_TRUE(tx.put("z", "y").ok());
@@ -162,7 +163,7 @@ TEST_F(IndexBuilds, NoticeThatAnEntryBecameTheRowsOwn) {
   put("a", "x");
   put_many("b");
   put("m", "gate");
-  put_many("n");
+  for (const char* const prefix : {"n", "o"}) put_many(prefix);
   put("z", "x");
   std::atomic<bool> reached{false};
   std::atomic<bool> open{false};
@@ -222,6 +223,43 @@ TEST_F(IndexBuilds, AreNotStoppedByRowsThatAlwaysChange) {
   make(watched("w", false));
   EXPECT_GT(writes, 1);
   expect_sound();
+  watch_ = nullptr;
+}
+
+// Between the reading of many rows and the ingestion of their entries one goes, one comes, one changes.
+TEST_F(IndexBuilds, OfManyRowsNoticeWhatChangesMeanwhile) {
+  for (const bool unique : {false, true}) {
+    for (const char* const prefix : {"a", "b", "c"}) put_many(prefix);
+    put("c", "gate");
+    bool changed = false;
+    watch_ = [&](const std::string& seen) {
+      if (seen != "w gate" || std::exchange(changed, true)) return;
+      EXPECT_EQ(db_.remove("b9").to_string(), "ok");
+      put("b9x", "come");
+      put("b8", "changed");
+    };
+    make(watched("w", unique));
+    EXPECT_TRUE(changed);
+    EXPECT_EQ(*db_.index("w").count("", ""), 3u * kMoreThanASlice + 1);
+    expect_sound();
+    watch_ = nullptr;
+    ASSERT_TRUE(db_.drop_index("w").ok());
+    ASSERT_TRUE(db_.remove_range("a", "z").ok());
+  }
+}
+
+// A row that the build has passed by takes the key of one whose entry is about to be ingested.
+TEST_F(IndexBuilds, OfManyRowsDoNotGiveAKeyToTwo) {
+  for (const char* const prefix : {"a", "b", "c"}) put_many(prefix);
+  put("b", "gate");
+  bool taken = false;
+  watch_ = [&](const std::string& seen) {
+    if (seen == "u gate" && !std::exchange(taken, true)) put("a0", "b 9");
+  };
+  ASSERT_EQ(db_.create_index(watched("u", true)).to_string(), "ok");
+  const Status built = db_.wait_for_index("u");
+  EXPECT_TRUE(taken);
+  EXPECT_TRUE(built.is(StatusCode::already_exists)) << built.to_string();
   watch_ = nullptr;
 }
 

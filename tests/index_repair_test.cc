@@ -71,6 +71,39 @@ TEST_F(IndexCopies, HoldTheSame) {
   expect_agreement(path("restored"), 333 + 333 + 500);
 }
 
+// A function that finds something else than it did stands for data and entries that do not agree.
+TEST(IndexVerify, HoldsIndexesOfAClosedDirectoryAgainstItsData) {
+  const ScratchDirectory scratch;
+  const auto length_and = [](uint64_t more) {
+    return Extractor{"length", [more](std::string_view, std::string_view value, std::string_view,
+                                      FieldValues& out) { out.add(value.size() + more); }};
+  };
+  {
+    Result<Database> db = Database::open(scratch.path() + "/db", {.extractors = {length_and(0)}});
+    ASSERT_TRUE(db);
+    ASSERT_TRUE(db->put("a", "value").ok());
+    ASSERT_TRUE(
+        db->create_index({.name = "length", .key = {IndexField::by_function("length", "", KeyType::integer)}})
+            .ok());
+    ASSERT_TRUE(db->wait_for_index("length").ok());
+    ASSERT_TRUE(db->put("b", "longer value").ok());
+    ASSERT_TRUE(db->close().ok());
+  }
+  const auto verified = [&](std::vector<Extractor> extractors) {
+    Result<VerifyReport> report = verify(scratch.path() + "/db", {.extractors = std::move(extractors)});
+    EXPECT_TRUE(report) << report.status().to_string();
+    return report ? *std::move(report) : VerifyReport();
+  };
+  const VerifyReport same = verified({length_and(0)});
+  EXPECT_TRUE(same.ok());
+  EXPECT_EQ(same.index_entries, 2u);
+  const VerifyReport other = verified({length_and(1)});
+  EXPECT_EQ(other.finding_count, 4u);  // two rows without entries, two entries that no row makes
+  const VerifyReport missing = verified({});
+  EXPECT_TRUE(missing.ok());
+  EXPECT_EQ(missing.unread_indexes, std::vector<std::string>{"length"});
+}
+
 TEST_F(IndexCopies, RepairedAreBuiltAnew) {
   ASSERT_TRUE(db_.flush().ok());
   ASSERT_TRUE(db_.put("k1", "9 is new").ok());

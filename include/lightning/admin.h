@@ -10,6 +10,7 @@
 #pragma once
 
 #include <lightning/export.h>
+#include <lightning/extractor.h>
 #include <lightning/status.h>
 
 #include <cstdint>
@@ -37,7 +38,9 @@ struct Finding {
 };
 
 struct VerifyOptions {
-  std::function<void(const AdminProgress&)> on_progress;
+  std::function<void(const AdminProgress&)> on_progress = {};
+  /// As Options::extractors, for verify() of a directory.
+  std::vector<Extractor> extractors = {};
 };
 
 struct VerifyReport {
@@ -58,9 +61,9 @@ struct VerifyReport {
   bool ok() const { return finding_count == 0; }
 };
 
-/// Reads every byte of the database in `directory`, which nobody may have open for writing, and changes none.
-/// What is damaged stands in the report; an error means that it could not be made: `not_found` (no database),
-/// `busy`, `not_supported` (of a later version).
+/// Reads every byte of the database in `directory`, which nobody may have open for writing, and changes none;
+/// where no byte is wrong, holds its indexes against its data. What is damaged stands in the report; an error
+/// means that it could not be made: `not_found` (no database), `busy`, `not_supported` (of a later version).
 LIGHTNING_EXPORT Result<VerifyReport> verify(const std::string& directory, const VerifyOptions& options = {});
 
 /// Which keys a damaged place may have held.

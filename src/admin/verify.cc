@@ -12,6 +12,7 @@
 #include "engine/recovery.h"
 #include "format/internal_key.h"
 #include "index/index_check.h"
+#include "index/index_set.h"
 #include "log/segment.h"
 #include "run/run_file.h"
 #include "view/manifest.h"
@@ -83,6 +84,13 @@ class Verifier {
     if (status = check_indexes_of(engine); !status.ok()) return status;
     if (status = engine.usable(); !status.ok()) return status;
     return finish();
+  }
+
+  /// Adds what the indexes of an open engine say.
+  Result<VerifyReport> indexes(Engine& engine, VerifyReport report) {
+    report_ = std::move(report);
+    if (Status status = check_indexes_of(engine); !status.ok()) return status;
+    return std::move(report_);
   }
 
  private:
@@ -398,7 +406,14 @@ Result<VerifyReport> verify_in(Env& env, const std::string& path, const VerifyOp
   if (!directory) return directory.status();
   Result<std::unique_ptr<DirectoryLock>> lock = lock_as_reader(**directory);
   if (!lock) return lock.status();
-  return verify_directory(env, **directory, options);
+  Result<VerifyReport> report = verify_directory(env, **directory, options);
+  if (!report || !report->ok()) return report;
+  lock->reset();
+  const Options read_only{.read_only = true};
+  Result<std::shared_ptr<Engine>> engine = Engine::open(env, path, read_only, OpenKind::open);
+  if (!engine) return engine.status();
+  (*engine)->attach(std::make_unique<IndexSet>(**engine, options.extractors));
+  return Verifier(env, **directory, options).indexes(**engine, *std::move(report));
 }
 
 Result<VerifyReport> verify_directory(Env& env, Directory& directory, const VerifyOptions& options,
@@ -408,7 +423,10 @@ Result<VerifyReport> verify_directory(Env& env, Directory& directory, const Veri
 
 Result<VerifyReport> verify_open(Engine& engine, const VerifyOptions& options) {
   Verifier verifier(engine.env(), engine.directory(), options);
-  return engine.read_only() ? verifier.settled() : verifier.at_work(engine);
+  if (!engine.read_only()) return verifier.at_work(engine);
+  Result<VerifyReport> report = verifier.settled();
+  if (!report) return report;
+  return Verifier(engine.env(), engine.directory(), options).indexes(engine, *std::move(report));
 }
 
 }  // namespace lightning

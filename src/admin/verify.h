@@ -21,6 +21,7 @@
 
 namespace lightning {
 
+/// Where no byte is wrong it opens the database, changing nothing, and holds the indexes against the data.
 Result<VerifyReport> verify_in(Env& env, const std::string& directory, const VerifyOptions& options);
 enum class VerifyScope {
   everything,

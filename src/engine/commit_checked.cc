@@ -259,16 +259,22 @@ Status Engine::check_below(const CommitPlan& plan, CheckedCommit* checked, const
       if (!status.ok()) return status;
     }
   }
-  if (check.reads != nullptr) {
-    for (const Footprint::Key& key : check.reads->keys()) {
-      if (Status status = check_key_unchanged(view, key.bytes, key.hash, since); !status.ok()) return status;
-    }
-    for (const Footprint::Range& range : check.reads->ranges()) {
-      if (Status status = check_range(view, range.from, range.to, since, published); !status.ok())
-        return status;
-    }
-  }
+  if (Status status = check_reads(check, view, since, published); !status.ok()) return status;
   checked->upto = published;
+  return {};
+}
+
+Status Engine::check_reads(const CommitCheck& check, const View& view, uint64_t since,
+                           uint64_t published) const {
+  if (check.reader->too_old()) return too_old();
+  if (check.reads == nullptr) return {};
+  for (const Footprint::Key& key : check.reads->keys()) {
+    if (Status status = check_key_unchanged(view, key.bytes, key.hash, since); !status.ok()) return status;
+  }
+  for (const Footprint::Range& range : check.reads->ranges()) {
+    if (Status status = check_range(view, range.from, range.to, since, published); !status.ok())
+      return status;
+  }
   return {};
 }
 

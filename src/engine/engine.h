@@ -42,6 +42,7 @@
 #include "engine/copy_moment.h"
 #include "engine/counters.h"
 #include "engine/held_memory.h"
+#include "engine/ingestion.h"
 #include "engine/latency.h"
 #include "engine/lock_table.h"
 #include "engine/long_calls.h"
@@ -144,6 +145,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // Ingestion (ingest.cc).
   Result<IngestReport> ingest(uint32_t keyspace, IngestSource& source);
+  /// Holds only if nobody wrote since where `check` reads; `conflict` where somebody did.
+  Result<IngestReport> ingest_checked(uint32_t keyspace, ExpiringSource& source, const CommitCheck& check,
+                                      const WriteOptions& options);
 
   // Reading (read.cc).
   /// Fills `value`, if it is not null, with what it finds.
@@ -201,6 +205,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Maintenance.
   Status sync();
   Status flush();
+  /// The same in the background, of what is there now.
+  void begin_flush();
   Status compact();
 
   Result<Stats> stats() const;
@@ -218,6 +224,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
       return status;
     return keyspace == kDefaultKeyspaceId ? Status() : not_dropped(keyspace);
   }
+  /// What MemoryShares of work on runs count in.
+  std::atomic<uint64_t>& working_memory() { return merge_bytes_; }
   uint64_t view_sequence() const { return view_sequence_.load(std::memory_order_acquire); }
   std::shared_ptr<const View> view() const;
   /// One that was registered for the caller. False in a forked child, whose copy of the registry may be
@@ -338,6 +346,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status bring_check_up(const CommitPlan& plan, CheckedCommit* checked);
   Status check_below(const CommitPlan& plan, CheckedCommit* checked, const View& view,
                      uint64_t published) const;
+  /// Of what `check` reads; it has a reader.
+  Status check_reads(const CommitCheck& check, const View& view, uint64_t since, uint64_t published) const;
   Status check_key_unchanged(const View& view, std::string_view key, uint64_t hash, uint64_t since) const;
   Status check_range(const View& view, std::string_view from, std::string_view to, uint64_t since,
                      uint64_t published) const;
@@ -522,15 +532,17 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // Ingestion (ingest.cc).
   using Sources = std::vector<std::shared_ptr<const MemSource>>;
-  Status write_ingested(uint32_t keyspace, IngestSource& source, RunSetWriter& writer, IngestReport* report);
-  Status install_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer);
+  Result<IngestReport> ingest(uint32_t keyspace, ExpiringSource& source, const CommitCheck* check,
+                              const WriteOptions& options);
+  Status write_ingested(Ingestion& ingestion, IngestReport* report);
+  Status install_ingested(Ingestion& ingestion, const SortedRun& run);
   /// `blocked`: nothing was done, since somebody else holds a lock among its keys.
-  Status try_install_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer, LockOwner owner,
-                              bool* blocked);
+  Status try_install_ingested(Ingestion& ingestion, const SortedRun& run, LockOwner owner, bool* blocked);
+  Status check_ingestion(Ingestion& ingestion) const;
   /// Ends the log and turns all of it into runs; `flushed` were the memtables. Writers that come wait.
   Status flush_log(Sources* flushed) REQUIRES(flush_mutex_, switch_mutex_);
-  Status name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer, LockOwner owner,
-                       bool* blocked) REQUIRES(flush_mutex_, switch_mutex_);
+  Status name_ingested(Ingestion& ingestion, const SortedRun& run, LockOwner owner, bool* blocked)
+      REQUIRES(flush_mutex_, switch_mutex_);
 
   // Moves and merges (merge.cc).
   void schedule_merge();

@@ -303,4 +303,9 @@ Status Engine::flush() {
   return status;
 }
 
+void Engine::begin_flush() {
+  seal_active();
+  schedule_flush();
+}
+
 }  // namespace lightning

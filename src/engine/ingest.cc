@@ -52,10 +52,39 @@ std::string readable(std::string_view key) {
   return text.append(key.size() > kShown ? "\"..." : "\"");
 }
 
+/// Gives each entry the expiry that its keyspace has.
+class SourceOfKeyspace final : public ExpiringSource {
+ public:
+  SourceOfKeyspace(IngestSource& source, uint64_t expiry_us) : source_(source), expiry_us_(expiry_us) {}
+  bool next() override { return source_.next(); }
+  std::string_view key() const override { return source_.key(); }
+  std::string_view value() const override { return source_.value(); }
+  Status status() const override { return source_.status(); }
+  uint64_t expiry_us() const override { return expiry_us_; }
+
+ private:
+  IngestSource& source_;
+  const uint64_t expiry_us_;
+};
+
 }  // namespace
 
 Result<IngestReport> Engine::ingest(uint32_t keyspace, IngestSource& source) {
   const LongCalls::Call call(long_calls_);
+  if (Status status = usable(keyspace); !status.ok()) return status;
+  const uint64_t ttl_ms = catalogue_.default_ttl(keyspace);
+  SourceOfKeyspace expiring(source, ttl_ms != 0 ? expiry_after(expiry_clock_.now(), ttl_ms) : 0);
+  return ingest(keyspace, expiring, nullptr, {});
+}
+
+Result<IngestReport> Engine::ingest_checked(uint32_t keyspace, ExpiringSource& source,
+                                            const CommitCheck& check, const WriteOptions& options) {
+  const LongCalls::Call call(long_calls_);
+  return ingest(keyspace, source, &check, options);
+}
+
+Result<IngestReport> Engine::ingest(uint32_t keyspace, ExpiringSource& source, const CommitCheck* check,
+                                    const WriteOptions& options) {
   if (Status status = refused(); !status.ok()) return status;
   if (Status status = usable(keyspace); !status.ok()) return status;
   // The files have no LSN in them, so that any range will do: one that is in runs already.
@@ -63,25 +92,30 @@ Result<IngestReport> Engine::ingest(uint32_t keyspace, IngestSource& source) {
   RunSetWriter writer(*directory_, *store_,
                       run_options(PolicyLimits::of(options_.write_buffer_size).file_bytes_max, true), floor,
                       floor);
+  Ingestion ingestion{.keyspace = keyspace,
+                      .source = source,
+                      .check = check,
+                      .writer = writer,
+                      .checked_upto = check != nullptr ? check->since : 0};
   IngestReport report;
-  if (Status status = write_ingested(keyspace, source, writer, &report); !status.ok()) return status;
+  if (Status status = write_ingested(ingestion, &report); !status.ok()) return status;
   if (report.entries == 0) return report;
   SortedRunInfo info;
   for (const RunFileInfo& file : writer.files()) info.pieces.push_back({.file = file, .from = {}, .to = {}});
   Result<std::shared_ptr<const SortedRun>> run = open_run(info);
   if (!run) return run.status();
-  const Status status = install_ingested(keyspace, **run, writer);
+  ingestion.deadline = deadline_of(options);
+  const Status status = install_ingested(ingestion, **run);
   refuse_after_store_failure();
   if (!status.ok()) return status;
   return report;
 }
 
-Status Engine::write_ingested(uint32_t keyspace, IngestSource& source, RunSetWriter& writer,
-                              IngestReport* report) {
+Status Engine::write_ingested(Ingestion& ingestion, IngestReport* report) {
+  ExpiringSource& source = ingestion.source;
+  RunSetWriter& writer = ingestion.writer;
   std::string before;
-  const uint64_t ttl_ms = catalogue_.default_ttl(keyspace);
   std::string expiring(kExpiryBytes, '\0');  // an expiry, then the value
-  if (ttl_ms != 0) store<uint64_t>(expiring.data(), expiry_after(expiry_clock_.now(), ttl_ms));
   MemoryShare memory(merge_bytes_);
   while (source.next()) {
     const std::string_view key = source.key();
@@ -93,10 +127,11 @@ Status Engine::write_ingested(uint32_t keyspace, IngestSource& source, RunSetWri
                                                       readable(before) + ", which came before it");
     }
     before = key;
-    const InternalKey internal(keyspace, key);
+    const InternalKey internal(ingestion.keyspace, key);
     if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of an ingestion");
     Version version{.lsn = kSettledLsn, .kind = EntryKind::put, .value = value};
-    if (ttl_ms != 0) {
+    if (const uint64_t expiry_us = source.expiry_us(); expiry_us != 0) {
+      store<uint64_t>(expiring.data(), expiry_us);
       expiring.replace(kExpiryBytes, std::string::npos, value);
       version.kind = EntryKind::put_expiring;
       version.value = expiring;
@@ -114,25 +149,25 @@ Status Engine::write_ingested(uint32_t keyspace, IngestSource& source, RunSetWri
 }
 
 // From its first key to its last one it is like a write of all: it waits for the locks there.
-Status Engine::install_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer) {
+Status Engine::install_ingested(Ingestion& ingestion, const SortedRun& run) {
   const WriteLocks locks(*this);
-  const uint64_t deadline = deadline_of({});
   const std::string_view from = run.ranges().front().smallest;
   const std::string to = std::string(run.ranges().back().largest) + '\0';
   for (;;) {
     bool blocked = locks_.count() != 0 && locks_.range_blocked(locks.owner(), from, to);
     if (!blocked) {
-      const Status status = try_install_ingested(keyspace, run, writer, locks.owner(), &blocked);
+      const Status status = try_install_ingested(ingestion, run, locks.owner(), &blocked);
       if (!blocked) return status;
     }
     if (Status status = usable(); !status.ok()) return status;
-    const Status status = locks_.acquire_range(locks.owner(), from, to, KeyLock::exclusive, deadline);
+    const Status status =
+        locks_.acquire_range(locks.owner(), from, to, KeyLock::exclusive, ingestion.deadline);
     if (!status.ok()) return status;
   }
 }
 
-Status Engine::try_install_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer,
-                                    LockOwner owner, bool* blocked) {
+Status Engine::try_install_ingested(Ingestion& ingestion, const SortedRun& run, LockOwner owner,
+                                    bool* blocked) {
   const auto much_in_memory = [this] {
     const std::shared_ptr<const View> now = view();
     return !now->sealed.empty() ||
@@ -144,6 +179,7 @@ Status Engine::try_install_ingested(uint32_t keyspace, const SortedRun& run, Run
     MutexLock lock(flush_mutex_);
     if (Status status = flush_sealed(end); !status.ok()) return status;
   }
+  if (Status status = check_ingestion(ingestion); !status.ok()) return status;
   Sources flushed;
   Status status;
   {
@@ -152,7 +188,7 @@ Status Engine::try_install_ingested(uint32_t keyspace, const SortedRun& run, Run
     {
       MutexLock switch_lock(switch_mutex_);
       status = flush_log(&flushed);
-      if (status.ok()) status = name_ingested(keyspace, run, writer, owner, blocked);
+      if (status.ok()) status = name_ingested(ingestion, run, owner, blocked);
     }
     if (!flushed.empty()) retire_segment_files(flushed);
     flushed.clear();
@@ -160,6 +196,17 @@ Status Engine::try_install_ingested(uint32_t keyspace, const SortedRun& run, Run
   if (!view()->sealed.empty()) schedule_flush();
   schedule_merge();
   return status;
+}
+
+// Little is left to be looked at while writers wait, where much was looked at before.
+Status Engine::check_ingestion(Ingestion& ingestion) const {
+  if (ingestion.check == nullptr) return {};
+  const uint64_t published = log_.published();
+  const std::shared_ptr<const View> view = this->view();
+  if (Status status = check_reads(*ingestion.check, *view, ingestion.checked_upto, published); !status.ok())
+    return status;
+  ingestion.checked_upto = published;
+  return {};
 }
 
 Status Engine::flush_log(Sources* flushed) {
@@ -182,8 +229,8 @@ Status Engine::flush_log(Sources* flushed) {
   return {};
 }
 
-Status Engine::name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer, LockOwner owner,
-                             bool* blocked) {
+Status Engine::name_ingested(Ingestion& ingestion, const SortedRun& run, LockOwner owner, bool* blocked) {
+  const uint32_t keyspace = ingestion.keyspace;
   if (Status status = usable(keyspace); !status.ok()) return status;
   const std::shared_ptr<const IndexRecords> indexes = catalogue_.index_records();
   for (const IndexRecord& record : indexes->all) {
@@ -196,6 +243,7 @@ Status Engine::name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWrit
     *blocked = true;
     return {};
   }
+  if (Status status = check_ingestion(ingestion); !status.ok()) return status;
   SortedRunInfo info = run.info();
   const uint64_t lsn = store_->state().next_base_lsn;
   const uint64_t behind = lsn + kLogAlignment;
@@ -211,7 +259,7 @@ Status Engine::name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWrit
   // Nothing may fail behind the commit.
   ViewRoom room = room_for_view(kSealedMax, kRunsRoom);
   INTERLEAVE("ingest.before_commit");
-  writer.keep();
+  ingestion.writer.keep();
   Status status = store_->commit([&](DurableState& next) {
     next.runs.insert(next.runs.begin(), info);
     next.log_segments.clear();
@@ -221,7 +269,7 @@ Status Engine::name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWrit
   });
   if (!status.ok()) {
     if (store_->failure().ok()) {
-      writer.remove_all();
+      ingestion.writer.remove_all();
       return status;
     }
     status = unknown_outcome(status);

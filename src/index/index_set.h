@@ -2,9 +2,9 @@
 // builds that are under way.
 //
 // The catalogue says what there is (Engine::index_records); the table is made of it again when it has
-// changed. An index is built by slices, each a checked commit of entries whose rows did not change since they
-// were read; whoever waits for it makes slices, too, beside the background. What a crash leaves is begun
-// again.
+// changed. An index is built by slices, of entries whose rows did not change since they were read
+// (index_build.cc); whoever waits for it makes slices, too, beside the background. What a crash leaves is
+// begun again.
 // Invariants
 //  X3  From the commit that adds an index on, every commit into its keyspace keeps it (Engine::add_index()).
 //  X4  When an index is ready, each row that is visible at or above its first_lsn() has its entries, and
@@ -15,6 +15,7 @@
 #include <lightning/extractor.h>
 #include <lightning/index.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -63,12 +64,14 @@ class IndexSet final : public EngineAttachment {
   Result<std::vector<IndexInfo>> list(uint32_t keyspace);
 
  private:
-  static constexpr uint64_t kRowsOfSlice = 512;
+  static constexpr uint64_t kRowsAtFirst = 512;
+  static constexpr uint64_t kRowsMax = uint64_t{1} << 24;
   /// One under way, or one that was. Slices are made one at a time.
   struct Build {
     Mutex mutex;
-    std::string position GUARDED_BY(mutex);  // rows below it are done
-    uint64_t rows GUARDED_BY(mutex) = kRowsOfSlice;
+    std::string position GUARDED_BY(mutex);          // rows below it are done
+    uint64_t rows GUARDED_BY(mutex) = kRowsAtFirst;  // of the next slice
+    bool disturbed GUARDED_BY(mutex) = false;        // somebody wrote to rows of a slice
   };
   enum class Slice : uint8_t { more, done, wait };
   class SliceMaker;
@@ -86,6 +89,7 @@ class IndexSet final : public EngineAttachment {
   Engine& engine_;
   const std::vector<Extractor> extractors_;
 
+  std::atomic<bool> slice_in_background_{false};
   Mutex mutex_;
   std::shared_ptr<const IndexTable> table_ GUARDED_BY(mutex_);
   std::map<uint32_t, std::shared_ptr<Build>> builds_ GUARDED_BY(mutex_);  // by the keyspace of entries

@@ -15,10 +15,11 @@ namespace lightning {
 namespace {
 
 constexpr size_t kStackBytes = size_t{512} << 10;
-constexpr int kSlowThreadsMin = 2;
+constexpr int kSlowThreadsMin = 3;
 constexpr int kSlowThreadsMax = 4;
 
-// One core is left to the program; but a long merge never holds up the sync of what a program wrote.
+// One core is left to the program; but a long merge and the build of an index never hold up the sync of what
+// a program wrote.
 int slow_threads() {
   return std::clamp(static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) - 1, kSlowThreadsMin, kSlowThreadsMax);
 }

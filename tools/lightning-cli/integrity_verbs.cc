@@ -1,9 +1,10 @@
-// verify-integrity, repair: verbs for a database that may be damaged; they open none.
+// verify-integrity, repair: verbs for a database that may be damaged.
 #include <lightning/admin.h>
 
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "tools/lightning-cli/command_line.h"
 #include "tools/lightning-cli/progress.h"
 #include "tools/lightning-cli/text.h"
 #include "tools/lightning-cli/verb.h"
@@ -86,7 +87,10 @@ std::string count(uint64_t number, std::string_view of) {
 
 Status run_verify(Session& session) {
   std::optional<Progress> bar;
-  const Result<VerifyReport> report = verify(session.arguments.directory, {.on_progress = shown_on(bar)});
+  const Result<Options> options = database_options(session.arguments);
+  if (!options) return options.status();
+  const Result<VerifyReport> report =
+      verify(session.arguments.directory, {.on_progress = shown_on(bar), .extractors = options->extractors});
   bar.reset();
   if (!report) return report.status();
   if (session.arguments.format.json) {
@@ -96,10 +100,12 @@ Status run_verify(Session& session) {
                               {"unused_bytes", report->unused_bytes},
                               {"run_entries", report->run_entries},
                               {"log_records", report->log_records},
+                              {"index_entries", report->index_entries},
                               {"finding_count", report->finding_count},
                               {"findings", json_of(report->findings)},
                               {"unknown_files", json_of(report->unknown_files)},
-                              {"unread_files", json_of(report->unread_files)}}
+                              {"unread_files", json_of(report->unread_files)},
+                              {"unread_indexes", json_of(report->unread_indexes)}}
                              .dump() +
                          "\n");
   } else {
@@ -108,9 +114,12 @@ Status run_verify(Session& session) {
       session.output.write("unknown file  " + escape(name) + "\n");
     for (const std::string& name : report->unread_files)
       session.output.write("not read  " + escape(name) + "\n");
+    for (const std::string& name : report->unread_indexes)
+      session.output.write("index not read  " + escape(name) + "\n");
     session.output.write(
         count(report->files, "files, ") + count(report->bytes, "bytes, ") +
-        count(report->run_entries, "keys in runs, ") + count(report->log_records, "records in the log: ") +
+        count(report->run_entries, "keys in runs, ") + count(report->log_records, "records in the log, ") +
+        count(report->index_entries, "entries of indexes: ") +
         (report->ok() ? "all is as it was written\n" : count(report->finding_count, "findings\n")));
   }
   if (report->ok()) return {};
