@@ -32,9 +32,10 @@ constexpr std::array<NestedPlan, 3> kNestedPlans = {{{60, 6, 30}, {3, 3, 3}, {3,
 
 constexpr uint64_t kOrderEvery = 8;  // so many images, the order of one recovery is checked
 
-constexpr std::array kStepNames = {
-    "put_power",    "put_process", "remove", "batch", "keyspace", "sync", "flush",  "compact",     "reopen",
-    "put_oversize", "burst",       "idle",   "read",  "levels",   "copy", "ingest", "remove_range"};
+constexpr std::array kStepNames = {"put_power", "put_process",  "remove",       "batch",  "keyspace",
+                                   "sync",      "flush",        "compact",      "reopen", "put_oversize",
+                                   "burst",     "idle",         "read",         "levels", "copy",
+                                   "ingest",    "remove_range", "compact_range"};
 static_assert(kStepNames.size() == kCrashSteps);
 
 std::string name_of(CrashStep step) { return kStepNames[static_cast<size_t>(step)]; }
@@ -344,6 +345,19 @@ std::string CrashWorkload::remove_range() {
       [&] { return database_.remove_range(from, to, {.durability = durability, .timeout_ms = kTimeoutMs}); });
 }
 
+std::string CrashWorkload::compact_range() {
+  const std::string from(1, static_cast<char>('a' + random_.below(4)));
+  const std::string to = from + static_cast<char>('0' + random_.below(9));
+  const bool bounded = random_.chance(0.7);
+  const CompactOptions options{.wait = random_.chance(0.6)};
+  const Status status = ask([&] {
+    return bounded ? database_.compact_range(from, to, options)
+                   : database_.compact_range(from, std::nullopt, options);
+  });
+  if (status.ok() && options.wait) note_all_durable();
+  return note(status);
+}
+
 std::string CrashWorkload::keyspace() {
   if (model_.has_keyspace(kCrashKeyspace)) {
     return commit(
@@ -535,6 +549,8 @@ std::string CrashWorkload::make(CrashStep step) {
       return batch();
     case CrashStep::remove_range:
       return remove_range();
+    case CrashStep::compact_range:
+      return compact_range();
     case CrashStep::keyspace:
       return keyspace();
     case CrashStep::sync:

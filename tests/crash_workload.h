@@ -32,17 +32,18 @@ enum class CrashStep : uint8_t {
   sync,
   flush,
   compact,
-  reopen,        // closes and opens
-  put_oversize,  // a commit that needs a segment of its own
-  burst,         // enough of class `process` for several segments
-  idle,          // lets timers and background work run
-  read,          // everything that reads; takes a snapshot, or compares and releases the one that was taken
-  levels,        // flushes and background work until runs were moved and merged
-  copy,          // a checkpoint or a backup, opened and compared
-  ingest,        // some keys that others write too, and some that nobody does
-  remove_range,  // over some of the keys, or all
+  reopen,         // closes and opens
+  put_oversize,   // a commit that needs a segment of its own
+  burst,          // enough of class `process` for several segments
+  idle,           // lets timers and background work run
+  read,           // everything that reads; takes a snapshot, or compares and releases the one that was taken
+  levels,         // flushes and background work until runs were moved and merged
+  copy,           // a checkpoint or a backup, opened and compared
+  ingest,         // some keys that others write too, and some that nobody does
+  remove_range,   // over some of the keys, or all
+  compact_range,  // some of the keys, or all behind one; waits for it, or has it done in the background
 };
-inline constexpr uint8_t kCrashSteps = 17;
+inline constexpr uint8_t kCrashSteps = 18;
 /// The first ones: what the enumeration of short sequences uses.
 inline constexpr uint8_t kSmallCrashSteps = 10;
 
@@ -108,6 +109,7 @@ class CrashWorkload {
   std::string two_phases(const std::vector<ModelWrite>& writes, const Keyspace& second);
   std::string resolve(bool commits, const std::vector<ModelWrite>& writes);
   std::string remove_range();
+  std::string compact_range();
   std::string keyspace();
   std::string reopen();
   std::string take_opened();

@@ -30,8 +30,8 @@ std::vector<CrashStep> life() {
   using enum CrashStep;
   return {put_power, keyspace,     batch,        put_process, read,    burst,  flush,  batch,
           read,      remove_range, flush,        read,        compact, ingest, remove, put_power,
-          idle,      keyspace,     put_oversize, read,        reopen,  levels, burst,  read,
-          put_power, flush,        sync,         copy,        reopen,  read};
+          idle,      keyspace,     put_oversize, read,        reopen,  levels, burst,  compact_range,
+          idle,      read,         put_power,    flush,       sync,    copy,   reopen, read};
 }
 
 /// What is to fail, and which errors explain themselves by it.

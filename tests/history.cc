@@ -82,6 +82,7 @@ void History::run(uint64_t steps) {
       {6, &History::expire_in_ranges},
       {6, &History::flush},
       {2, &History::compact},
+      {4, &History::compact_range},
       {10, &History::sync},
       {4, &History::reopen},
       {40, &History::idle},
@@ -511,7 +512,17 @@ void History::list_keyspaces() {
 
 void History::flush() { check(database_.flush(), "flush"); }
 
-void History::compact() { check(database_.compact(), "compact"); }
+void History::compact() { check(database_.compact({.wait = random_.chance(0.8)}), "compact"); }
+
+void History::compact_range() {
+  std::string name;
+  const Keyspace& keyspace = random_keyspace(&name);
+  const auto [from, to] = random_range();
+  if (std::max(from.size(), to.size()) > kKeyBytesMax) return;
+  std::optional<std::string_view> end;
+  if (!random_.chance(0.2)) end = to;
+  check(Keyspace(keyspace).compact_range(from, end, {.wait = random_.chance(0.6)}), "compact_range");
+}
 
 void History::sync() {
   check(database_.sync(), "sync");

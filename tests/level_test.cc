@@ -355,6 +355,98 @@ TEST_F(Levels, ADrainGoesOnAfterReopening) {
   EXPECT_EQ(run_files_on_disk(), stats().run_files);
 }
 
+// What is beside it stays as it is.
+TEST_F(Levels, ARangeIsCompactedAlone) {
+  overwrite(40'000, 8'000);
+  work();
+  overwrite(500, 8'000);
+  for (uint64_t i = 3'000; i < 4'000; i += 20) remove(i);
+  ASSERT_TRUE(db_.flush().ok());
+  const Stats before = stats();
+  ASSERT_GT(before.sorted_runs, 1u);
+  ASSERT_TRUE(db_.compact_range(key_of(2'500), key_of(4'500)).ok());
+  const Stats after = stats();
+  EXPECT_GT(after.merge_bytes_written, before.merge_bytes_written);
+  EXPECT_LT(after.merge_bytes_written - before.merge_bytes_written, before.disk_bytes / 2);
+  EXPECT_EQ(level(kDrain).runs, 0u);
+  EXPECT_EQ(run_files_on_disk(), stats().run_files);
+  expect_answers();
+  // Once more, there is nothing to be done.
+  ASSERT_TRUE(db_.compact_range(key_of(2'500), key_of(4'500)).ok());
+  EXPECT_EQ(stats().merges, after.merges);
+  reopen();
+  expect_answers();
+  // To the end, and all of it: as compact().
+  ASSERT_TRUE(db_.compact_range(key_of(4'500)).ok());
+  EXPECT_LT(stats().run_entries, after.run_entries);
+  ASSERT_TRUE(db_.compact_range().ok());
+  ASSERT_TRUE(db_.compact().ok());
+  expect_compact();
+}
+
+// Removals go, and what they removed, within the range alone.
+TEST_F(Levels, ARangeThatWasRemovedGivesItsSpaceBack) {
+  reopen(1 * MiB);
+  for (uint64_t i = 0; i < 20'000; ++i) put(i);
+  ASSERT_TRUE(db_.compact().ok());
+  for (uint64_t i = 5'000; i < 6'000; ++i) remove(i);
+  ASSERT_TRUE(db_.remove_range(key_of(10'000), key_of(10'500)).ok());
+  for (uint64_t i = 10'000; i < 10'500; ++i) model_.erase(key_of(i));
+  ASSERT_TRUE(db_.flush().ok());
+  Result<Snapshot> snapshot = db_.snapshot();
+  ASSERT_TRUE(db_.compact_range(key_of(5'000), key_of(6'000)).ok());
+  EXPECT_EQ(level(kLast).entries, 19'000u);
+  EXPECT_EQ(level(0).range_removals, 1u);
+  expect_answers(model_, {.snapshot = &*snapshot});
+  ASSERT_TRUE(db_.compact_range(key_of(9'000), key_of(10'200)).ok());
+  ASSERT_TRUE(db_.compact_range(key_of(10'200)).ok());
+  EXPECT_EQ(level(kLast).entries, 18'500u);
+  EXPECT_EQ(stats().sorted_runs, 1u);
+  expect_compact();
+}
+
+TEST_F(Levels, TheBackgroundCompactsWhatItIsAskedTo) {
+  overwrite(40'000, 6'000);
+  for (uint64_t i = 1'000; i < 2'000; ++i) remove(i);
+  ASSERT_TRUE(db_.compact_range(key_of(1'000), key_of(2'000), {.wait = false}).ok());
+  ASSERT_TRUE(db_.compact_range(key_of(1'500), key_of(3'000), {.wait = false}).ok());
+  overwrite(500, 6'000);
+  work();
+  EXPECT_EQ(level(kDrain).runs, 0u);
+  expect_answers();
+  ASSERT_TRUE(db_.flush().ok());
+  ASSERT_TRUE(db_.compact({.wait = false}).ok());
+  work();
+  expect_compact();
+  EXPECT_TRUE(db_.background_error().ok());
+}
+
+// What the background cannot begin it tries again, and says so.
+TEST_F(Levels, ACompactionInTheBackgroundThatFailsIsTriedAgain) {
+  overwrite(5'000, 3'000);
+  env_.faults().add({.call = SimCall::create, .name_part = ".run", .times = 3, .code = StatusCode::no_space});
+  ASSERT_TRUE(db_.compact({.wait = false}).ok());
+  env_.sleep(kNanosPerSecond / 10);
+  EXPECT_TRUE(db_.background_error().is(StatusCode::no_space));
+  env_.sleep(2 * kNanosPerSecond);
+  work();
+  EXPECT_TRUE(db_.background_error().ok());
+  expect_compact();
+}
+
+TEST_F(Levels, ACompactionOfARangeIsRefusedWhereItMeansNothing) {
+  put(1);
+  ASSERT_TRUE(db_.compact_range("b", "a").ok());
+  ASSERT_TRUE(db_.compact_range("a", "a").ok());
+  EXPECT_TRUE(db_.compact_range("a", std::string(70'000, 'x')).is(StatusCode::invalid_argument));
+  EXPECT_TRUE(db_.compact_range(std::string(70'000, 'x')).is(StatusCode::invalid_argument));
+  Result<Keyspace> gone = db_.keyspace("gone");
+  ASSERT_TRUE(gone);
+  ASSERT_TRUE(db_.drop_keyspace("gone").ok());
+  EXPECT_TRUE(gone->compact_range("a").is(StatusCode::not_found));
+  EXPECT_TRUE(Keyspace().compact_range("a").is(StatusCode::closed));
+}
+
 TEST_F(Levels, CompactionEndsWhileWritersGoOn) {
   overwrite(10'000, 3'000);
   bool done = false;

@@ -133,6 +133,12 @@ struct KeyspaceOptions {
   uint64_t ttl_ms = 0;
 };
 
+struct CompactOptions {
+  /// Wait until it is done. False: it is done in the background, beside other work; what stands against it
+  /// then shows in Database::background_error(), and close() ends it where it is.
+  bool wait = true;
+};
+
 struct ReadOptions {
   /// Read as of this snapshot of the same database; `level` is then unused.
   const Snapshot* snapshot = nullptr;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
+#include <utility>
 
 namespace lightning {
 
@@ -90,13 +92,20 @@ class Chooser {
     return {};
   }
 
-  Choice begin_compaction() const {
-    if (shape_.runs.empty() || is_compact()) return {};
-    return to_drain(shape_.runs.size());
+  Choice begin_compaction(const KeySpan& span) const {
+    if (span.whole() ? shape_.runs.empty() || is_compact() : is_compact(span)) return {};
+    Choice choice = to_drain(shape_.runs.size());
+    choice.from = span.from;
+    choice.to = span.to;
+    if (last_ == nullptr) return choice;
+    std::tie(choice.file_first, choice.file_end) = last_files(span);
+    return choice;
   }
 
  private:
   bool is_small(uint64_t bytes) const { return bytes < limits_.file_bytes_min / kSmallFileDivisor; }
+  /// Is nothing moved down as it is that a rewrite would gain something from?
+  bool thorough() const { return goal_ == Goal::compact || goal_ == Goal::compact_beside; }
   bool fits_one_file() const { return total_ <= limits_.file_bytes_max; }
   uint64_t file_bytes() const {
     if (fits_one_file()) return limits_.file_bytes_max;
@@ -258,7 +267,7 @@ class Chooser {
   bool may_move(size_t run, const FileShape& file) const {
     if (file.range.clipped || removes(file) || file.other_codec || is_small(file.bytes)) return false;
     const bool gains = !file.plain || file.expired != Expired::none;
-    if (goal_ == Goal::compact && (gains || (fits_one_file() && files_ > 1))) return false;
+    if (thorough() && (gains || (fits_one_file() && files_ > 1))) return false;
     return is_alone(file.range, tiers_, shape_.runs.size(), run);
   }
 
@@ -294,6 +303,7 @@ class Chooser {
     choice.file_first = choice.file_end = at;
     uint64_t bytes = 0;
     while (choice.file_end < files && (bytes == 0 || is_small(bytes))) {
+      if (thorough() && !drain_reaches(last_->files[choice.file_end].range.smallest)) break;
       bytes += last_->files[choice.file_end++].bytes;
     }
     std::string_view to;
@@ -315,15 +325,48 @@ class Chooser {
     return choice;
   }
 
+  /// Is any key of the drained runs at or above this one?
+  bool drain_reaches(std::string_view key) const {
+    for (size_t i = tiers_; i < uppers_; ++i) {
+      if (!shape_.runs[i].files.back().range.ends_before(key)) return true;
+    }
+    return false;
+  }
+
+  /// The files of the last level that meet the span.
+  std::pair<size_t, size_t> last_files(const KeySpan& span) const {
+    size_t first = 0;
+    size_t end = last_ == nullptr ? 0 : last_->files.size();
+    while (first < end && !span.meets(last_->files[first].range)) ++first;
+    while (end > first && !span.meets(last_->files[end - 1].range)) --end;
+    return {first, end};
+  }
+
+  /// Would a rewrite of this file of the last level gain anything by itself?
+  bool is_good(const FileShape& file) const {
+    return file.plain && !removes(file) && !file.range.clipped && file.expired == Expired::none &&
+           !file.other_codec;
+  }
+
+  bool is_compact(const KeySpan& span) const {
+    for (size_t i = 0; i < uppers_; ++i) {
+      const std::vector<FileShape>& files = shape_.runs[i].files;
+      if (std::any_of(files.begin(), files.end(), [&](const auto& file) { return span.meets(file.range); }))
+        return false;
+    }
+    const auto [first, end] = last_files(span);
+    for (size_t file = first; file < end; ++file) {
+      if (!is_good(last_->files[file])) return false;
+    }
+    return true;
+  }
+
   bool is_compact() const {
     if (shape_.runs.size() != 1 || last_ == nullptr) return false;
     if (fits_one_file() && files_ > 1) return false;
     bool small_before = false;
     for (const FileShape& file : last_->files) {
-      if (!file.plain || removes(file) || file.range.clipped || file.expired != Expired::none ||
-          file.other_codec) {
-        return false;
-      }
+      if (!is_good(file)) return false;
       if (small_before && is_small(file.bytes)) return false;
       small_before = is_small(file.bytes);
     }
@@ -398,17 +441,19 @@ std::vector<FileAt> covered_files(const Shape& shape, std::span<const RangeMap* 
   return found;
 }
 
-Choice begin_compaction(const Shape& shape, const PolicyLimits& limits) {
-  return Chooser(shape, Goal::compact, limits).begin_compaction();
+Choice begin_compaction(const Shape& shape, const PolicyLimits& limits, const KeySpan& span) {
+  return Chooser(shape, Goal::compact, limits).begin_compaction(span);
 }
 
 namespace {
 
 std::string_view check_move(const Shape& shape, const Choice& choice) {
   if (choice.level != kLastLevel) {
-    return choice.end < shape.runs.size() && shape.runs[choice.end].level < choice.level
-               ? "a move past an older run"
-               : "";
+    if (choice.end < shape.runs.size() && shape.runs[choice.end].level < choice.level)
+      return "a move past an older run";
+    if (!choice.from.empty() && !choice.to.empty() && choice.from >= choice.to) return "keys that are none";
+    const size_t files = choice.end > shape.upper_runs() ? shape.runs.back().files.size() : 0;
+    return choice.file_first <= choice.file_end && choice.file_end <= files ? "" : "files of a move";
   }
   if (choice.end != choice.first + 1) return "a move of several runs into the last level";
   const RunShape& run = shape.runs[choice.first];

@@ -72,6 +72,7 @@ std::string words(const Shape& shape, const Choice& choice) {
   std::string text = choice.kind == Choice::Kind::move ? "move " : "merge ";
   text += range(choice.first, choice.end) + " to " + std::to_string(choice.level);
   if (choice.level == kLastLevel) text += ": files " + range(choice.file_first, choice.file_end);
+  if (!choice.from.empty()) text += " from " + choice.from;
   return choice.to.empty() ? text : text + " below " + choice.to;
 }
 
@@ -226,6 +227,45 @@ TEST(Policy, CompactionTakesWhatCanBeMadeBetter) {
             "merge 0 to 7: files 0-0 below f");
 }
 
+TEST(Policy, CompactionOfARangeTakesWhatOverlapsIt) {
+  const auto begun = [](const std::vector<TableRun>& runs, const KeySpan& span) {
+    const Shape shape = shape_of_table(runs);
+    const Choice choice = begin_compaction(shape, kLimits, span);
+    std::string text = words(shape, choice);
+    if (choice.file_first < choice.file_end)
+      text += ", files " + std::to_string(choice.file_first) + "-" + std::to_string(choice.file_end);
+    return text;
+  };
+  // Nothing above, and nothing to be gained where it asks.
+  EXPECT_EQ(begun({}, {.from = "a", .to = "c"}), "nothing");
+  EXPECT_EQ(begun({kLarge}, {.from = "a", .to = "z"}), "nothing");
+  EXPECT_EQ(begun({flushed("a", "c"), kLarge}, {.from = "d", .to = "e"}), "nothing");
+  EXPECT_EQ(begun({flushed("d", "e"), kLarge}, {.from = "a", .to = "d"}), "nothing");
+  EXPECT_EQ(begun({flushed("d", "e"), kLarge}, {.from = "f"}), "nothing");
+  // Files of the last level go whole, those that overlap alone.
+  EXPECT_EQ(begun({flushed("d", "e"), kLarge}, {.from = "a", .to = "dd"}),
+            "move 0-2 to 6 from a below dd, files 0-1");
+  EXPECT_EQ(begun({flushed(), kLarge}, {.from = "i", .to = "j"}), "move 0-2 to 6 from i below j");
+  EXPECT_EQ(begun({flushed(), kLarge}, {.from = "p"}), "move 0-2 to 6 from p, files 1-3");
+  EXPECT_EQ(begun({flushed(), kLarge}, {.to = "k"}), "move 0-2 to 6 below k, files 0-2");
+  EXPECT_EQ(begun({flushed()}, {.from = "b", .to = "c"}), "move 0 to 6 from b below c");
+  // Garbage in the last level itself, in the range and beside it.
+  const TableRun last = {kLastLevel, {{"b", "h"}, {"j", "p", kBuffer, 0, false, false}, {"r", "x"}}};
+  EXPECT_EQ(begun({last}, {.from = "k", .to = "l"}), "move 0 to 6 from k below l, files 1-2");
+  EXPECT_EQ(begun({last}, {.from = "q"}), "nothing");
+  // A step does not go on to files that nothing is drained into.
+  const TableRun drained = {kDrainLevel, {{"c", "e", kBuffer, 1}}};
+  const std::vector<TableRun> runs = {drained, {kLastLevel, {{"f", "h"}, {"j", "p"}}}};
+  EXPECT_EQ(chosen(runs, Goal::compact), "merge 0 to 7: files 0-0 below f");
+  EXPECT_EQ(chosen(runs, Goal::compact_beside), "merge 0 to 7: files 0-0 below f");
+  EXPECT_EQ(chosen(runs), "merge 0 to 7: files 0 below j");
+  // Beside other work files are made as good as by a compaction that is waited for.
+  EXPECT_EQ(chosen({{kDrainLevel, {{"a", "c", kBuffer, 0, false, false}}}}, Goal::compact_beside),
+            "merge 0 to 7: files 0-0");
+  EXPECT_EQ(chosen({flushed(), flushed(), flushed(), flushed(), kLarge}, Goal::compact_beside),
+            "merge 0-4 to 1");
+}
+
 // What check_choice() is there for.
 TEST(Policy, EveryBrokenChoiceIsNoticed) {
   const Shape shape = shape_of_table({{0, {{"c", "k"}}}, {1, {{"a", "z"}}}, kLarge});
@@ -248,6 +288,10 @@ TEST(Policy, EveryBrokenChoiceIsNoticed) {
   EXPECT_EQ(check({.kind = move, .first = 0, .end = 1, .level = kLastLevel, .file_end = 1}),
             "a move below an older version");
   EXPECT_EQ(check({.kind = move, .first = 0, .end = 2, .level = kDrainLevel}), "");
+  EXPECT_EQ(check({.kind = move, .end = 2, .level = kDrainLevel, .file_end = 1}), "files of a move");
+  EXPECT_EQ(check({.kind = move, .end = 3, .level = kDrainLevel, .file_end = 4}), "files of a move");
+  EXPECT_EQ(check({.kind = move, .end = 3, .level = kDrainLevel, .file_end = 3, .from = "d", .to = "c"}),
+            "keys that are none");
 }
 
 // Outcomes.
@@ -269,7 +313,8 @@ std::string words(const std::vector<SortedRunInfo>& runs) {
   for (const SortedRunInfo& run : runs) {
     text += (text.empty() ? "" : " | ") + std::to_string(run.level) + ":";
     for (const RunPiece& piece : run.pieces)
-      text += " " + std::to_string(piece.file.id) + (piece.from.empty() ? "" : " from " + piece.from);
+      text += " " + std::to_string(piece.file.id) + (piece.from.empty() ? "" : " from " + piece.from) +
+              (piece.to.empty() ? "" : " below " + piece.to);
   }
   return text;
 }
@@ -314,8 +359,41 @@ TEST(Outcome, MovesKeepTheOrderOfKeys) {
   EXPECT_EQ(words(runs), "0: 1 | 7: 2");
   apply_choice({.kind = Choice::Kind::move, .end = 1, .level = kLastLevel, .file_end = 1}, 2, {}, &runs);
   EXPECT_EQ(words(runs), "7: 1 2");
-  apply_choice({.kind = Choice::Kind::move, .end = 1, .level = kDrainLevel}, 1, {}, &runs);
+  apply_choice({.kind = Choice::Kind::move, .end = 1, .level = kDrainLevel, .file_end = 2}, 1, {}, &runs);
   EXPECT_EQ(words(runs), "6: 1 2");
+}
+
+TEST(Outcome, WhatARangeHoldsIsTakenOutOfItsRuns) {
+  std::vector<SortedRunInfo> runs = {run_info(0, {{"a", "c"}, {"e", "k"}, {"m", "z"}}, 1),
+                                     run_info(1, {{"g", "h"}}, 4), run_info(2, {{"x", "y"}}, 5),
+                                     run_info(kDrainLevel, {{"p", "q"}}, 6),
+                                     run_info(kLastLevel, {{"a", "e"}, {"f", "o"}, {"r", "z"}}, 7)};
+  runs.insert(runs.begin(), run_info(0, {{"a", "z"}}, 10));  // flushed since
+  Choice choice{.kind = Choice::Kind::move, .end = 5, .level = kDrainLevel, .file_first = 1, .file_end = 2};
+  choice.from = "f";
+  choice.to = "n";
+  apply_choice(choice, 5, {}, &runs);
+  EXPECT_EQ(words(runs),
+            "0: 10 | 0: 1 2 below f 3 from n | 2: 5 | "
+            "6: 2 from f 3 below n | 6: 4 | 6: 6 | 6: 8 | 7: 7 9");
+  // Again, where pieces are cut already; bounds that no piece crosses cut none.
+  choice.end = 2;
+  choice.file_first = choice.file_end = 0;
+  choice.from = "b";
+  choice.to = "m";
+  std::vector<SortedRunInfo> more(runs.begin() + 1, runs.begin() + 3);
+  apply_choice(choice, 2, {}, &more);
+  EXPECT_EQ(words(more), "0: 1 below b 3 from n | 2: 5 | 6: 1 from b 2 below f");
+  choice.from = "";
+  choice.to = "c";
+  apply_choice(choice, 3, {}, &more);
+  EXPECT_EQ(words(more), "0: 3 from n | 2: 5 | 6: 1 below b | 6: 1 from b 2 below f");
+  // A file of two pieces goes once, with the second one.
+  const std::vector<SortedRunInfo> both = more;
+  more.erase(more.begin() + 2);
+  EXPECT_EQ(files_gone(both, more), std::vector<uint64_t>());
+  more.pop_back();
+  EXPECT_EQ(files_gone(both, more), (std::vector<uint64_t>{1, 2}));
 }
 
 // Range removals.

@@ -20,6 +20,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -166,7 +167,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Maintenance.
   Status sync();
   Status flush();
-  Status compact();
+  /// Internal keys.
+  Status compact(const KeySpan& span = {}, const CompactOptions& options = {});
+  Status compact_range(uint32_t keyspace, std::string_view from, std::optional<std::string_view> to,
+                       const CompactOptions& options);
 
   Result<Stats> stats() const;
   Result<std::vector<Reader>> readers() const;
@@ -515,9 +519,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
                RunSetWriter& writer, MergeOutput* output) REQUIRES(merge_mutex_);
   /// Gives up files that range removals cover.
   Status drop(const std::vector<FileAt>& files, const View& view) REQUIRES(merge_mutex_);
+  Status drop_empty() REQUIRES(merge_mutex_);
   Status install_runs(const std::function<void(std::vector<SortedRunInfo>*)>& apply,
                       const MergeOutput& output, RunSetWriter* writer) REQUIRES(merge_mutex_);
-  Status compact_runs() REQUIRES(merge_mutex_);
+  Status begin_compaction(const KeySpan& span) REQUIRES(merge_mutex_);
+  Status compact_runs(const KeySpan& span) REQUIRES(merge_mutex_);
+  void compact_in_background();
   /// Counts what merges owe.
   void measure_runs(const View& view, Debt* debt) const;
   uint64_t reclaimable_bytes(const View& view) const;
@@ -616,9 +623,16 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool log_started_ GUARDED_BY(switch_mutex_) = false;          // a segment was active since the open
 
   Mutex merge_mutex_;  // one move or merge at a time; before store and view_mutex_
+  bool compacting_ GUARDED_BY(merge_mutex_) = false;  // a compaction in the background is in the drain
   std::atomic<bool> merge_scheduled_{false};
   std::atomic<bool> idle_watch_{false};
   std::atomic<uint64_t> idle_commits_{0};  // when the idle watch last looked
+  Mutex compactions_mutex_;
+  struct Span {
+    std::string from;
+    std::string to;
+  };
+  std::vector<Span> compactions_ GUARDED_BY(compactions_mutex_);  // not yet begun; of the background
   RetiredFiles retired_files_;
   LongCalls long_calls_;
 

@@ -18,6 +18,7 @@
 #include "engine/engine.h"
 #include "engine/value_extents.h"
 #include "format/codec.h"
+#include "format/internal_key.h"
 #include "format/log_entry.h"
 #include "view/merge_cursor.h"
 
@@ -378,6 +379,9 @@ Result<Engine::Step> Engine::merge_step(Goal goal) {
     if (Status status = drop(covered, *now); !status.ok()) return status;
     return Step::made;
   }
+  const bool drains = shape.tier_runs() != shape.upper_runs();
+  compacting_ = compacting_ && drains;
+  if (compacting_ && goal != Goal::compact) goal = Goal::compact_beside;
   const Choice choice = choose(shape, goal, PolicyLimits::of(options_.write_buffer_size));
   LIGHTNING_INVARIANT("I8", check_choice(shape, choice).empty());
   if (choice.kind == Choice::Kind::nothing) return Step::none;
@@ -394,7 +398,7 @@ Status Engine::execute(const Choice& choice, const View& view) {
       apply_choice(choice, view.runs.size(), {}, runs);
     };
     if (Status status = install_runs(apply, {}, nullptr); !status.ok()) return status;
-    if (choice.level != kLastLevel) return {};
+    if (choice.level != kLastLevel) return choice.from.empty() && choice.to.empty() ? Status() : drop_empty();
     uint64_t bytes = 0;
     for (size_t i = choice.file_first; i < choice.file_end; ++i) {
       bytes += view.runs[choice.first]->files()[i]->info().size;
@@ -444,6 +448,25 @@ Status Engine::drop(const std::vector<FileAt>& files, const View& view) {
   counters_.drop_bytes.fetch_add(bytes, std::memory_order_relaxed);
   report(EventKind::merge, "files under range removals were given up", bytes, 0, {});
   return {};
+}
+
+// Of a file that was cut, a part may hold nothing.
+Status Engine::drop_empty() {
+  const std::shared_ptr<const View> now = view();
+  const ViewProbe probe(*now, codec_id(options_.compression), {});
+  std::vector<FileAt> files;
+  for (size_t run = 0; run < now->runs.size() && now->runs[run]->info().level < kTiers; ++run) {
+    const std::vector<KeyRange>& ranges = now->runs[run]->ranges();
+    for (size_t file = 0; file < ranges.size(); ++file) {
+      std::string found;
+      if (!ranges[file].clipped) continue;
+      const bool some = probe.first_key_from(run, ranges[file].smallest, &found);
+      if (!some || ranges[file].ends_before(found)) files.push_back({.run = run, .file = file});
+    }
+  }
+  if (files.empty()) return {};
+  const auto apply = [&](std::vector<SortedRunInfo>* runs) { apply_drop(files, now->runs.size(), runs); };
+  return install_runs(apply, {}, nullptr);
 }
 
 // A merge into the last level ends with the first file that is full, if its runs go on behind it: what was
@@ -538,8 +561,8 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
     next.runs.insert(next.runs.end(), runs.begin(), runs.end());
   };
   // Nothing may fail behind the commit.
-  LIGHTNING_INVARIANT("I5", runs.size() <= now->runs.size() + kRunsRoom);
-  ViewRoom room = room_for_view(kSealedMax, kRunsRoom + kRunsRoom);
+  const size_t more = runs.size() - std::min(runs.size(), now->runs.size());
+  ViewRoom room = room_for_view(kSealedMax, kRunsRoom + more);
   if (writer != nullptr) writer->keep();
   const Status status = store_->commit([&](DurableState& next) {
     apply(&next.runs);
@@ -557,12 +580,21 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
   return {};
 }
 
-Status Engine::compact() {
+Status Engine::compact(const KeySpan& span, const CompactOptions& options) {
+  if (!options.wait) {
+    if (Status status = refused(); !status.ok()) return status;
+    {
+      MutexLock lock(compactions_mutex_);
+      compactions_.push_back({.from = std::string(span.from), .to = std::string(span.to)});
+    }
+    if (background_.run(Lane::slow, [this] { compact_in_background(); })) return {};
+    return Status(StatusCode::busy, "the background takes no work");
+  }
   if (Status status = flush(); !status.ok()) return status;
   Status status;
   {
     MutexLock lock(merge_mutex_);
-    status = compact_runs();
+    status = compact_runs(span);
   }
   refuse_after_store_failure();
   schedule_merge();
@@ -570,19 +602,77 @@ Status Engine::compact() {
   return status;
 }
 
-// What flushes add meanwhile is left to others: it ends whatever writers do.
-Status Engine::compact_runs() {
-  const std::shared_ptr<const View> now = view();
-  const Shape shape = shape_of_runs(*now);
-  const Choice choice = begin_compaction(shape, PolicyLimits::of(options_.write_buffer_size));
-  LIGHTNING_INVARIANT("I8", check_choice(shape, choice).empty());
-  if (choice.kind == Choice::Kind::nothing) return {};
-  if (Status status = execute(choice, *now); !status.ok()) return status;
-  for (;;) {
+Status Engine::compact_range(uint32_t keyspace, std::string_view from, std::optional<std::string_view> to,
+                             const CompactOptions& options) {
+  if (Status status = check_key(from); !status.ok()) return status;
+  if (Status status = check_key(to.value_or("")); !status.ok()) return status;
+  if (Status status = usable(keyspace); !status.ok()) return status;
+  const InternalKey first(keyspace, from);
+  const InternalKey last(keyspace, to.value_or(""));
+  if (!first.ok() || !last.ok()) return Status(StatusCode::out_of_memory, "the keys of a compaction");
+  if (to && *to <= from) return refused();
+  const std::string end = to ? std::string(last.view()) : end_of_keyspace(keyspace);
+  return compact({.from = first.view(), .to = end}, options);
+}
+
+// What flushes add meanwhile is left to others: it ends whatever writers do. So it does of a drain that was
+// under way: what of it stands behind the span.
+Status Engine::compact_runs(const KeySpan& span) {
+  if (Status status = begin_compaction(span); !status.ok()) return status;
+  const auto meets = [&](const KeyRange& range) { return span.meets(range); };
+  const auto drains = [&](const std::shared_ptr<const SortedRun>& run) {
+    return run->info().level == kDrainLevel && std::ranges::any_of(run->ranges(), meets);
+  };
+  while (std::ranges::any_of(view()->runs, drains)) {
     Result<Step> step = merge_step(Goal::compact);
     if (!step) return step.status();
     if (*step == Step::none) return {};
   }
+  return {};
+}
+
+Status Engine::begin_compaction(const KeySpan& span) {
+  const std::shared_ptr<const View> now = view();
+  const Shape shape = shape_of_runs(*now);
+  const Choice choice =
+      lightning::begin_compaction(shape, PolicyLimits::of(options_.write_buffer_size), span);
+  LIGHTNING_INVARIANT("I8", check_choice(shape, choice).empty());
+  return choice.kind == Choice::Kind::nothing ? Status() : execute(choice, *now);
+}
+
+// Only begun here: its steps are those of the drain, beside the others. What fails is tried again.
+void Engine::compact_in_background() {
+  const auto all_begun = [&] {
+    MutexLock lock(compactions_mutex_);
+    return compactions_.empty();
+  };
+  if (all_begun()) return;
+  Status status;
+  try {
+    status = flush();
+    MutexLock lock(merge_mutex_);
+    while (status.ok() && !all_begun()) {
+      Span span;
+      {
+        MutexLock list(compactions_mutex_);
+        span = compactions_.back();
+      }
+      status = begin_compaction({.from = span.from, .to = span.to});
+      if (!status.ok()) break;
+      compacting_ = true;
+      MutexLock list(compactions_mutex_);
+      std::erase_if(compactions_,
+                    [&](const Span& one) { return one.from == span.from && one.to == span.to; });
+    }
+  } catch (const std::bad_alloc&) {
+    status = Status(StatusCode::out_of_memory, "a compaction");
+  }
+  refuse_after_store_failure();
+  if (status.is(StatusCode::closed)) return;
+  note_background(Work::merge, status);
+  if (status.ok()) return schedule_merge();
+  if (!log_.failed())
+    (void)background_.run_after(Lane::slow, kRetryDelayNs, [this] { compact_in_background(); });
 }
 
 }  // namespace lightning
