@@ -90,6 +90,7 @@ std::string describe(const std::vector<CrashStep>& steps) {
 Options CrashWorkload::options() const {
   Options options = usual_options();
   if (compresses_) options.compression = Compression::lz4;
+  if (compresses_) options.max_garbage_age_ms = 1000;
   return options;
 }
 
@@ -345,15 +346,11 @@ std::string CrashWorkload::remove_range() {
       [&] { return database_.remove_range(from, to, {.durability = durability, .timeout_ms = kTimeoutMs}); });
 }
 
-std::string CrashWorkload::compact_range() {
-  const std::string from(1, static_cast<char>('a' + random_.below(4)));
+std::string CrashWorkload::compact_range(const std::string& from) {
   const std::string to = from + static_cast<char>('0' + random_.below(9));
-  const bool bounded = random_.chance(0.7);
   const CompactOptions options{.wait = random_.chance(0.6)};
-  const Status status = ask([&] {
-    return bounded ? database_.compact_range(from, to, options)
-                   : database_.compact_range(from, std::nullopt, options);
-  });
+  const auto end = random_.chance(0.7) ? std::optional<std::string_view>(to) : std::nullopt;
+  const Status status = ask([&] { return database_.compact_range(from, end, options); });
   if (status.ok() && options.wait) note_all_durable();
   return note(status);
 }
@@ -538,27 +535,25 @@ std::string CrashWorkload::make(CrashStep step) {
       return put(key, value(30), Durability::power);
     case CrashStep::put_process:
       return put(key, value(random_.chance(0.2) ? 3000 : 40), Durability::process);
-    case CrashStep::remove: {
+    case CrashStep::remove:
       return commit(
           Durability::process, [&](Model& model) { model.remove("", key); },
           [&] {
             return database_.remove(key, {.durability = Durability::process, .timeout_ms = kTimeoutMs});
           });
-    }
     case CrashStep::batch:
       return batch();
     case CrashStep::remove_range:
       return remove_range();
     case CrashStep::compact_range:
-      return compact_range();
+      return compact_range(key);
     case CrashStep::keyspace:
       return keyspace();
     case CrashStep::sync:
       return expect(ask([&] { return database_.sync(); }));
     case CrashStep::flush:
-      return expect(ask([&] { return database_.flush(); }));
     case CrashStep::compact:
-      return expect(ask([&] { return database_.compact(); }));
+      return expect(ask([&] { return step == CrashStep::flush ? database_.flush() : database_.compact(); }));
     case CrashStep::reopen:
       return reopen();
     case CrashStep::put_oversize:

@@ -91,7 +91,7 @@ class CrashWorkload {
   uint64_t moves() const { return moves_; }
   uint64_t merges() const { return merges_; }
 
-  /// Those of this life: with an even seed it compresses.
+  /// Those of this life: with an even seed it compresses, and lets no garbage grow old.
   Options options() const;
   static Options usual_options();
 
@@ -109,7 +109,7 @@ class CrashWorkload {
   std::string two_phases(const std::vector<ModelWrite>& writes, const Keyspace& second);
   std::string resolve(bool commits, const std::vector<ModelWrite>& writes);
   std::string remove_range();
-  std::string compact_range();
+  std::string compact_range(const std::string& from);
   std::string keyspace();
   std::string reopen();
   std::string take_opened();

@@ -447,6 +447,188 @@ TEST_F(Levels, ACompactionOfARangeIsRefusedWhereItMeansNothing) {
   EXPECT_TRUE(Keyspace().compact_range("a").is(StatusCode::closed));
 }
 
+TEST_F(Levels, ScansMakeOneRunOfWhatTheyReadAgainAndAgain) {
+  constexpr uint64_t kKeys = 20'000;
+  for (uint64_t i = 0; i < kKeys; ++i) put(i);
+  ASSERT_TRUE(db_.compact().ok());
+  ASSERT_GT(level(kLast).files, 8u);
+  for (uint64_t i = 0; i < kKeys; i += 50) put(i);
+  ASSERT_TRUE(db_.flush().ok());
+  const auto idle = [&] {
+    for (int i = 0; i < 10; ++i) env_.sleep(kNanosPerSecond / 2);
+    work();
+  };
+  idle();
+  ASSERT_EQ(stats().sorted_runs, 2u);
+  const auto scan = [&](uint64_t first, uint64_t keys, int times) {
+    Cursor cursor = db_.cursor();
+    for (int i = 0; i < times; ++i) {
+      if (i % 100 == 0) cursor = db_.cursor();
+      cursor.seek(key_of(first + random_.below(keys)));
+      ASSERT_TRUE(cursor.status().ok());
+    }
+  };
+  // Of a part of the keys: that part alone.
+  const Stats before = stats();
+  scan(2'000, 1'000, 8'000);
+  idle();
+  const Stats part = stats();
+  EXPECT_GT(part.merges, before.merges);
+  EXPECT_LT(part.merge_bytes_written - before.merge_bytes_written, level(kLast).bytes / 3);
+  EXPECT_EQ(part.sorted_runs, 2u);
+  // It is one run now: nothing is left to be gained by reading it.
+  scan(2'000, 900, 30'000);
+  idle();
+  EXPECT_EQ(stats().merges, part.merges);
+  scan(0, kKeys, 80'000);
+  idle();
+  const Stats all = stats();
+  EXPECT_EQ(all.sorted_runs, 1u);
+  EXPECT_EQ(all.levels.size(), 1u);
+  scan(0, kKeys, 20'000);
+  idle();
+  EXPECT_EQ(stats().merge_bytes_written, all.merge_bytes_written);
+  EXPECT_EQ(stats().move_bytes, all.move_bytes);
+  // Reading one key after the other asks for nothing.
+  for (uint64_t i = 0; i < kKeys; i += 50) put(i);
+  ASSERT_TRUE(db_.flush().ok());
+  idle();
+  for (int i = 0; i < 20'000; ++i) (void)db_.get(key_of(random_.below(kKeys)));
+  idle();
+  EXPECT_EQ(stats().sorted_runs, 2u);
+}
+
+class GarbageAge : public Levels {
+ protected:
+  static constexpr uint64_t kAgeSeconds = 100;
+
+  void SetUp() override {
+    options_.max_garbage_age_ms = kAgeSeconds * 1000;
+    open(1 * MiB);
+  }
+  void age() {
+    for (uint64_t i = 0; i < kAgeSeconds; ++i) env_.sleep(kNanosPerSecond);
+    work();
+  }
+  void put_secret(uint64_t number) {
+    ASSERT_TRUE(db_.put(key_of(number), "a secret").ok());
+    model_[key_of(number)] = "a secret";
+  }
+  /// How many run files have it.
+  uint64_t secrets() {
+    uint64_t count = 0;
+    Result<std::unique_ptr<Directory>> directory = env_.files().open_directory("db", false);
+    Result<std::vector<FileInfo>> files = (*directory)->list();
+    for (const FileInfo& info : *files) {
+      if (!info.name.ends_with(".run")) continue;
+      Result<std::unique_ptr<File>> file = (*directory)->open(info.name, OpenMode::read);
+      std::string bytes(info.size, '\0');
+      EXPECT_TRUE((*file)->read(0, bytes.data(), bytes.size()).ok());
+      count += bytes.find("a secret") == std::string::npos ? 0 : 1;
+    }
+    return count;
+  }
+  /// A last level with a secret in it, among others.
+  void prepare() {
+    for (uint64_t i = 0; i < 20'000; ++i) i == 7'000 ? put_secret(i) : put(i);
+    ASSERT_TRUE(db_.compact().ok());
+    ASSERT_EQ(secrets(), 1u);
+  }
+};
+
+TEST_F(GarbageAge, WhatIsAliveStays) {
+  prepare();
+  const Stats before = stats();
+  for (int i = 0; i < 5; ++i) age();
+  EXPECT_EQ(secrets(), 1u);
+  EXPECT_EQ(stats().merges, before.merges);
+}
+
+TEST_F(GarbageAge, WhatWasRemovedOrOverwrittenIsGoneInTime) {
+  prepare();
+  for (const int way : {0, 1, 2}) {
+    if (way == 0) remove(7'000);
+    if (way == 1) put(7'000);
+    if (way == 2) {
+      ASSERT_TRUE(db_.remove_range(key_of(7'000), key_of(7'001)).ok());
+      model_.erase(key_of(7'000));
+    }
+    EXPECT_EQ(secrets(), 1u);
+    age();
+    EXPECT_EQ(secrets(), 0u) << way;
+    EXPECT_EQ(stats().sorted_runs, 1u);
+    expect_answers();
+    put_secret(7'000);
+    ASSERT_TRUE(db_.compact().ok());
+    ASSERT_EQ(secrets(), 1u);
+  }
+}
+
+// One second does not matter, and writers that go on do not hold it up.
+TEST_F(GarbageAge, WritersDoNotHoldItUp) {
+  prepare();
+  remove(7'000);
+  uint64_t seconds = 0;
+  for (; secrets() != 0 && seconds <= kAgeSeconds; ++seconds) {
+    put(random_.below(6'000));
+    env_.sleep(kNanosPerSecond);
+  }
+  EXPECT_LE(seconds, kAgeSeconds);
+  EXPECT_GE(seconds, kAgeSeconds / 2);
+}
+
+TEST_F(GarbageAge, OpeningAgainForgetsNoTime) {
+  prepare();
+  remove(7'000);
+  for (uint64_t i = 0; i < kAgeSeconds / 2; ++i) env_.sleep(kNanosPerSecond);
+  reopen(1 * MiB);
+  EXPECT_EQ(secrets(), 1u);
+  for (uint64_t i = 0; i < kAgeSeconds / 2; ++i) env_.sleep(kNanosPerSecond);
+  work();
+  EXPECT_EQ(secrets(), 0u);
+  // And of runs.
+  put_secret(7'000);
+  ASSERT_TRUE(db_.compact().ok());
+  put(7'000);
+  ASSERT_TRUE(db_.flush().ok());
+  work();
+  for (uint64_t i = 0; i < kAgeSeconds / 2; ++i) env_.sleep(kNanosPerSecond);
+  EXPECT_EQ(secrets(), 1u);
+  reopen(1 * MiB);
+  for (uint64_t i = 0; i < kAgeSeconds / 2; ++i) env_.sleep(kNanosPerSecond);
+  work();
+  EXPECT_EQ(secrets(), 0u);
+}
+
+TEST_F(GarbageAge, ASnapshotKeepsWhatItSeesUntilItIsGone) {
+  prepare();
+  Result<Snapshot> snapshot = db_.snapshot();
+  ASSERT_TRUE(snapshot);
+  remove(7'000);
+  age();
+  EXPECT_EQ(db_.get(key_of(7'000), {.snapshot = &*snapshot}).value(), "a secret");
+  EXPECT_EQ(secrets(), 1u);
+  *snapshot = Snapshot();
+  age();
+  EXPECT_EQ(secrets(), 0u);
+  const uint64_t merges = stats().merges;
+  age();
+  EXPECT_EQ(stats().merges, merges);
+}
+
+TEST_F(GarbageAge, WhatHasExpiredIsGoneInTime) {
+  prepare();
+  ASSERT_TRUE(db_.put(key_of(7'000), "a secret", {.ttl_ms = 20'000}).ok());
+  ASSERT_TRUE(db_.compact().ok());
+  ASSERT_EQ(secrets(), 1u);
+  env_.sleep(10 * kNanosPerSecond);
+  EXPECT_EQ(secrets(), 1u);
+  model_.erase(key_of(7'000));
+  env_.sleep(20 * kNanosPerSecond);
+  age();
+  EXPECT_EQ(secrets(), 0u);
+}
+
 TEST_F(Levels, CompactionEndsWhileWritersGoOn) {
   overwrite(10'000, 3'000);
   bool done = false;

@@ -90,6 +90,10 @@ struct Options {
   /// A transaction without a call for as long is aborted in the background, so that others get its locks; its
   /// further calls answer `closed`. 0 = none is.
   uint64_t max_transaction_idle_ms = 0;
+  /// What was removed or overwritten is gone from the run files at most as long after no reader can see it
+  /// any more, if the disk keeps up; 0 = when merges come by. Less than a second is a second. All that is
+  /// written is then merged into the last level within that time, however little is to be gained.
+  uint64_t max_garbage_age_ms = 0;
 
   /// Presets, to be adapted further: balanced is the default-constructed Options.
   LIGHTNING_EXPORT static Options balanced();

@@ -22,12 +22,19 @@
 //   - when a third of what they touch is removed, by tiers of which a quarter is removals: a queue's front;
 //   - when range removals are over a third of the last level (over anything, when nobody writes). Files that
 //     they cover wholly go without being read before that: covered_files().
-//   - when compact() asks; then the last level goes through the drain, too. Of a range of keys, what tiers hold
-//     in it goes, their files being cut at its bounds, and the files of the last level that overlap it.
+//   - when what they hold is older than garbage may become (Options::max_garbage_age_ms);
+//   - within a range that is scanned: when the seeks there, since its files of the last level were written,
+//     have lost more time by looking into tiers than a merge takes. A seek that looks into one run more is
+//     taken for 1 KiB of a merge's reading and writing; a merge is 4 MiB for its files and syncs, and twice
+//     the bytes of the files of the last level and of what tiers hold over them. So merges for scans never
+//     take more time than the scans had lost before. A merge begins the count anew, and without a new run
+//     over these keys nothing is counted;
+//   - when compact() asks; then the last level goes through the drain, too. Of a range of keys, what tiers
+//     hold in it goes, their files being cut at its bounds, and the files of the last level that overlap it.
 // While a drain is under way tiers are not merged, unless they are twelve runs: the next one takes them all.
 //
 // A file of the last level, or a run of a tier, of which half has expired (a quarter when nobody writes) is
-// rewritten in its place.
+// rewritten in its place; so is a file of the last level that kept for readers what may not stay any longer.
 //
 // Invariant I8: a Choice takes with a run every older run above its target, and of the last level every file
 // that overlaps; check_choice() holds each one against it.
@@ -69,6 +76,8 @@ struct FileShape {
   bool other_codec = false;  // not the one of the last level
   bool plain = false;  // no entry but one version, no range removal, no keyspace that was dropped: nothing to
                        // be gained by rewriting
+  bool overdue = false;      // what it has, or hides, may not stay garbage any longer
+  uint64_t extra_seeks = 0;  // of the oldest run: newer runs that seeks at its keys looked into, each time
 };
 
 struct RunShape {

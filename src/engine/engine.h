@@ -189,6 +189,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
   uint64_t view_sequence() const { return view_sequence_.load(std::memory_order_acquire); }
   std::shared_ptr<const View> view() const;
+  /// So many walks began at this internal key of the View: where newer runs lie over it for nothing they are
+  /// merged.
+  void note_seeks(const View& view, std::string_view key, uint64_t seeks);
   /// One that was registered for the caller. False in a forked child, whose copy of the registry may be
   /// locked for ever.
   bool remove_reader(RegisteredReader* reader) {
@@ -537,6 +540,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Looks at the runs again after `delay_ns`.
   void watch_runs(uint64_t delay_ns);
   void look_at_runs();
+  /// Has what is older than Options::max_garbage_age_ms flushed and merged, from time to time.
+  void watch_garbage();
+  void look_at_garbage();
+  /// What was written before is to go from the tiers; 0: nothing is.
+  uint64_t garbage_due_before() const;
   bool removals_in_memory_hide_much() const;
   /// How long it takes until a file of the View holds so much that has expired that it is worth a rewrite;
   /// UINT64_MAX: no file ever will.

@@ -63,6 +63,7 @@ Result<IngestReport> Engine::ingest(uint32_t keyspace, IngestSource& source) {
   RunSetWriter writer(*directory_, *store_,
                       run_options(PolicyLimits::of(options_.write_buffer_size).file_bytes_max, true), floor,
                       floor);
+  writer.set_since(expiry_clock_.now());
   IngestReport report;
   if (Status status = write_ingested(keyspace, source, writer, &report); !status.ok()) return status;
   if (report.entries == 0) return report;
@@ -210,6 +211,7 @@ Status Engine::name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWrit
   Status status = store_->commit([&](DurableState& next) {
     next.runs.insert(next.runs.begin(), info);
     next.log_segments.clear();
+    next.log_since_us = 0;
     next.log_floor = behind;
     next.durable_lsn = std::max(next.durable_lsn, behind);
     next.next_base_lsn = behind;

@@ -18,7 +18,6 @@
 #include "engine/engine.h"
 #include "engine/value_extents.h"
 #include "format/codec.h"
-#include "format/internal_key.h"
 #include "format/log_entry.h"
 #include "view/merge_cursor.h"
 
@@ -44,9 +43,10 @@ double share_of(const RunFile& file, const KeyRange& range) {
 /// Looks into the runs of a View.
 class ViewProbe final : public RunProbe {
  public:
-  ViewProbe(const View& view, uint8_t codec, const std::vector<uint64_t>& read_lsns)
+  ViewProbe(const View& view, uint8_t codec, const std::vector<uint64_t>& read_lsns, uint64_t due_before)
       : view_(view),
         codec_(codec),
+        due_before_(due_before),
         cursors_(view.runs.size()),
         first_reader_(read_lsns.empty() ? UINT64_MAX : read_lsns[0]) {}
 
@@ -56,6 +56,10 @@ class ViewProbe final : public RunProbe {
   bool other_codec(size_t run, size_t piece) const override {
     return view_.runs[run]->files()[piece]->codec() != codec_;
   }
+  uint64_t extra_seeks(size_t run, size_t piece) const override {
+    return view_.runs[run]->files()[piece]->extra_seeks();
+  }
+  uint64_t due_before() const override { return due_before_; }
   // What cannot be read is taken for touched.
   bool first_key_from(size_t run, std::string_view key, std::string* found) const override {
     std::unique_ptr<SourceCursor>& cursor = cursors_[run];
@@ -99,6 +103,7 @@ class ViewProbe final : public RunProbe {
  private:
   const View& view_;
   const uint8_t codec_;
+  const uint64_t due_before_;
   mutable std::vector<std::unique_ptr<SourceCursor>> cursors_;
   const uint64_t first_reader_;
 };
@@ -366,7 +371,7 @@ Shape Engine::shape_of_runs(const View& view) const {
   std::vector<const SortedRunInfo*> infos;
   for (const auto& run : view.runs) infos.push_back(&run->info());
   return shape_of(infos, catalogue_.dropped_ids(),
-                  ViewProbe(view, codec_id(options_.compression), snapshots_.list()),
+                  ViewProbe(view, codec_id(options_.compression), snapshots_.list(), garbage_due_before()),
                   [this] { return purge_time(); });
 }
 
@@ -420,6 +425,12 @@ Status Engine::execute(const Choice& choice, const View& view) {
   uint64_t bytes_read = 0;
   RunSetWriter writer(*directory_, *store_, run_options(choice.file_bytes, choice.level == kLastLevel),
                       lsn_min, lsn_max);
+  uint64_t since_us = expiry_clock_.now();
+  for (size_t i = choice.first; i < choice.end && choice.level != kLastLevel; ++i) {
+    for (const RunPiece& piece : view.runs[i]->info().pieces)
+      since_us = std::min(since_us, piece.file.since_us);
+  }
+  writer.set_since(since_us);
   Purge purge(expiry_clock_, snapshots_);
   if (Status status = merge(choice, view, purge, &bytes_read, writer, &output); !status.ok()) return status;
   INTERLEAVE("merge.before_commit");
@@ -453,7 +464,7 @@ Status Engine::drop(const std::vector<FileAt>& files, const View& view) {
 // Of a file that was cut, a part may hold nothing.
 Status Engine::drop_empty() {
   const std::shared_ptr<const View> now = view();
-  const ViewProbe probe(*now, codec_id(options_.compression), {});
+  const ViewProbe probe(*now, codec_id(options_.compression), {}, 0);
   std::vector<FileAt> files;
   for (size_t run = 0; run < now->runs.size() && now->runs[run]->info().level < kTiers; ++run) {
     const std::vector<KeyRange>& ranges = now->runs[run]->ranges();
@@ -578,101 +589,6 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
   retired_files_.retire(*directory_, std::move(gone));
   reclaim_soon(touched, gone_values);
   return {};
-}
-
-Status Engine::compact(const KeySpan& span, const CompactOptions& options) {
-  if (!options.wait) {
-    if (Status status = refused(); !status.ok()) return status;
-    {
-      MutexLock lock(compactions_mutex_);
-      compactions_.push_back({.from = std::string(span.from), .to = std::string(span.to)});
-    }
-    if (background_.run(Lane::slow, [this] { compact_in_background(); })) return {};
-    return Status(StatusCode::busy, "the background takes no work");
-  }
-  if (Status status = flush(); !status.ok()) return status;
-  Status status;
-  {
-    MutexLock lock(merge_mutex_);
-    status = compact_runs(span);
-  }
-  refuse_after_store_failure();
-  schedule_merge();
-  reclaim_values();
-  return status;
-}
-
-Status Engine::compact_range(uint32_t keyspace, std::string_view from, std::optional<std::string_view> to,
-                             const CompactOptions& options) {
-  if (Status status = check_key(from); !status.ok()) return status;
-  if (Status status = check_key(to.value_or("")); !status.ok()) return status;
-  if (Status status = usable(keyspace); !status.ok()) return status;
-  const InternalKey first(keyspace, from);
-  const InternalKey last(keyspace, to.value_or(""));
-  if (!first.ok() || !last.ok()) return Status(StatusCode::out_of_memory, "the keys of a compaction");
-  if (to && *to <= from) return refused();
-  const std::string end = to ? std::string(last.view()) : end_of_keyspace(keyspace);
-  return compact({.from = first.view(), .to = end}, options);
-}
-
-// What flushes add meanwhile is left to others: it ends whatever writers do. So it does of a drain that was
-// under way: what of it stands behind the span.
-Status Engine::compact_runs(const KeySpan& span) {
-  if (Status status = begin_compaction(span); !status.ok()) return status;
-  const auto meets = [&](const KeyRange& range) { return span.meets(range); };
-  const auto drains = [&](const std::shared_ptr<const SortedRun>& run) {
-    return run->info().level == kDrainLevel && std::ranges::any_of(run->ranges(), meets);
-  };
-  while (std::ranges::any_of(view()->runs, drains)) {
-    Result<Step> step = merge_step(Goal::compact);
-    if (!step) return step.status();
-    if (*step == Step::none) return {};
-  }
-  return {};
-}
-
-Status Engine::begin_compaction(const KeySpan& span) {
-  const std::shared_ptr<const View> now = view();
-  const Shape shape = shape_of_runs(*now);
-  const Choice choice =
-      lightning::begin_compaction(shape, PolicyLimits::of(options_.write_buffer_size), span);
-  LIGHTNING_INVARIANT("I8", check_choice(shape, choice).empty());
-  return choice.kind == Choice::Kind::nothing ? Status() : execute(choice, *now);
-}
-
-// Only begun here: its steps are those of the drain, beside the others. What fails is tried again.
-void Engine::compact_in_background() {
-  const auto all_begun = [&] {
-    MutexLock lock(compactions_mutex_);
-    return compactions_.empty();
-  };
-  if (all_begun()) return;
-  Status status;
-  try {
-    status = flush();
-    MutexLock lock(merge_mutex_);
-    while (status.ok() && !all_begun()) {
-      Span span;
-      {
-        MutexLock list(compactions_mutex_);
-        span = compactions_.back();
-      }
-      status = begin_compaction({.from = span.from, .to = span.to});
-      if (!status.ok()) break;
-      compacting_ = true;
-      MutexLock list(compactions_mutex_);
-      std::erase_if(compactions_,
-                    [&](const Span& one) { return one.from == span.from && one.to == span.to; });
-    }
-  } catch (const std::bad_alloc&) {
-    status = Status(StatusCode::out_of_memory, "a compaction");
-  }
-  refuse_after_store_failure();
-  if (status.is(StatusCode::closed)) return;
-  note_background(Work::merge, status);
-  if (status.ok()) return schedule_merge();
-  if (!log_.failed())
-    (void)background_.run_after(Lane::slow, kRetryDelayNs, [this] { compact_in_background(); });
 }
 
 }  // namespace lightning
