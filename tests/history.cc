@@ -586,7 +586,7 @@ Options History::random_options() {
     options.write_buffer_size = 2 * MiB - random_.below(6) * 16 * KiB;
   }
   if (random_.chance(0.5)) options.max_snapshot_age_ms = kReaderAgeMs;
-  if (random_.chance(0.3)) options.max_garbage_age_ms = random_.chance(0.5) ? 1000 : kReaderAgeMs;
+  if (random_.chance(0.3)) options.max_garbage_age_ms = kReaderAgeMs;
   huge_budget_ = allow_huge_ && options.memory_limit > 256 * MiB ? 1 : 0;
   return options;
 }

@@ -30,10 +30,12 @@ Expired expired_by(uint64_t time, const RunExpiry& expiry) {
 }
 
 /// A tier may hide what is older, and a file of the last level has garbage of its own where it is not plain.
-bool is_overdue(uint32_t level, const RunFileInfo& file, bool plain, uint64_t due_before) {
+/// That of dropped keyspaces is under a range removal.
+bool is_overdue(uint32_t level, const RunFileInfo& file, bool clipped, uint64_t due_before) {
   if (level != kLastLevel) return file.since_us < due_before;
   const uint64_t expired_us = file.expiry.first_us;
-  return (!plain && file.since_us < due_before) || (expired_us != 0 && expired_us < due_before);
+  return ((!file.plain || clipped) && file.since_us < due_before) ||
+         (expired_us != 0 && expired_us < due_before);
 }
 
 /// Keys of the run that fall behind the last file of all touch none.
@@ -75,7 +77,7 @@ Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint3
                            .ranges = file.range_removals != 0,
                            .other_codec = probe.other_codec(i, p),
                            .plain = plain,
-                           .overdue = is_overdue(run.level, file, plain, due_before),
+                           .overdue = is_overdue(run.level, file, range.clipped, due_before),
                            .extra_seeks = i + 1 == runs.size() ? probe.extra_seeks(i, p) : 0});
     }
   }
