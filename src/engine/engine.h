@@ -543,6 +543,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Has what is older than Options::max_garbage_age_ms flushed and merged, from time to time.
   void watch_garbage();
   void look_at_garbage();
+  /// For RunFileInfo::since_us: who limits no age does not ask the clock.
+  uint64_t garbage_time() const { return options_.max_garbage_age_ms == 0 ? 0 : expiry_clock_.now(); }
   /// What was written before is to go from the tiers; 0: nothing is.
   uint64_t garbage_due_before() const;
   bool removals_in_memory_hide_much() const;

@@ -210,7 +210,7 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     if (run != nullptr) next.runs.insert(next.runs.begin(), run);
   };
   // Of the log behind them; what comes meanwhile is later.
-  uint64_t log_since_us = expiry_clock_.now();
+  uint64_t log_since_us = garbage_time();
   const std::shared_ptr<const View> before = view();
   const auto look = [&](const std::shared_ptr<const MemSource>& source) {
     if (source != nullptr && source->segment->base_lsn() >= floor)

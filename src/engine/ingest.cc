@@ -63,7 +63,7 @@ Result<IngestReport> Engine::ingest(uint32_t keyspace, IngestSource& source) {
   RunSetWriter writer(*directory_, *store_,
                       run_options(PolicyLimits::of(options_.write_buffer_size).file_bytes_max, true), floor,
                       floor);
-  writer.set_since(expiry_clock_.now());
+  writer.set_since(garbage_time());
   IngestReport report;
   if (Status status = write_ingested(keyspace, source, writer, &report); !status.ok()) return status;
   if (report.entries == 0) return report;

@@ -425,7 +425,7 @@ Status Engine::execute(const Choice& choice, const View& view) {
   uint64_t bytes_read = 0;
   RunSetWriter writer(*directory_, *store_, run_options(choice.file_bytes, choice.level == kLastLevel),
                       lsn_min, lsn_max);
-  uint64_t since_us = expiry_clock_.now();
+  uint64_t since_us = garbage_time();
   for (size_t i = choice.first; i < choice.end && choice.level != kLastLevel; ++i) {
     for (const RunPiece& piece : view.runs[i]->info().pieces)
       since_us = std::min(since_us, piece.file.since_us);
