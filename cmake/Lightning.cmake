@@ -60,9 +60,10 @@ foreach(line IN LISTS room_lines)
   set(LIGHTNING_ROOM_${CMAKE_MATCH_1} ${CMAKE_MATCH_2})
 endforeach()
 
-# One room of src/: an object library, part of both libraries. A room without sources yet is skipped.
+# One room of src/: an object library, part of both libraries. A room without sources yet is skipped. SMALL: no get and
+# no plain put comes through it, so that it is built for size (the shared library has less than 2 MiB).
 function(lightning_room room)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SMALL" "" "SOURCES;DEPS")
   if(NOT room IN_LIST LIGHTNING_ROOMS)
     message(FATAL_ERROR "${room} is not in cmake/rooms.txt")
   endif()
@@ -72,6 +73,9 @@ function(lightning_room room)
   add_library(lightning_${room} OBJECT ${arg_SOURCES})
   target_include_directories(lightning_${room} PUBLIC "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src")
   target_link_libraries(lightning_${room} PUBLIC ${arg_DEPS})
+  if(arg_SMALL AND CMAKE_BUILD_TYPE STREQUAL "Release")
+    target_compile_options(lightning_${room} PRIVATE -Os)
+  endif()
   if(LIGHTNING_LTO)
     target_compile_options(lightning_${room} PRIVATE -flto=auto -ffat-lto-objects)
   endif()

@@ -35,6 +35,29 @@ Result<CommandLine> parse(const Verb& verb, const Words& words) {
   return cli::parse_command_line(verb, static_cast<int>(argv.size()), argv.data());
 }
 
+/// `next` gives the words one by one.
+template <typename Fn>
+void fill_index_fields(Fn&& next, Arguments* arguments) {
+  switch (next().size() % 4) {
+    case 0:
+      arguments->json_pointer = next();
+      break;
+    case 1:
+      arguments->column = next().size();
+      break;
+    case 2:
+      arguments->key_column = next().size();
+      break;
+    default:
+      break;
+  }
+  arguments->delimiter = next();
+  arguments->type = std::array{"", "bytes", "text", "integer", "floating", "timestamp"}[next().size() % 6];
+  arguments->unique = next().size() % 2 == 1;
+  arguments->hash = next().size() % 2 == 1;
+  arguments->refuse_missing = next().size() % 2 == 1;
+}
+
 /// Arguments that take their strings from `words` as far as the verb takes them.
 Arguments made_of(const Verb& verb, Words words) {
   std::reverse(words.begin(), words.end());
@@ -58,7 +81,12 @@ Arguments made_of(const Verb& verb, Words words) {
   if (accepts & cli::kFile) arguments.file = next();
   if (accepts & cli::kInto) arguments.into = next();
   if (accepts & (cli::kGid | cli::kPrepare)) arguments.gid = next();
-  if (accepts & cli::kName) arguments.name = next();
+  if (accepts & (cli::kName | cli::kIndexName)) arguments.name = next();
+  if (accepts & cli::kQuery) {
+    arguments.query = next();
+    arguments.explain = next().size() % 2 == 1;
+  }
+  if (accepts & cli::kIndexFields) fill_index_fields(next, &arguments);
   if (accepts & cli::kRange) arguments.prefix = maybe();
   if ((accepts & cli::kRange) && !arguments.prefix) {
     arguments.from = maybe();
@@ -97,6 +125,15 @@ Words words_for(const Verb& verb, const Arguments& arguments) {
   if (arguments.to) option("--to", *arguments.to);
   if (arguments.limit) option("--limit", std::to_string(*arguments.limit));
   if ((verb.accepts & cli::kPrepare) && !arguments.gid.empty()) option("--prepare", arguments.gid);
+  if (!arguments.json_pointer.empty()) option("--json-pointer", arguments.json_pointer);
+  if (arguments.column) option("--column", std::to_string(*arguments.column));
+  if (arguments.key_column) option("--key-column", std::to_string(*arguments.key_column));
+  if (!arguments.delimiter.empty()) option("--delimiter", arguments.delimiter);
+  if (!arguments.type.empty()) option("--type", arguments.type);
+  flag("--unique", arguments.unique);
+  flag("--hash", arguments.hash);
+  flag("--refuse-missing", arguments.refuse_missing);
+  flag("--explain", arguments.explain);
   flag("--reverse", arguments.reverse);
   flag("--sorted", arguments.sorted);
   flag("--keys-only", arguments.keys_only);
@@ -116,6 +153,8 @@ Words words_for(const Verb& verb, const Arguments& arguments) {
   if (verb.accepts & cli::kGid) words.push_back(arguments.gid);
   if (verb.accepts & cli::kMillis) words.push_back(std::to_string(arguments.ttl_ms));
   if (verb.accepts & cli::kName) words.push_back(arguments.name);
+  if (verb.accepts & cli::kQuery) words.push_back(arguments.query);
+  if (verb.accepts & cli::kIndexName) words.push_back(arguments.name);
   return words;
 }
 
@@ -123,7 +162,8 @@ bool same(const Arguments& a, const Arguments& b) {
   const auto all = [](const Arguments& x) {
     return std::tie(x.directory, x.key, x.value, x.file, x.into, x.gid, x.name, x.options, x.durability,
                     x.ttl_ms, x.keyspace, x.format.json, x.format.hex, x.prefix, x.from, x.to, x.limit,
-                    x.reverse, x.keys_only, x.sorted);
+                    x.reverse, x.keys_only, x.sorted, x.query, x.explain, x.json_pointer, x.column,
+                    x.key_column, x.delimiter, x.type, x.unique, x.hash, x.refuse_missing);
   };
   return all(a) == all(b);
 }

@@ -22,7 +22,7 @@ bool run(std::string_view input) {
     }
   }
   guards.seal();
-  const std::string again = encode_prepared(record->prepared_us, record->operations, &guards);
+  const std::string again = encode_prepared(record->prepared_us, record->operations, guards);
   const Result<PreparedRecord> second = decode_prepared(again);
   expect(second.ok() && second->operations.size() == record->operations.size(), "it is read differently");
   for (size_t at = 0; at < record->operations.size(); ++at) {
@@ -48,9 +48,9 @@ void seeds(const SeedSink& sink) {
   guards.add_key(b.view(), hash_key(b.view()));
   guards.add_range(a.view(), z.view());
   guards.seal();
-  sink("empty", encode_prepared(0, {}, nullptr));
-  sink("writes", encode_prepared(1, operations, nullptr));
-  sink("guards", encode_prepared(2, operations, &guards));
+  sink("empty", encode_prepared(0, {}, {}));
+  sink("writes", encode_prepared(1, operations, {}));
+  sink("guards", encode_prepared(2, operations, guards));
 }
 
 }  // namespace

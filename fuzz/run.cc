@@ -164,7 +164,9 @@ void read_damaged(const RunFile& run) {
   run.approximate_bytes(run.info().smallest, run.info().largest);
 }
 
-bool run_file(std::string_view file, bool mapped) {
+enum class Way { mapped, read, pooled };
+
+bool run_file(std::string_view file, Way way) {
   MemoryDirectory directory;
   expect((*directory.open(run_file_name(kTestRunId), OpenMode::create))->write(0, file).ok(),
          "write into memory");
@@ -172,7 +174,7 @@ bool run_file(std::string_view file, bool mapped) {
   expect((*directory.open(values, OpenMode::create))->write(0, value_file_bytes()).ok(), "write into memory");
   const std::shared_ptr<PageCache> cache = cache_of_frames(2);
   const Result<std::shared_ptr<const RunFile>> opened =
-      open_run(directory, info_of(file), mapped, mapped ? cache.get() : nullptr);
+      open_run(directory, info_of(file), way == Way::mapped, way != Way::read ? cache.get() : nullptr);
   const auto is_damage = [](const Status& status) {
     return status.is(StatusCode::corruption) || status.is(StatusCode::not_supported);
   };
@@ -192,8 +194,11 @@ bool run_file(std::string_view file, bool mapped) {
 
 bool run(std::string_view input) {
   const std::string file = unpack(input);
-  const bool mapped = run_file(file, true);
-  expect(run_file(file, false) == mapped, "a file is sound only when it is mapped, or only when it is not");
+  const bool mapped = run_file(file, Way::mapped);
+  expect(run_file(file, Way::read) == mapped,
+         "a file is sound only when it is mapped, or only when it is not");
+  expect(run_file(file, Way::pooled) == mapped,
+         "a file is sound only when it is pooled, or only when it is not");
   return mapped;
 }
 

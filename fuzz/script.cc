@@ -66,6 +66,7 @@ class Script {
     if ((choice & 16) != 0) options_.memory_limit = 4 * MiB;
     options_.compression = std::array{Compression::none, Compression::lz4, Compression::zstd,
                                       Compression::none}[choice >> 5 & 3];
+    if ((choice & 128) != 0) options_.page_source = PageSource::pooled;
   }
 
   void run() {

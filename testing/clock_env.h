@@ -23,6 +23,8 @@ class ClockEnv final : public Env, private Clock {
   uint64_t boot_id() override { return env_.boot_id(); }
   const std::atomic<uint32_t>& process_word() override { return env_.process_word(); }
   bool guards_mappings() override { return env_.guards_mappings(); }
+  uint64_t memory_bytes() override { return env_.memory_bytes(); }
+  uint64_t open_files_max() override { return env_.open_files_max(); }
 
   void set_micros(int64_t now) { now_ = now; }
   void pass_ms(int64_t ms) { now_ += ms * 1000; }

@@ -71,6 +71,7 @@ struct SimOptions {
   bool guards_mappings = true;
   bool keeps_unsynced = true;  // false: no power cuts, less memory; for a disk made by this Env
   uint64_t open_files_max = UINT64_MAX;
+  uint64_t memory_bytes = uint64_t{1} << 40;
   int64_t unix_micros = 1'700'000'000'000'000;  // when the simulation begins
 };
 
@@ -95,6 +96,8 @@ class SimEnv final : public Env, private SimGate, private Executor, private Cloc
   uint64_t boot_id() override { return files_.disk().boot_id(); }
   const std::atomic<uint32_t>& process_word() override { return process_word_; }
   bool guards_mappings() override { return options_.guards_mappings; }
+  uint64_t memory_bytes() override { return options_.memory_bytes; }
+  uint64_t open_files_max() override { return options_.open_files_max; }
 
   // The disk and what happens to it.
   SimDisk& disk() { return files_.disk(); }

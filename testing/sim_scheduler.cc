@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/park.h"
+#include "base/thread_slot.h"
 #include "testing/allocation_truce.h"
 #include "testing/random.h"
 #include "testing/worker_pool.h"
@@ -201,6 +202,7 @@ struct SimScheduler::Core {
     thread->body_();
     const AllocationTruce truce;
     thread->body_ = nullptr;
+    give_thread_slot_back();  // the worker goes on to another thread, no simulation says which
     set_this_thread_parker(nullptr);
     const auto place =
         std::ranges::find_if(threads, [&](const auto& other) { return other.get() == thread; });

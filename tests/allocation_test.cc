@@ -45,6 +45,7 @@ std::string live(const SimOptions& sim, uint64_t seed, const AllocationScript& s
   const AllocationTruce truce;
   SimEnv env(sim);
   CrashWorkload workload(env, seed, false);
+  workload.set_page_source(sim.supports_allocate ? PageSource::automatic : PageSource::pooled);
   workload.permit({StatusCode::out_of_memory, StatusCode::unknown_outcome, StatusCode::busy});
   g_allocation_script = script;
   std::string said = workload.run(life());

@@ -11,7 +11,7 @@
 #include "base/hash.h"
 #include "testing/counts.h"
 #include "testing/sim_env.h"
-#include "tests/crash_workload.h"
+#include "tests/crash_check.h"
 #include "tests/order_rules.h"
 
 namespace lightning {

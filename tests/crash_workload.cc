@@ -7,7 +7,9 @@
 
 #include "api/open_in.h"
 #include "testing/allocation_truce.h"
+#include "tests/crash_check.h"
 #include "tests/entries_source.h"
+#include "tests/index_agreement.h"
 #include "tests/order_rules.h"
 #include "view/state_store.h"
 
@@ -15,27 +17,15 @@ namespace lightning {
 
 namespace {
 
-constexpr char kDirectory[] = "db";
-constexpr uint64_t kLargeBytes = 3500;  // values of bursts, of levels, and larger ones go to value files
-constexpr size_t kLongBytes = 100;      // of a bound that no string keeps without an allocation
+constexpr size_t kLongBytes = 100;                 // of a bound that no string keeps without an allocation
 constexpr uint64_t kFarTtlMs = 1'000'000'000'000;  // longer than any test
 constexpr uint64_t kTimeoutMs = 1000;              // of a write that waits for space, memory or a lock
 constexpr char kGid[] = "prepared";
 
-/// How crashes during recoveries are thinned out, by their depth.
-struct NestedPlan {
-  uint64_t moments_max;  // of one recovery, merges of its background work included
-  uint64_t images_max;   // of each
-  uint64_t deeper_every;
-};
-constexpr std::array<NestedPlan, 3> kNestedPlans = {{{60, 6, 30}, {3, 3, 3}, {3, 3, 0}}};
-
-constexpr uint64_t kOrderEvery = 8;  // so many images, the order of one recovery is checked
-
-constexpr std::array kStepNames = {"put_power", "put_process",  "remove",       "batch",  "keyspace",
-                                   "sync",      "flush",        "compact",      "reopen", "put_oversize",
-                                   "burst",     "idle",         "read",         "levels", "copy",
-                                   "ingest",    "remove_range", "compact_range"};
+constexpr std::array kStepNames = {"put_power", "put_process",  "remove",        "batch",  "keyspace",
+                                   "sync",      "flush",        "compact",       "reopen", "put_oversize",
+                                   "burst",     "idle",         "read",          "levels", "copy",
+                                   "ingest",    "remove_range", "compact_range", "index"};
 static_assert(kStepNames.size() == kCrashSteps);
 
 std::string name_of(CrashStep step) { return kStepNames[static_cast<size_t>(step)]; }
@@ -69,6 +59,8 @@ Status write_all(Transaction& tx, const std::vector<ModelWrite>& writes, const K
   return {};
 }
 
+}  // namespace
+
 std::string contents(Database& database) {
   std::string text;
   uint64_t shown = 0;
@@ -78,8 +70,6 @@ std::string contents(Database& database) {
   if (!status.ok()) text.append("\n  ").append(status.to_string());
   return text;
 }
-
-}  // namespace
 
 std::string describe(const std::vector<CrashStep>& steps) {
   std::string text;
@@ -91,6 +81,7 @@ Options CrashWorkload::options() const {
   Options options = usual_options();
   if (compresses_) options.compression = Compression::lz4;
   if (compresses_) options.max_garbage_age_ms = 1000;
+  options.page_source = page_source_;
   return options;
 }
 
@@ -104,9 +95,10 @@ Options CrashWorkload::usual_options() {
 CrashWorkload::CrashWorkload(SimEnv& env, uint64_t seed, bool keep_moments)
     : env_(env),
       sim_(&env),
-      directory_(kDirectory),
+      directory_(kCrashDirectory),
       keep_moments_(keep_moments),
       compresses_(seed % 2 == 0),
+      page_source_(seed % 4 >= 2 ? PageSource::pooled : PageSource::automatic),
       random_(seed) {
   if (keep_moments) env.watch([this](const SimStep& step) { look(step); });
 }
@@ -117,6 +109,7 @@ CrashWorkload::CrashWorkload(Env& env, std::string directory, uint64_t seed)
       directory_(std::move(directory)),
       keep_moments_(false),
       compresses_(seed % 2 == 0),
+      page_source_(seed % 4 >= 2 ? PageSource::pooled : PageSource::automatic),
       random_(seed) {}
 
 CrashWorkload::~CrashWorkload() {
@@ -146,7 +139,7 @@ std::string CrashWorkload::note(const Status& status) {
 
 void CrashWorkload::open() {
   Result<Database> opened =
-      ask([&] { return open_in(env_, directory_, options(), OpenKind::open_or_create, kLargeBytes); });
+      ask([&] { return open_in(env_, directory_, options(), OpenKind::open_or_create, kCrashLargeBytes); });
   open_ = opened.ok();
   if (open_) database_ = *std::move(opened);
   opened_ = opened.status();
@@ -177,6 +170,10 @@ std::string CrashWorkload::go_on(const std::vector<CrashStep>& steps) {
 
 // An error may be answered, a wrong state may not.
 std::string CrashWorkload::check_visible() {
+  Status status;
+  const std::string said = index_disagreement(database_, {}, &status);
+  if (!said.empty()) return "an index and its rows: " + said;
+  if (!status.ok()) return note(status);
   const Result<uint64_t> found = ask([&] { return digest_of(database_); });
   if (!found) return note(found.status());
   if (*found == model_.digest()) return {};
@@ -411,9 +408,15 @@ std::string CrashWorkload::read() {
   if (!said.empty()) return said;
   const Result<std::vector<std::string>> names = ask([&] { return database_.keyspaces(); });
   if (names && *names != model_.keyspaces()) return "the names of the keyspaces";
+  // A build that is under way has one now and then.
+  const Result<std::vector<IndexInfo>> indexes = ask([&] { return database_.indexes(); });
+  const bool building = !indexes || std::any_of(indexes->begin(), indexes->end(), [](const IndexInfo& info) {
+    return info.state == IndexState::building;
+  });
   const Result<std::string> metrics = ask([&] { return database_.metrics_text(); });
   const std::string_view readers = snapshot_.valid() ? "\nlightning_readers 1\n" : "\nlightning_readers 0\n";
-  if (metrics && metrics->find(readers) == std::string::npos) return "a snapshot that nobody holds";
+  if (metrics && !building && metrics->find(readers) == std::string::npos)
+    return "a snapshot that nobody holds";
   std::string first(kLongBytes, ' ');
   std::string last(kLongBytes, '~');
   uint64_t entries = 0;
@@ -422,7 +425,7 @@ std::string CrashWorkload::read() {
   });
   if (scanned.ok() && entries != model_.size("")) return "a scan between long keys";
   const Result<uint64_t> size = ask([&] { return database_.approximate_size("a", "c"); });
-  for (const Status& status : {names.status(), metrics.status(), scanned, size.status()}) {
+  for (const Status& status : {names.status(), indexes.status(), metrics.status(), scanned, size.status()}) {
     if (said = note(status); !said.empty()) return said;
   }
   return check_visible();
@@ -518,6 +521,24 @@ std::string CrashWorkload::ingest() {
       [&] { return database_.ingest(source).status(); });
 }
 
+// Two, of all rows; built by the background, or here.
+std::string CrashWorkload::index() {
+  const Result<std::vector<IndexInfo>> infos = ask([&] { return database_.indexes(); });
+  if (!infos) return note(infos.status());
+  for (const IndexDefinition& definition : {agreement_by_head(), agreement_by_key()}) {
+    const bool there = std::any_of(infos->begin(), infos->end(), [&](const IndexInfo& info) {
+      return info.definition.name == definition.name;
+    });
+    Status status = ask(
+        [&] { return there ? database_.drop_index(definition.name) : database_.create_index(definition); });
+    if (std::string said = note(status); !said.empty()) return said;
+    if (there || !status.ok() || random_.chance(0.5)) continue;
+    status = ask([&] { return database_.wait_for_index(definition.name); });
+    if (std::string said = note(status); !said.empty()) return said;
+  }
+  return {};
+}
+
 std::string CrashWorkload::make(CrashStep step) {
   // One whose resolution failed would stand in the way of others for as long as they may wait.
   if (!model_.prepared().empty()) {
@@ -547,6 +568,8 @@ std::string CrashWorkload::make(CrashStep step) {
       return remove_range();
     case CrashStep::compact_range:
       return compact_range(key);
+    case CrashStep::index:
+      return index();
     case CrashStep::keyspace:
       return keyspace();
     case CrashStep::sync:
@@ -577,124 +600,6 @@ std::string CrashWorkload::make(CrashStep step) {
       return ingest();
   }
   return {};
-}
-
-namespace {
-
-constexpr char kAfterKey[] = "after the crash";
-constexpr char kAfterValue[] = "written";
-
-/// Run files and segments that the durable state does not name: a closed database has none.
-std::string orphans(Env& env, const std::string& directory_name) {
-  Result<std::unique_ptr<Directory>> directory = env.files().open_directory(directory_name, false);
-  if (!directory) return "directory: " + directory.status().to_string();
-  Result<std::unique_ptr<StateStore>> store = StateStore::open(**directory, StoreAccess::read);
-  if (!store) return "state: " + store.status().to_string();
-  std::set<std::string> named;
-  for (const SortedRunInfo& run : (*store)->state().runs) {
-    for (const RunPiece& piece : run.pieces) named.insert(run_file_name(piece.file.id));
-  }
-  for (const LogSegmentInfo& segment : (*store)->state().log_segments)
-    named.insert(segment_file_name(segment.number));
-  for (const ValueFileInfo& file : (*store)->state().value_files)
-    named.insert(segment_file_name(file.number));
-  Result<std::vector<FileInfo>> files = (*directory)->list();
-  if (!files) return "list: " + files.status().to_string();
-  for (const FileInfo& file : *files) {
-    const bool ours = file.name.ends_with(".run") || file.name.ends_with(".log");
-    if (ours && !named.contains(file.name)) return "an orphan: " + file.name;
-  }
-  return {};
-}
-
-}  // namespace
-
-std::string check_opening(Env& env, const std::string& directory, const std::vector<uint64_t>& allowed,
-                          const std::function<void(const std::vector<uint64_t>&)>& narrow) {
-  const Options options = CrashWorkload::usual_options();
-  Result<Database> opened = open_in(env, directory, options, OpenKind::open_or_create, kLargeBytes);
-  if (!opened) return "open: " + opened.status().to_string();
-  const Result<uint64_t> found = digest_of(*opened);
-  if (!found) return "scan: " + found.status().to_string();
-  if (std::find(allowed.begin(), allowed.end(), *found) == allowed.end()) {
-    return "a state that is not among the " + std::to_string(allowed.size()) +
-           " allowed ones:" + contents(*opened);
-  }
-  const uint64_t after = *found + Model::digest_of_entry("", kAfterKey, kAfterValue);
-  narrow({*found, after});
-  if (opened->get(kAfterKey)) return {};  // the crash of a run that this function made: its write is there
-  if (Status status = opened->put(kAfterKey, kAfterValue, {.durability = Durability::power}); !status.ok()) {
-    return "put after recovery: " + status.to_string();
-  }
-  narrow({after});
-  if (Status status = opened->close(); !status.ok()) return "close after recovery: " + status.to_string();
-  if (std::string said = orphans(env, directory); !said.empty()) return said;
-  opened = open_in(env, directory, options, OpenKind::open, kLargeBytes);
-  if (!opened) return "the second open: " + opened.status().to_string();
-  const Result<uint64_t> again = digest_of(*opened);
-  if (!again) return "the second scan: " + again.status().to_string();
-  if (*again != after) return "the second open found something else:" + contents(*opened);
-  const Result<Stats> stats = opened->stats();
-  if (!stats) return stats.status().to_string();
-  uint64_t left = after;
-  for (const PreparedTransaction& prepared : stats->prepared_transactions) {
-    const uint64_t before = std::exchange(left, left - Model::digest_of_prepared(prepared.gid));
-    narrow({before, left});
-    if (Status status = opened->abort_prepared(prepared.gid, {.durability = Durability::power}); !status.ok())
-      return "what is prepared cannot be given up: " + status.to_string();
-    narrow({left});
-  }
-  return {};
-}
-
-std::string check_crash(CrashCheck& check, CrashImage image, const AllowedStates& allowed_states) {
-  ++check.images;
-  const std::vector<uint64_t>& allowed = image.killed_only ? allowed_states.kill : allowed_states.power_cut;
-  AllowedStates left = {allowed_states.power_cut, allowed};  // after a kill, power may still be cut
-  SimEnv env(check.sim, std::move(image.disk));
-  if (check.images % kOrderEvery == 0) add_order_rules(env.order());
-  const bool nested =
-      check.nested_every != 0 && check.depth < kNestedPlans.size() && check.images % check.nested_every == 0;
-  std::vector<CrashMoment> moments;
-  if (nested) {
-    env.watch([&](const SimStep& step) {
-      if (!env.disk_changed()) return;
-      moments.push_back({env.disk().kill_image(), left, "recovery, before " + std::string(step.what)});
-    });
-  }
-  std::string said = check_opening(env, kDirectory, allowed,
-                                   [&](const std::vector<uint64_t>& states) { left = {states, states}; });
-  env.watch(nullptr);
-  if (said.empty() && !env.order().violations().empty()) said = "order: " + env.order().violations().front();
-  if (!said.empty()) return image.what + ": " + said;
-  const NestedPlan& plan = kNestedPlans[std::min(check.depth, kNestedPlans.size() - 1)];
-  CrashCheck inner{
-      .sim = check.sim, .grain = check.grain, .nested_every = plan.deeper_every, .depth = check.depth + 1};
-  thin_out(moments, plan.moments_max, check.sim.seed + check.images);
-  said = check_moments(inner, moments, plan.images_max);
-  check.nested += inner.images + inner.nested;
-  return said.empty() ? said : image.what + ", then " + said;
-}
-
-void thin_out(std::vector<CrashMoment>& moments, uint64_t moments_max, uint64_t seed) {
-  if (moments.size() <= moments_max) return;
-  Random random(seed);
-  const double share = static_cast<double>(moments_max) / static_cast<double>(moments.size());
-  std::erase_if(moments, [&](const CrashMoment&) { return !random.chance(share); });
-}
-
-std::string check_moments(CrashCheck& check, std::vector<CrashMoment>& moments, uint64_t limit) {
-  std::string said;
-  uint64_t number = 0;
-  for (CrashMoment& moment : moments) {
-    for_each_crash_image(moment.disk,
-                         {.limit = limit, .seed = check.sim.seed + number++, .grain = check.grain},
-                         [&](CrashImage image) {
-                           if (said.empty()) said = check_crash(check, std::move(image), moment.allowed);
-                         });
-    if (!said.empty()) return moment.where + ": " + said;
-  }
-  return said;
 }
 
 }  // namespace lightning

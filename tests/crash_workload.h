@@ -1,5 +1,5 @@
 // CrashWorkload: a small life of a database that knows, at each moment, which states a crash may leave and
-// which errors its calls may answer; and the check of what is opened afterwards.
+// which errors its calls may answer. What is opened afterwards is checked by tests/crash_check.h.
 //
 // The oracle numbers the states that the database passes through, one for each commit, creation or drop of a
 // keyspace. At a moment, a power cut may leave any state from the last one acknowledged as durable to the
@@ -22,6 +22,15 @@
 
 namespace lightning {
 
+/// Where the database of a simulation is.
+inline constexpr char kCrashDirectory[] = "db";
+
+/// Values of bursts, of levels, and larger ones go to value files.
+inline constexpr uint64_t kCrashLargeBytes = 3500;
+
+/// For messages: the first entries of the default keyspace.
+std::string contents(Database& database);
+
 /// The steps that workloads are made of.
 enum class CrashStep : uint8_t {
   put_power,
@@ -42,8 +51,9 @@ enum class CrashStep : uint8_t {
   ingest,         // some keys that others write too, and some that nobody does
   remove_range,   // over some of the keys, or all
   compact_range,  // some of the keys, or all behind one; waits for it, or has it done in the background
+  index,          // makes two of the default keyspace, or drops them
 };
-inline constexpr uint8_t kCrashSteps = 18;
+inline constexpr uint8_t kCrashSteps = 19;
 /// The first ones: what the enumeration of short sequences uses.
 inline constexpr uint8_t kSmallCrashSteps = 10;
 
@@ -83,6 +93,9 @@ class CrashWorkload {
   /// Closes, whatever that answers, opens and checks as check_opening() does.
   std::string recover();
 
+  /// Instead of what the seed says; before run().
+  void set_page_source(PageSource source) { page_source_ = source; }
+
   std::vector<CrashMoment>& moments() { return moments_; }
   AllowedStates allowed() const;
   /// Has a call of the database failed?
@@ -91,7 +104,8 @@ class CrashWorkload {
   uint64_t moves() const { return moves_; }
   uint64_t merges() const { return merges_; }
 
-  /// Those of this life: with an even seed it compresses, and lets no garbage grow old.
+  /// Those of this life: with an even seed it compresses, and lets no garbage grow old; with half of all its
+  /// runs are pooled.
   Options options() const;
   static Options usual_options();
 
@@ -119,6 +133,7 @@ class CrashWorkload {
   std::string levels();
   std::string copy();
   std::string ingest();
+  std::string index();
   std::string check_visible();
   void note_all_durable();
   void look(const SimStep& step);
@@ -129,6 +144,7 @@ class CrashWorkload {
   const std::string directory_;
   const bool keep_moments_;
   const bool compresses_;
+  PageSource page_source_;
   Random random_;
   Database database_;
   bool open_ = false;  // and the model knows its state
@@ -151,30 +167,5 @@ class CrashWorkload {
 
 /// The name of the keyspace that workloads use beside the default one.
 inline constexpr char kCrashKeyspace[] = "second";
-
-struct CrashCheck {
-  SimOptions sim;
-  CrashGrain grain = {};
-  /// Every so many images, crashes during their recovery are checked too, and, of few, crashes during the
-  /// recovery from these, to depth three; 0 = never.
-  uint64_t nested_every = 0;
-  uint64_t depth = 0;   // of the images that are checked: crashes of recoveries before
-  uint64_t images = 0;  // counts
-  uint64_t nested = 0;  // those of recoveries
-};
-
-/// Opens the database, compares, writes, closes, opens again and compares. Empty, or what was wrong.
-/// `narrow` is told the states that may be found from then on.
-std::string check_opening(Env& env, const std::string& directory, const std::vector<uint64_t>& allowed,
-                          const std::function<void(const std::vector<uint64_t>&)>& narrow);
-
-/// check_opening() of the database of a crash image.
-std::string check_crash(CrashCheck& check, CrashImage image, const AllowedStates& allowed);
-
-/// Leaves about `moments_max` of the moments, by chance.
-void thin_out(std::vector<CrashMoment>& moments, uint64_t moments_max, uint64_t seed);
-
-/// Checks images of the moments, at most `limit` of each.
-std::string check_moments(CrashCheck& check, std::vector<CrashMoment>& moments, uint64_t limit);
 
 }  // namespace lightning

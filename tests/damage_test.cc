@@ -29,12 +29,17 @@ Options options() {
 constexpr uint64_t kLargeBytes = 4000;  // values from this size on stand in value files
 
 /// A closed database with a run, a value file, a log, two keyspaces, removals and a long value.
-class Damage : public testing::TestWithParam<Compression> {
+struct DamageForm {
+  Compression compression;
+  PageSource source;
+};
+
+class Damage : public testing::TestWithParam<DamageForm> {
  protected:
   Damage() {
     SimEnv env;
     Options how = options();
-    how.compression = GetParam();
+    how.compression = GetParam().compression;
     Result<Database> database = open_in(env, kDirectory, how, OpenKind::create, kLargeBytes);
     Keyspace second = *database->keyspace("second");
     model_.create_keyspace("second");
@@ -73,6 +78,7 @@ class Damage : public testing::TestWithParam<Compression> {
     SimEnv env({}, std::move(disk));
     Options how = options();
     how.read_only = read_only;
+    how.page_source = GetParam().source;
     Result<Database> database = open_in(env, kDirectory, how, OpenKind::open);
     if (!database) return database.status();
     Status failed;
@@ -299,9 +305,14 @@ TEST_P(Damage, UnknownFilesAreReportedAndLeftAlone) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(PlainAndCompressed, Damage, testing::Values(Compression::none, Compression::lz4),
+INSTANTIATE_TEST_SUITE_P(Forms, Damage,
+                         testing::Values(DamageForm{Compression::none, PageSource::mapped},
+                                         DamageForm{Compression::lz4, PageSource::mapped},
+                                         DamageForm{Compression::none, PageSource::pooled},
+                                         DamageForm{Compression::lz4, PageSource::pooled}),
                          [](const auto& form) {
-                           return form.param == Compression::none ? std::string("Plain") : std::string("Lz4");
+                           return std::string(form.param.compression == Compression::none ? "Plain" : "Lz4") +
+                                  (form.param.source == PageSource::pooled ? "Pooled" : "");
                          });
 
 }  // namespace

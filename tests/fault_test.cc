@@ -11,7 +11,7 @@
 
 #include "testing/counts.h"
 #include "testing/sim_env.h"
-#include "tests/crash_workload.h"
+#include "tests/crash_check.h"
 
 namespace lightning {
 namespace {
@@ -28,10 +28,10 @@ uint64_t seed() { return uint_from_environment("LIGHTNING_FAULT_SEED", 5); }
 
 std::vector<CrashStep> life() {
   using enum CrashStep;
-  return {put_power, keyspace,     batch,        put_process, read,    burst,  flush,  batch,
-          read,      remove_range, flush,        read,        compact, ingest, remove, put_power,
-          idle,      keyspace,     put_oversize, read,        reopen,  levels, burst,  compact_range,
-          idle,      read,         put_power,    flush,       sync,    copy,   reopen, read};
+  return {put_power, keyspace,     index,        batch, put_process, read,   burst,  flush,         batch,
+          read,      remove_range, flush,        read,  compact,     ingest, remove, index,         put_power,
+          idle,      keyspace,     put_oversize, read,  reopen,      levels, burst,  compact_range, idle,
+          read,      put_power,    index,        flush, sync,        copy,   reopen, read};
 }
 
 /// What is to fail, and which errors explain themselves by it.
@@ -50,7 +50,7 @@ std::vector<StatusCode> permitted(const Fault& fault) {
 }
 
 /// One life with one script; empty, or what was wrong. `*met`: calls that failed.
-std::string live(const SimOptions& sim, const Fault& fault, uint64_t* met) {
+std::string live(const SimOptions& sim, PageSource source, const Fault& fault, uint64_t* met) {
   AllowedStates allowed;
   SimDisk moment;
   std::string call = "none";
@@ -61,6 +61,7 @@ std::string live(const SimOptions& sim, const Fault& fault, uint64_t* met) {
     });
     env.faults().add(fault);
     CrashWorkload workload(env, seed(), false);
+    workload.set_page_source(source);
     workload.permit(permitted(fault));
     std::string said = workload.run(life());
     *met = env.faults().injected();
@@ -87,15 +88,18 @@ class Faults : public testing::TestWithParam<FaultKind> {};
 
 TEST_P(Faults, ExplainThemselvesAndLoseNothingThatWasAcknowledged) {
   for (const uint64_t times : {uint64_t{1}, uint64_t{3}, uint64_t{30}, kForever}) {
-    for (const bool mapped : {true, false}) {
+    for (const int form : {0, 1, 2}) {
+      const bool mapped = form != 1;
+      const PageSource source = form == 2 ? PageSource::pooled : PageSource::mapped;
       const SimOptions sim{.seed = seed(), .supports_allocate = mapped};
       uint64_t met = 1;
       for (uint64_t k = seed() % stride(); met != 0; k += stride()) {
         Fault fault = GetParam().fault;
         fault.after = k;
         fault.times = times;
-        ASSERT_EQ(live(sim, fault, &met), "")
-            << "k = " << k << ", " << times << " times" << (mapped ? "" : ", written") << ", seed " << seed();
+        ASSERT_EQ(live(sim, source, fault, &met), "")
+            << "k = " << k << ", " << times << " times" << (mapped ? "" : ", written")
+            << (form == 2 ? ", pooled" : "") << ", seed " << seed();
         count("faults", met != 0 ? 1 : 0);
       }
     }

@@ -9,6 +9,7 @@
 #include "admin/verify.h"
 #include "api/open_in.h"
 #include "tests/entries_source.h"
+#include "tests/index_agreement.h"
 
 namespace lightning {
 
@@ -36,6 +37,7 @@ History::History(Env& env, std::string directory, uint64_t seed, bool allow_huge
       allow_huge_(allow_huge),
       idle_(std::move(idle)),
       random_(seed) {
+  indexes_ = random_.chance(0.5);
   make_keys();
   set_clock(ClockEnv::kBeginMicros);
 }
@@ -62,6 +64,8 @@ void History::run(uint64_t steps) {
       {60, &History::remove_range},
       {150, &History::transact},
       {100, &History::change_one_key},
+      {8, &History::change_indexes},
+      {20, &History::read_indexes},
       {1500, &History::get},
       {900, &History::get_reused},
       {500, &History::contains},
@@ -145,7 +149,8 @@ void History::make_keys() {
   std::sort(keys_.begin(), keys_.end());
   keys_.erase(std::unique(keys_.begin(), keys_.end()), keys_.end());
   for (size_t i = keys_.size(); i > 1; --i) std::swap(keys_[i - 1], keys_[random_.below(i)]);
-  std::string key(kKeyBytesMax, 'p');
+  // An entry of an index holds the key, too.
+  std::string key(indexes_ ? 20'000 : kKeyBytesMax, 'p');
   for (const char last : {'a', 'b', 'c'}) {
     key.back() = last;
     keys_.push_back(key);
@@ -316,8 +321,32 @@ void History::remove_range_of(Keyspace& keyspace, const std::string& name, const
   work_.over_expiring += expiring ? 1 : 0;
   work_.over_expired += expired ? 1 : 0;
   work_.under_snapshots += held ? 1 : 0;
-  check(keyspace.remove_range(from, to, random_write_options()), "remove_range");
+  const Status status = keyspace.remove_range(from, to, random_write_options());
+  if (status.is(StatusCode::out_of_memory) && indexed_.contains(name)) return;  // too many entries at once
+  check(status, "remove_range");
   model_.remove_range(name, from, to);
+}
+
+void History::change_indexes() {
+  if (!indexes_) return;
+  std::string name;
+  Keyspace& keyspace = random_keyspace(&name);
+  everything_durable_ = false;
+  const bool there = indexed_.contains(name);
+  if (there && random_.chance(0.6)) return;
+  for (const IndexDefinition& definition : {agreement_by_head(), agreement_by_key()}) {
+    if (there) {
+      check(keyspace.drop_index(definition.name), "drop_index");
+      check(keyspace.index(definition.name).all().status().is(StatusCode::not_found),
+            "an index that was dropped");
+    } else {
+      check(keyspace.create_index(definition), "create_index");
+      check(keyspace.create_index(definition).is(StatusCode::already_exists), "an index twice");
+      check(keyspace.wait_for_index(definition.name), "wait_for_index");
+    }
+  }
+  there ? (void)indexed_.erase(name) : (void)indexed_.insert(name);
+  check_indexes(keyspace, {});
 }
 
 // Keys that stand side by side live and die in every order: entries that expire under range removals, between
@@ -408,6 +437,7 @@ void History::ingest() {
   }
   EntriesSource source(std::move(sorted));
   const Result<IngestReport> report = keyspace.ingest(source);
+  if (report.status().is(StatusCode::out_of_memory) && indexed_.contains(name)) return;  // too many at once
   check(report.status(), "ingest");
   check(report->entries == entries.size(), "the number of ingested entries");
   everything_durable_ = everything_durable_ || !entries.empty();
@@ -489,6 +519,7 @@ void History::drop_keyspace() {
   const size_t at = random_.below(keyspaces_.size());
   const std::string name = keyspaces_[at].name;
   check(database_.drop_keyspace(name), "drop_keyspace");
+  indexed_.erase(name);
   everything_durable_ = false;
   model_.drop_keyspace(name);
   dropped_.push_back(std::move(keyspaces_[at].handle));
@@ -557,6 +588,7 @@ void History::check_copy(const std::string& path) {
   check(opened.status(), "open of a copy");
   const std::string said = difference(model_, *opened);
   check(said.empty(), "a copy: " + said);
+  check_indexes(*opened, {});
   for (int i = 0; i < 20; ++i) check(opened->put(random_key(), "of the copy"), "a put into a copy");
   check(opened->compact(), "compact of a copy");
   check(opened->close(), "close of a copy");
@@ -566,6 +598,8 @@ void History::compare() {
   const std::string said = difference(model_, database_);
   check(said.empty(), said);
   check(database_.background_error(), "background_error");
+  check_indexes(database_, {});
+  for (const HeldKeyspace& held : keyspaces_) check_indexes(held.handle, {});
 }
 
 Options History::random_options() {
@@ -575,13 +609,16 @@ Options History::random_options() {
   options.compression =
       std::array{Compression::none, Compression::none, Compression::lz4, Compression::zstd}[random_.below(4)];
   options.compression_level = random_.below(4);
+  options.page_source =
+      std::array{PageSource::automatic, PageSource::mapped, PageSource::pooled}[random_.below(3)];
   options.sigbus_guard = random_.chance(0.7);
   options.durability = random_.chance(0.9) ? Durability::process : Durability::power;
   options.flush_interval_ms = std::array{0, 10, 1000}[random_.below(3)];
   // A small memory limit makes writers wait for flushes.
   if (random_.chance(0.3)) options.memory_limit = std::max(4 * MiB, 2 * options.write_buffer_size);
   // A page cache of no, one or few frames.
-  if (options.compression != Compression::none && random_.chance(0.4)) {
+  const bool cached = options.compression != Compression::none || options.page_source == PageSource::pooled;
+  if (cached && random_.chance(0.4)) {
     options.memory_limit = 4 * MiB;
     options.write_buffer_size = 2 * MiB - random_.below(6) * 16 * KiB;
   }
@@ -600,6 +637,7 @@ void History::open() {
     check(opened.status(), "open read-only");
     const std::string said = difference(model_, *opened);
     check(said.empty(), "read-only: " + said);
+    check_indexes(*opened, {});
     check(!opened->put("k", "v").ok(), "a put into a database opened read-only");
     check(opened->close(), "close of a database opened read-only");
   }

@@ -99,6 +99,8 @@ class History {
   void expire_in_ranges();
   void transact();
   void change_one_key();
+  void change_indexes();
+  void read_indexes();
   void write_batch();
   void ingest();
   void refused_writes();
@@ -164,10 +166,12 @@ class History {
                   const std::optional<std::string>& to, const ReadPoint& point);
   void release_all();
   void check_copy(const std::string& path);
+  void check_indexes(const Keyspace& keyspace, const ReadPoint& point);
 
   ClockEnv env_;
   const std::string directory_;
   const bool allow_huge_;
+  bool indexes_ = false;  // half of the histories have some
   const std::function<void()> idle_;
   Random random_;
   uint64_t step_ = 0;
@@ -182,6 +186,7 @@ class History {
   std::vector<std::string> keys_;
   std::vector<HeldKeyspace> keyspaces_;
   std::vector<Keyspace> dropped_;
+  std::set<std::string> indexed_;  // keyspaces
   std::vector<HeldSnapshot> snapshots_;
   std::vector<HeldCursor> cursors_;
   uint64_t moments_ = 0;  // of transactions under way

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "tests/history.h"
+#include "tests/index_agreement.h"
 
 namespace lightning {
 
@@ -363,6 +364,26 @@ void History::approximate_size() {
   Result<uint64_t> none = keyspace.approximate_size(to, from);
   check(none.status(), "approximate_size");
   check(*none == 0, "the size of an empty range");
+}
+
+void History::check_indexes(const Keyspace& keyspace, const ReadPoint& point) {
+  Status status;
+  const std::string said = index_disagreement(keyspace, point.options, &status);
+  check(status, "a read by index");
+  check(said.empty(), "an index and its rows: " + said);
+}
+
+void History::read_indexes() {
+  if (indexed_.empty()) return;
+  std::string name;
+  const Keyspace& keyspace = random_keyspace(&name);
+  if (!indexed_.contains(name)) return;
+  check_indexes(keyspace, random_read_point());
+  const std::string& key = random_key();
+  std::string primary;
+  const Lookup found = keyspace.index("by_key").get(KeyWriter().text(key).view(), {}, &primary);
+  check_value(found, name, key, {}, true);
+  check(!found || primary == key, "the key that a unique index finds");
 }
 
 }  // namespace lightning

@@ -48,7 +48,8 @@ class Interleaving {
     const Options options{.durability = Durability::process,
                           .memory_limit = 4 * MiB,
                           .write_buffer_size = 64 * KiB,
-                          .compression = seed_ % 4 == 1 ? Compression::lz4 : Compression::none};
+                          .compression = seed_ % 4 == 1 ? Compression::lz4 : Compression::none,
+                          .page_source = seed_ % 3 == 1 ? PageSource::pooled : PageSource::automatic};
     Result<Database> opened = open_in(clock_, "db", options, OpenKind::create, kLargeBytes);
     EXPECT_TRUE(opened.ok()) << opened.status().to_string();
     Database db = *std::move(opened);

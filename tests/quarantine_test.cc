@@ -12,10 +12,10 @@ namespace {
 constexpr uint64_t kBadPage = 1;  // of the older run: keys of the default keyspace
 constexpr uint64_t kSecondNs = 1'000'000'000;
 
-class Quarantine : public testing::Test {
+class Quarantine : public testing::TestWithParam<PageSource> {
  protected:
   Quarantine() : env_({}, damaged_disk()) {
-    Result<Database> database = open_in(env_, kDamageDirectory, DamageSet::options(), OpenKind::open);
+    Result<Database> database = open_in(env_, kDamageDirectory, options(), OpenKind::open);
     EXPECT_TRUE(database) << database.status().to_string();
     database_ = *std::move(database);
     for (auto entry = set_.model().first_from("", "", true); entry;
@@ -31,6 +31,12 @@ class Quarantine : public testing::Test {
     }
     EXPECT_GT(good_.size(), 100u);
     EXPECT_GT(bad_.size(), 10u);
+  }
+
+  static Options options() {
+    Options options = DamageSet::options();
+    options.page_source = GetParam();
+    return options;
   }
 
   SimDisk damaged_disk() {
@@ -66,7 +72,7 @@ class Quarantine : public testing::Test {
   std::vector<std::string> bad_;
 };
 
-TEST_F(Quarantine, ScansStopAtTheDamage) {
+TEST_P(Quarantine, ScansStopAtTheDamage) {
   for (const bool reverse : {false, true}) {
     Scan scan = reverse ? database_.scan().reverse() : database_.scan();
     std::vector<std::string> seen;
@@ -98,7 +104,7 @@ TEST_F(Quarantine, ScansStopAtTheDamage) {
   EXPECT_TRUE(second->get("a1"));
 }
 
-TEST_F(Quarantine, WritesAndFlushesGoOn) {
+TEST_P(Quarantine, WritesAndFlushesGoOn) {
   ASSERT_TRUE(database_.put(bad_.front(), "written anew").ok());
   EXPECT_EQ(database_.get(bad_.front()).value(), "written anew");
   ASSERT_TRUE(database_.flush().ok());
@@ -107,7 +113,7 @@ TEST_F(Quarantine, WritesAndFlushesGoOn) {
   check_good_keys();
 }
 
-TEST_F(Quarantine, AMergeOverItFailsAndLosesNothing) {
+TEST_P(Quarantine, AMergeOverItFailsAndLosesNothing) {
   const Status compacted = database_.compact();
   EXPECT_TRUE(is_the_damage(compacted)) << compacted.to_string();
   check_good_keys();
@@ -115,7 +121,7 @@ TEST_F(Quarantine, AMergeOverItFailsAndLosesNothing) {
   // With the page as it was everything is there again.
   ASSERT_TRUE(env_.disk().has_file(path_));
   env_.disk().put_file(path_, bytes_);
-  Result<Database> database = open_in(env_, kDamageDirectory, DamageSet::options(), OpenKind::open);
+  Result<Database> database = open_in(env_, kDamageDirectory, options(), OpenKind::open);
   ASSERT_TRUE(database) << database.status().to_string();
   EXPECT_EQ(difference(set_.model(), *database), "");
   EXPECT_TRUE(database->compact().ok());
@@ -123,7 +129,7 @@ TEST_F(Quarantine, AMergeOverItFailsAndLosesNothing) {
   EXPECT_TRUE(database->verify()->ok());
 }
 
-TEST_F(Quarantine, BackgroundWorkReportsIt) {
+TEST_P(Quarantine, BackgroundWorkReportsIt) {
   EXPECT_TRUE(database_.background_error().ok());
   // Runs over all keys, until a merge of them with the damaged one is due.
   for (int i = 0; i < 24 && database_.background_error().ok(); ++i) {
@@ -140,7 +146,7 @@ TEST_F(Quarantine, BackgroundWorkReportsIt) {
   ASSERT_TRUE(database_.close().ok());
 }
 
-TEST_F(Quarantine, VerifyNamesItAndRepairReportsItsKeys) {
+TEST_P(Quarantine, VerifyNamesItAndRepairReportsItsKeys) {
   const Result<VerifyReport> report = database_.verify();
   ASSERT_TRUE(report);
   ASSERT_EQ(report->finding_count, 1u);
@@ -155,6 +161,11 @@ TEST_F(Quarantine, VerifyNamesItAndRepairReportsItsKeys) {
     EXPECT_TRUE(reported) << key;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Sources, Quarantine, testing::Values(PageSource::mapped, PageSource::pooled),
+                         [](const auto& source) {
+                           return std::string(source.param == PageSource::mapped ? "Mapped" : "Pooled");
+                         });
 
 }  // namespace
 }  // namespace lightning

@@ -48,10 +48,12 @@ struct VerifyReport {
   uint64_t unused_bytes = 0;  // of these, in log segments and the manifest, that nothing reads
   uint64_t run_entries = 0;   // keys in runs
   uint64_t log_records = 0;
+  uint64_t index_entries = 0;  // that were held against the data, both ways
   uint64_t finding_count = 0;
-  std::vector<Finding> findings;           // the first kFindingsMax of them
-  std::vector<std::string> unknown_files;  // in the directory, none of the database's; no findings
-  std::vector<std::string> unread_files;   // not looked into, since no state says what they should hold
+  std::vector<Finding> findings;            // the first kFindingsMax of them
+  std::vector<std::string> unknown_files;   // in the directory, none of the database's; no findings
+  std::vector<std::string> unread_indexes;  // not ready, or of a function that is not registered
+  std::vector<std::string> unread_files;    // not looked into, since no state says what they should hold
 
   bool ok() const { return finding_count == 0; }
 };

@@ -16,6 +16,7 @@
 #include <lightning/admin.h>
 #include <lightning/batch.h>
 #include <lightning/export.h>
+#include <lightning/index.h>
 #include <lightning/keyspace.h>
 #include <lightning/options.h>
 #include <lightning/snapshot.h>

@@ -19,6 +19,7 @@
 
 #include <lightning/cursor.h>
 #include <lightning/export.h>
+#include <lightning/index.h>
 #include <lightning/ingest.h>
 #include <lightning/options.h>
 #include <lightning/scan.h>
@@ -100,9 +101,24 @@ class LIGHTNING_EXPORT Keyspace {
 
   /// Merges what the runs hold of the keys with from <= key < to (nothing: to the end of the keyspace) into
   /// one sorted run, without removals or versions that nobody reads. Of the last level it touches the files
-  /// that hold such keys, and small ones beside them. What is written meanwhile is left to background work.
+  /// that hold such keys, and small ones beside them. Without bounds it does the same with the entries of the
+  /// indexes, which it leaves otherwise. What is written meanwhile is left to background work.
   Status compact_range(std::string_view from = {}, std::optional<std::string_view> to = {},
                        const CompactOptions& options = {});
+
+  // Indexes (index.h): other keys for the entries, kept in the same commits.
+  /// From its return on writers keep the index; the entries that are there already get into it in the
+  /// background, beside writes, and it can be read once all are. `already_exists`: one of that name.
+  /// Survives a power cut, also in the midst of it: the next open begins again.
+  Status create_index(const IndexDefinition& definition);
+  /// Returns once the index can be read, or why it cannot: `already_exists` (not unique, with the key),
+  /// `invalid_argument` (a field is missing), `not_found`. Helps to build it.
+  Status wait_for_index(std::string_view name);
+  Status drop_index(std::string_view name);
+  /// In bytewise order of their names.
+  Result<std::vector<IndexInfo>> indexes() const;
+  Result<IndexStats> index_stats(std::string_view name) const;
+  Index index(std::string_view name) const { return {engine_, nullptr, id_, std::string(name)}; }
 
   /// About how many bytes on disk and in memory the entries of [from, to) take.
   Result<uint64_t> approximate_size(std::string_view from, std::string_view to) const;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <lightning/export.h>
+#include <lightning/extractor.h>
 #include <lightning/status.h>
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace lightning {
 
@@ -41,6 +43,13 @@ enum class Compression : uint8_t {
   none = 0,
   lz4 = 1,   // little time, files of a half to two thirds of the size
   zstd = 2,  // more time, smaller files
+};
+
+/// Where the pages of runs come from.
+enum class PageSource : uint8_t {
+  automatic,  // mapped while all runs fit into memory, pooled beyond
+  mapped,     // files are mapped: the system decides what of them is in memory
+  pooled,     // pages are read into a cache of our own, a part of memory_limit
 };
 
 enum class EventKind : uint8_t { flush, merge, stall, error };
@@ -94,6 +103,13 @@ struct Options {
   /// any more, if the disk keeps up; 0 = when merges come by. Less than a second is a second. All that is
   /// written is then merged into the last level within that time, however little is to be gained.
   uint64_t max_garbage_age_ms = 0;
+  /// Functions that indexes use (extractor.h), each under its own name. Where one is missing, writes to the
+  /// keyspaces whose indexes need it are refused, and nothing else.
+  std::vector<Extractor> extractors = {};
+  /// `automatic`: runs are mapped while they fit into what memory_limit leaves, where that is not the default
+  /// one, and into three quarters of the machine's memory or of a control group's limit; it changes while the
+  /// database is open. Without sigbus_guard runs are always pooled.
+  PageSource page_source = PageSource::automatic;
 
   /// Presets, to be adapted further: balanced is the default-constructed Options.
   LIGHTNING_EXPORT static Options balanced();

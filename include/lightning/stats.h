@@ -90,8 +90,11 @@ struct Stats {
     uint64_t expiring = 0;  // keys whose newest version has an expiry, passed or not
     uint64_t range_removals = 0;
     uint64_t compressed_files = 0;
-    uint64_t compressed_bytes = 0;  // leaf pages of such files, as they stand there
-    uint64_t plain_bytes = 0;       // the same pages, decompressed
+    uint64_t compressed_bytes = 0;   // leaf pages of such files, as they stand there
+    uint64_t plain_bytes = 0;        // the same pages, decompressed
+    uint64_t pooled_files = 0;       // read through the page cache, not mapped
+    uint64_t cache_leaf_bytes = 0;   // of frames of the page cache that hold leaves of this level
+    uint64_t cache_index_bytes = 0;  // and such that hold pages of point indexes
   };
   std::vector<Level> levels;
   uint64_t moves = 0;  // run files that went down a level without being rewritten
@@ -116,7 +119,7 @@ struct Stats {
   uint64_t transaction_conflicts = 0;  // commits that were refused, those of single-key calls included
   std::vector<PreparedTransaction> prepared_transactions;  // in order of their gids
 
-  // The page cache, of pages of compressed runs. cache_bytes is a part of memory_bytes.
+  // The page cache, of pages of pooled and of compressed runs. cache_bytes is a part of memory_bytes.
   uint64_t cache_bytes = 0;
   uint64_t cache_limit_bytes = 0;     // what it may have of memory_limit
   uint64_t cache_page_bytes = 0;      // of pages that are there now
@@ -126,7 +129,12 @@ struct Stats {
   uint64_t cache_misses = 0;
   uint64_t cache_ghost_hits = 0;  // misses of pages that are remembered
   uint64_t cache_evictions = 0;
-  uint64_t page_bytes_read = 0;  // of pages that were read and decompressed, as they stand in their files
+  uint64_t page_bytes_read = 0;  // of pages that were read for it, as they stand in their files
+  // What of it point reads and scans needed; over how many there were, bytes or pages a read.
+  uint64_t point_pages_read = 0;
+  uint64_t point_bytes_read = 0;
+  uint64_t scan_pages_read = 0;
+  uint64_t scan_bytes_read = 0;
 
   /// Bytes of flushes and merges over those that users wrote, since the open; 0 before the first write.
   double write_amplification() const {

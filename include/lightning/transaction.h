@@ -28,6 +28,7 @@
 
 #include <lightning/cursor.h>
 #include <lightning/export.h>
+#include <lightning/index.h>
 #include <lightning/keyspace.h>
 #include <lightning/options.h>
 #include <lightning/scan.h>
@@ -114,6 +115,9 @@ class LIGHTNING_EXPORT TransactionKeyspace {
   Scan scan_from(std::string_view from);
   Scan scan_prefix(std::string_view prefix);
 
+  /// Reads of it show what the transaction wrote, too.
+  Index index(std::string_view name) const { return {nullptr, state_, id_, std::string(name)}; }
+
  protected:
   std::shared_ptr<TransactionState> state_;
   uint32_t id_ = 0;
@@ -149,9 +153,10 @@ class [[nodiscard]] LIGHTNING_EXPORT Transaction : public TransactionKeyspace {
   /// Promises to commit: its writes are kept under the name `gid` (1 to 255 bytes), through restarts, until
   /// Database::commit_prepared() or abort_prepared(). Until then nobody else writes what it wrote, nor what
   /// it read where its level is validated; they wait, as for other locks. The transaction has ended if this
-  /// succeeds. `conflict`, `deadlock`, `snapshot_too_old`: it has ended, nothing was done. `already_exists`
-  /// (the name is in use), `busy` (somebody holds a lock for longer than lock_timeout_ms), `no_space`,
-  /// `out_of_memory`: nothing was done, prepare() may be called again. Times to live run from the commit on.
+  /// succeeds. `conflict`, `deadlock`, `snapshot_too_old`, and `already_exists` for a key of a unique index:
+  /// it has ended, nothing was done. `already_exists` for the name (status() is ok then), `busy` (somebody
+  /// holds a lock for longer than lock_timeout_ms), `no_space`, `out_of_memory`: nothing was done, prepare()
+  /// may be called again. Times to live run from the commit on.
   Status prepare(std::string_view gid);
 
   Savepoint set_savepoint();

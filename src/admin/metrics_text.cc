@@ -160,6 +160,10 @@ void write_levels(MetricsWriter& out, const Stats& stats) {
       {"level_compressed_bytes", &Stats::Level::compressed_bytes,
        "Their pages as they stand there, by level."},
       {"level_plain_bytes", &Stats::Level::plain_bytes, "The same pages decompressed, by level."},
+      {"level_pooled_files", &Stats::Level::pooled_files, "Files read through the page cache, by level."},
+      {"level_cache_leaf_bytes", &Stats::Level::cache_leaf_bytes, "Leaves in the page cache by level."},
+      {"level_cache_index_bytes", &Stats::Level::cache_index_bytes,
+       "Pages of point indexes in the page cache by level."},
   };
   for (const Figure& figure : kFigures) {
     out.head(figure.name, "gauge", figure.help);
@@ -203,11 +207,17 @@ void write_counters(MetricsWriter& out, const Stats& stats) {
   out.counter("drops", stats.drops, "Run files given up unread, being under range removals.");
   out.counter("dropped_bytes", stats.drop_bytes, "Their bytes.");
   out.counter("cache_hits", stats.cache_hits, "Pages that were found in the cache.");
-  out.counter("cache_misses", stats.cache_misses, "Pages that were read and decompressed.");
+  out.counter("cache_misses", stats.cache_misses, "Pages that were read for it.");
   out.counter("cache_ghost_hits", stats.cache_ghost_hits, "Misses of pages that the cache remembered.");
   out.counter("cache_evictions", stats.cache_evictions, "Pages that gave way to others.");
   out.counter("page_read_bytes", stats.page_bytes_read,
               "What was read for misses, as it stands in the files.");
+  out.head("pages_read", "counter", "Pages that were read for misses, by what wanted them.");
+  out.sample("pages_read", "_total", "by=\"point\"", stats.point_pages_read);
+  out.sample("pages_read", "_total", "by=\"scan\"", stats.scan_pages_read);
+  out.head("pages_read_bytes", "counter", "Their bytes, as they stand in the files.");
+  out.sample("pages_read_bytes", "_total", "by=\"point\"", stats.point_bytes_read);
+  out.sample("pages_read_bytes", "_total", "by=\"scan\"", stats.scan_bytes_read);
   out.counter("stalls", stats.stalls, "Writes that waited for memory or space.");
   out.counter("stall_seconds", seconds_of_us(stats.stall_us), "How long they waited, all together.");
   out.head("paced_seconds", "counter", "Delays of writes because background work was behind.");
@@ -237,10 +247,10 @@ void write_latencies(MetricsWriter& out, const Latencies& latencies) {
 
 // A field more needs a line more above.
 // NOLINTBEGIN(bugprone-sizeof-container)
-static_assert(sizeof(Stats) == sizeof(uint64_t) * 56 + sizeof(Stats::unknown_files) + sizeof(Stats::levels) +
+static_assert(sizeof(Stats) == sizeof(uint64_t) * 60 + sizeof(Stats::unknown_files) + sizeof(Stats::levels) +
                                    sizeof(Stats::prepared_transactions));
 // NOLINTEND(bugprone-sizeof-container)
-static_assert(sizeof(Stats::Level) == sizeof(uint64_t) * 11);
+static_assert(sizeof(Stats::Level) == sizeof(uint64_t) * 14);
 
 }  // namespace
 

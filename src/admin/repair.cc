@@ -17,6 +17,7 @@
 #include "engine/prepared.h"
 #include "engine/recovery.h"
 #include "format/internal_key.h"
+#include "index/definition.h"
 #include "view/state_store.h"
 
 namespace lightning {
@@ -94,8 +95,10 @@ class Repair {
     if (Status status = read_log(); !status.ok()) return status;
     if (Status status = merge(**output); !status.ok()) return status;
     name_keyspaces();
-    const Status finished =
-        (*output)->finish({.names = names_, .default_ttls = ttls(), .time_us = remains_.state.time_max_us});
+    const Status finished = (*output)->finish({.names = names_,
+                                               .default_ttls = ttls(),
+                                               .indexes = indexes(),
+                                               .time_us = remains_.state.time_max_us});
     if (!finished.ok()) return finished;
     Result<VerifyReport> verified = verify_directory(env_, (*output)->directory(), {});
     if (!verified) return verified.status();
@@ -288,6 +291,8 @@ class Repair {
     }
     if (keyspace >= kFirstUserKeyspaceId) {
       if (std::ranges::binary_search(dropped(), keyspace)) return {};
+      // An index is built anew, of the rows that survive.
+      if (is_of_index(keyspace)) return {};
       nameless_.insert(keyspace);
     }
     ++report_.entries;
@@ -300,6 +305,28 @@ class Repair {
   const std::vector<uint32_t>& dropped() {
     if (!dropped_) dropped_ = catalogue_.dropped_ids();
     return *dropped_;
+  }
+
+  bool is_of_index(uint32_t keyspace) {
+    if (indexes_ == nullptr) indexes_ = catalogue_.index_records();
+    return std::ranges::any_of(indexes_->all,
+                               [&](const IndexRecord& record) { return record.entries == keyspace; });
+  }
+
+  /// Of the keyspaces that are left, to be built at the next open.
+  std::vector<IndexRecord> indexes() {
+    std::vector<IndexRecord> left;
+    for (IndexRecord record : catalogue_.index_records()->all) {
+      if (record.keyspace != kDefaultKeyspaceId && !names_.contains(record.keyspace)) continue;
+      Result<std::string> definition = definition_to_build(record.definition);
+      if (!definition) {
+        note(definition.status());
+        continue;
+      }
+      record.definition = *std::move(definition);
+      left.push_back(std::move(record));
+    }
+    return left;
   }
 
   /// Of the keyspaces that are left.
@@ -387,6 +414,7 @@ class Repair {
   std::vector<std::unique_ptr<RunSalvage>> runs_;  // newest first
   Catalogue catalogue_;
   std::optional<std::vector<uint32_t>> dropped_;
+  std::shared_ptr<const IndexRecords> indexes_;
   std::set<uint32_t> nameless_;  // keyspaces that have entries
   std::map<uint32_t, std::string> names_;
   std::vector<LostKeys> lost_;

@@ -78,6 +78,12 @@ Status RepairOutput::finish(const Rest& rest) {
     if (Status status = add(key.view(), EntryKind::put, Catalogue::encode_ttl(ttl_ms)); !status.ok())
       return status;
   }
+  for (const IndexRecord& record : rest.indexes) {
+    next_id = std::max(next_id, record.entries + 1);
+    const InternalKey key(kCatalogueKeyspaceId, Catalogue::index_key(record.keyspace, record.name));
+    if (Status status = add(key.view(), EntryKind::put, Catalogue::encode_index(record)); !status.ok())
+      return status;
+  }
   if (Status status = end_run(); !status.ok()) return status;
   return store_->commit([&](DurableState& next) {
     next.runs = std::move(runs_);

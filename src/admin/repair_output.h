@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "admin/empty_directory.h"
+#include "engine/catalogue.h"
 #include "io/env.h"
 #include "run/run_writer.h"
 #include "view/durable_state.h"
@@ -32,7 +33,8 @@ class RepairOutput {
   struct Rest {
     const std::map<uint32_t, std::string>& names;  // of the keyspaces
     std::map<uint32_t, uint64_t> default_ttls;
-    int64_t time_us = 0;  // the largest that the damaged database recorded
+    std::vector<IndexRecord> indexes;  // by keyspace and name; without entries
+    int64_t time_us = 0;               // the largest that the damaged database recorded
   };
   /// Writes the catalogue and makes all of it the database.
   Status finish(const Rest& rest);

@@ -11,6 +11,7 @@
 #include "admin/state_remains.h"
 #include "engine/recovery.h"
 #include "format/internal_key.h"
+#include "index/index_check.h"
 #include "log/segment.h"
 #include "run/run_file.h"
 #include "view/manifest.h"
@@ -52,7 +53,7 @@ class Verifier {
   }
 
   /// The directory of an engine that is open for writing.
-  Result<VerifyReport> at_work(const Engine& engine) {
+  Result<VerifyReport> at_work(Engine& engine) {
     Result<StateRemains> remains = Status(StatusCode::closed, "the database is closed");
     Status status = engine.usable();
     if (!status.ok()) return status;
@@ -79,6 +80,7 @@ class Verifier {
     if (status = check_value_files(remains->state); !status.ok()) return status;
     if (status = check_durable_log(remains->state, durable); !status.ok()) return status;
     report_.unknown_files = engine.unknown_files();
+    if (status = check_indexes_of(engine); !status.ok()) return status;
     if (status = engine.usable(); !status.ok()) return status;
     return finish();
   }
@@ -108,6 +110,14 @@ class Verifier {
                                 .offset = status.offset(),
                                 .what = std::string(status.message()),
                                 .code = status.code()});
+  }
+
+  Status check_indexes_of(Engine& engine) {
+    IndexCheck check;
+    Status status = check_indexes(engine, [this](const Status& found) { note(found); }, &check);
+    report_.index_entries = check.entries;
+    report_.unread_indexes = std::move(check.unread);
+    return status;
   }
 
   void count_file(const std::string& name) {
@@ -396,7 +406,7 @@ Result<VerifyReport> verify_directory(Env& env, Directory& directory, const Veri
   return Verifier(env, directory, options, scope).settled();
 }
 
-Result<VerifyReport> verify_open(const Engine& engine, const VerifyOptions& options) {
+Result<VerifyReport> verify_open(Engine& engine, const VerifyOptions& options) {
   Verifier verifier(engine.env(), engine.directory(), options);
   return engine.read_only() ? verifier.settled() : verifier.at_work(engine);
 }

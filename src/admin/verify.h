@@ -29,7 +29,8 @@ enum class VerifyScope {
 /// A directory that its caller keeps others from writing in.
 Result<VerifyReport> verify_directory(Env& env, Directory& directory, const VerifyOptions& options,
                                       VerifyScope scope = VerifyScope::everything);
-Result<VerifyReport> verify_open(const Engine& engine, const VerifyOptions& options);
+/// Its indexes are held against the data, too: those whose functions it has.
+Result<VerifyReport> verify_open(Engine& engine, const VerifyOptions& options);
 
 /// Keeps writers out, and makes no file for it.
 Result<std::unique_ptr<DirectoryLock>> lock_as_reader(Directory& directory);

@@ -5,6 +5,7 @@
 #include "admin/verify.h"
 #include "api/guarded.h"
 #include "api/open_in.h"
+#include "api/with_indexes.h"
 #include "engine/snapshot_state.h"
 #include "txn/transaction_state.h"
 
@@ -25,6 +26,8 @@ Result<Database> open_in(Env& env, const std::string& directory, const Options& 
   return guarded([&]() -> Result<Database> {
     Result<std::shared_ptr<Engine>> engine = Engine::open(env, directory, options, kind, large_value_bytes);
     if (!engine) return engine.status();
+    (*engine)->attach(std::make_unique<IndexSet>(**engine, options.extractors));
+    IndexSet::of(**engine).resume();
     return Database(*std::move(engine));
   });
 }
@@ -39,12 +42,12 @@ Result<Database> Database::create(const std::string& directory, const Options& o
 
 Status Database::commit_prepared(std::string_view gid, const WriteOptions& options) {
   if (engine_ == nullptr) return closed_handle();
-  return guarded([&] { return engine_->resolve_prepared(gid, Resolution::commit, options); });
+  return guarded([&] { return lightning::commit_prepared(*engine_, gid, options); });
 }
 
 Status Database::abort_prepared(std::string_view gid, const WriteOptions& options) {
   if (engine_ == nullptr) return closed_handle();
-  return guarded([&] { return engine_->resolve_prepared(gid, Resolution::abort, options); });
+  return guarded([&] { return engine_->abort_prepared(gid, options); });
 }
 
 Database::Database(std::shared_ptr<Engine> engine) : Keyspace(std::move(engine), kDefaultKeyspaceId) {}
@@ -68,7 +71,9 @@ Status Database::close() {
 
 Status Database::write(const WriteBatch& batch, const WriteOptions& options) {
   if (engine_ == nullptr) return closed_handle();
-  return guarded([&] { return engine_->write(batch.encoded(), batch.count(), options); });
+  return with_indexes(
+      *engine_, [&](Engine& engine) { return engine.write(batch.encoded(), batch.count(), options); },
+      [&](IndexWriter writer) { return writer.write(batch.encoded(), batch.count(), options); });
 }
 
 Result<Snapshot> Database::snapshot() const {
@@ -129,7 +134,7 @@ Status Database::flush() {
 
 Status Database::compact(const CompactOptions& options) {
   if (engine_ == nullptr) return closed_handle();
-  return guarded([&] { return engine_->compact({}, options); });
+  return guarded([&] { return engine_->compact(options); });
 }
 
 Result<Stats> Database::stats() const {

@@ -3,6 +3,7 @@
 
 #include <lightning/status.h>
 
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <utility>
@@ -18,6 +19,18 @@ auto guarded(Fn&& fn) -> decltype(fn()) {
     return Status(StatusCode::out_of_memory, "the system refused memory");
   } catch (const std::length_error&) {
     return Status(StatusCode::out_of_memory, "a size that no memory can hold");
+  }
+}
+
+/// advance() of what a public scan holds, or false; one that got no memory is gone, and its scan says so.
+template <typename State>
+bool advance_or_drop(std::unique_ptr<State>* state) {
+  if (*state == nullptr) return false;
+  try {
+    return (*state)->advance();
+  } catch (const std::bad_alloc&) {
+    *state = nullptr;
+    return false;
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "api/guarded.h"
 #include "api/make_scan.h"
+#include "api/with_indexes.h"
 #include "engine/cursor_state.h"
 #include "engine/engine.h"
 #include "txn/one_key.h"
@@ -17,13 +18,17 @@ Status closed_handle() { return Status(StatusCode::closed, "the handle holds no 
 Status Keyspace::put(std::string_view key, std::string_view value, const WriteOptions& options) {
   if (engine_ == nullptr) [[unlikely]]
     return closed_handle();
-  return guarded([&] { return engine_->put(id_, key, value, options); });
+  return with_indexes(
+      *engine_, [&](Engine& engine) { return engine.put(id_, key, value, options); },
+      [&](IndexWriter writer) { return writer.put(id_, key, value, options); });
 }
 
 Status Keyspace::remove(std::string_view key, const WriteOptions& options) {
   if (engine_ == nullptr) [[unlikely]]
     return closed_handle();
-  return guarded([&] { return engine_->remove(id_, key, options); });
+  return with_indexes(
+      *engine_, [&](Engine& engine) { return engine.remove(id_, key, options); },
+      [&](IndexWriter writer) { return writer.remove(id_, key, options); });
 }
 
 IngestSource::~IngestSource() = default;
@@ -31,13 +36,18 @@ IngestSource::~IngestSource() = default;
 Result<IngestReport> Keyspace::ingest(IngestSource& source) {
   if (engine_ == nullptr) [[unlikely]]
     return closed_handle();
-  return guarded([&] { return engine_->ingest(id_, source); });
+  return guarded([&] {
+    if (Status status = engine_->usable(); !status.ok()) return Result<IngestReport>(std::move(status));
+    return engine_->has_indexes() ? IndexWriter(*engine_).ingest(id_, source) : engine_->ingest(id_, source);
+  });
 }
 
 Status Keyspace::remove_range(std::string_view from, std::string_view to, const WriteOptions& options) {
   if (engine_ == nullptr) [[unlikely]]
     return closed_handle();
-  return guarded([&] { return engine_->remove_range(id_, from, to, options); });
+  return with_indexes(
+      *engine_, [&](Engine& engine) { return engine.remove_range(id_, from, to, options); },
+      [&](IndexWriter writer) { return writer.remove_range(id_, from, to, options); });
 }
 
 Lookup Keyspace::get(std::string_view key, const ReadOptions& options) const {
@@ -106,22 +116,34 @@ Scan Keyspace::scan_prefix(std::string_view prefix, const ReadOptions& options) 
 Status Keyspace::compare_and_set(std::string_view key, std::optional<std::string_view> expected,
                                  std::optional<std::string_view> desired, const WriteOptions& options) {
   if (engine_ == nullptr) return closed_handle();
-  return guarded([&] { return lightning::compare_and_set(*engine_, id_, key, expected, desired, options); });
+  return guarded([&] {
+    IndexExtension extension(*engine_);
+    return lightning::compare_and_set(*engine_, id_, key, expected, desired, options, &extension);
+  });
 }
 
 Status Keyspace::put_if_absent(std::string_view key, std::string_view value, const WriteOptions& options) {
   if (engine_ == nullptr) return closed_handle();
-  return guarded([&] { return lightning::put_if_absent(*engine_, id_, key, value, options); });
+  return guarded([&] {
+    IndexExtension extension(*engine_);
+    return lightning::put_if_absent(*engine_, id_, key, value, options, &extension);
+  });
 }
 
 Status Keyspace::update(std::string_view key, const UpdateFn& fn, const WriteOptions& options) {
   if (engine_ == nullptr) return closed_handle();
-  return guarded([&] { return update_key(*engine_, id_, key, fn, options); });
+  return guarded([&] {
+    IndexExtension extension(*engine_);
+    return update_key(*engine_, id_, key, fn, options, &extension);
+  });
 }
 
 Result<int64_t> Keyspace::add(std::string_view key, int64_t delta, const WriteOptions& options) {
   if (engine_ == nullptr) return closed_handle();
-  return guarded([&] { return add_to_key(*engine_, id_, key, delta, options); });
+  return guarded([&] {
+    IndexExtension extension(*engine_);
+    return add_to_key(*engine_, id_, key, delta, options, &extension);
+  });
 }
 
 Status Keyspace::compact_range(std::string_view from, std::optional<std::string_view> to,

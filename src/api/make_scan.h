@@ -8,16 +8,9 @@
 #include <string_view>
 
 #include "engine/cursor_state.h"
+#include "format/internal_key.h"
 
 namespace lightning {
-
-/// The first key behind every key that begins with `prefix`; empty when there is none.
-inline std::string prefix_end(std::string_view prefix) {
-  std::string end(prefix);
-  while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
-  if (!end.empty()) ++end.back();
-  return end;
-}
 
 /// The scan that `make` makes, or one that says that it got no memory.
 template <typename Fn>

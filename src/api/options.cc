@@ -99,6 +99,15 @@ Status set_compression(Options& options, const Option& option, std::string_view 
   return {};
 }
 
+Status set_page_source(Options& options, const Option& option, std::string_view text) {
+  constexpr PageSource kAll[] = {PageSource::automatic, PageSource::mapped, PageSource::pooled};
+  constexpr std::string_view kNames[] = {"automatic", "mapped", "pooled"};
+  const auto at = std::find(std::begin(kNames), std::end(kNames), text);
+  if (at == std::end(kNames)) return not_possible(option, text);
+  options.page_source = kAll[at - std::begin(kNames)];
+  return {};
+}
+
 Status set_preset(Options& options, const Option& option, std::string_view text) {
   if (text == "balanced") {
     options = Options::balanced();
@@ -217,8 +226,17 @@ constexpr Option kOptions[] = {
      &Options::compression_level,
      0,
      19},
+    {{"page_source", "", "automatic", "automatic, mapped, pooled",
+      "Where pages of runs come from: mapped files, or reads into a cache of our own; automatic: mapped "
+      "while "
+      "all runs fit into memory, as options.h says."},
+     set_page_source},
     {{"on_event", "", "none", "a function, set in code",
       "Is told of flushes, merges, stalls and errors of the background."},
+     set_callback},
+    {{"extractors", "", "none", "functions, set in code",
+      "What indexes call to find their fields; without one writes to the keyspaces that need it are "
+      "refused."},
      set_callback},
 };
 static_assert(std::size(kOptions) <= 20, "an option more needs one less");
@@ -283,6 +301,9 @@ Status check_options(const Options& options) {
     }
     if (options.compression == Compression::lz4 && options.compression_level > kLz4LevelMax) {
       return Status(StatusCode::invalid_argument, "compression_level: possible of lz4 are 0 to 12");
+    }
+    if (options.page_source > PageSource::pooled) {
+      return Status(StatusCode::invalid_argument, "page_source: possible are automatic, mapped, pooled");
     }
     const uint64_t buffers = 2 * options.write_buffer_size;
     if (options.memory_limit >= buffers) return {};

@@ -14,7 +14,7 @@ auto fields(const Options& options) {
                     options.memory_limit, options.write_buffer_size, options.value_separation,
                     options.sigbus_guard, options.max_active_transactions, options.max_snapshot_age_ms,
                     options.max_transaction_idle_ms, options.max_garbage_age_ms, options.compression,
-                    options.compression_level);
+                    options.compression_level, options.page_source);
 }
 
 // What set_option says to `value`, "" for ok.
@@ -63,8 +63,9 @@ TEST(Options, TheTableNamesTheDefaults) {
   options.sigbus_guard = false;
   options.compression = Compression::zstd;
   options.compression_level = 5;
+  options.page_source = PageSource::pooled;
   for (const OptionInfo& info : option_table()) {
-    if (info.name == "preset" || info.name == "on_event") continue;
+    if (info.name == "preset" || info.name == "on_event" || info.name == "extractors") continue;
     EXPECT_EQ(set_option(options, info.name, info.default_value).to_string(), "ok") << info.name;
   }
   EXPECT_EQ(fields(options), fields(Options()));
@@ -137,6 +138,17 @@ TEST(Options, TheDocumentHoldsTheTable) {
   document << file.rdbuf();
   EXPECT_NE(document.str().find("\n" + table + "\n"), std::string::npos) << table;
   EXPECT_LE(option_table().size(), 20u);
+}
+
+TEST(Options, PageSourceByName) {
+  Options options;
+  EXPECT_TRUE(set_option(options, "page_source", "pooled").ok());
+  EXPECT_EQ(options.page_source, PageSource::pooled);
+  EXPECT_TRUE(set_option(options, "page_source", "mapped").ok());
+  EXPECT_EQ(options.page_source, PageSource::mapped);
+  EXPECT_EQ(refusal("page_source", "disk"), "page_source = \"disk\": possible are automatic, mapped, pooled");
+  options.page_source = static_cast<PageSource>(3);
+  EXPECT_EQ(check_options(options).message(), "page_source: possible are automatic, mapped, pooled");
 }
 
 TEST(Options, CompressionByName) {

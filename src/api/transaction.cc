@@ -3,6 +3,7 @@
 #include "api/guarded.h"
 #include "api/make_scan.h"
 #include "engine/cursor_state.h"
+#include "index/index_writes.h"
 #include "txn/transaction_state.h"
 
 namespace lightning {
@@ -38,17 +39,29 @@ std::string_view isolation_name(Isolation isolation) {
 
 Status TransactionKeyspace::put(std::string_view key, std::string_view value, uint64_t ttl_ms) {
   if (state_ == nullptr) return no_transaction();
-  return guarded([&] { return state_->put(id_, key, value, ttl_ms); });
+  return guarded([&] {
+    if (state_->has_indexes()) [[unlikely]]
+      return put_in_transaction(*state_, id_, key, value, ttl_ms);
+    return state_->put(id_, key, value, ttl_ms);
+  });
 }
 
 Status TransactionKeyspace::remove(std::string_view key) {
   if (state_ == nullptr) return no_transaction();
-  return guarded([&] { return state_->remove(id_, key); });
+  return guarded([&] {
+    if (state_->has_indexes()) [[unlikely]]
+      return remove_in_transaction(*state_, id_, key);
+    return state_->remove(id_, key);
+  });
 }
 
 Status TransactionKeyspace::remove_range(std::string_view from, std::string_view to) {
   if (state_ == nullptr) return no_transaction();
-  return guarded([&] { return state_->remove_range(id_, from, to); });
+  return guarded([&] {
+    if (state_->has_indexes()) [[unlikely]]
+      return remove_range_in_transaction(*state_, id_, from, to);
+    return state_->remove_range(id_, from, to);
+  });
 }
 
 Lookup TransactionKeyspace::get(std::string_view key) {
@@ -127,12 +140,20 @@ Status Transaction::status() const { return state_ == nullptr ? no_transaction()
 
 Status Transaction::commit() {
   if (state_ == nullptr) return no_transaction();
-  return guarded([&] { return state_->commit(); });
+  if (Status status = state_->usable(); !status.ok()) return status;
+  return guarded([&] {
+    IndexExtension extension(*state_->engine());
+    return state_->commit(extension);
+  });
 }
 
 Status Transaction::prepare(std::string_view gid) {
   if (state_ == nullptr) return no_transaction();
-  return guarded([&] { return state_->prepare(gid); });
+  if (Status status = state_->usable(); !status.ok()) return status;
+  return guarded([&] {
+    IndexExtension extension(*state_->engine());
+    return state_->prepare(gid, extension);
+  });
 }
 
 void Transaction::abort() {

@@ -6,6 +6,7 @@
 #include "base/barrier.h"
 #include "base/check.h"
 #include "base/mutex.h"
+#include "base/thread_slot.h"
 
 namespace lightning {
 
@@ -32,14 +33,47 @@ Registry& registry() {
   return *instance;
 }
 
-// Gives the slot back when its thread ends.
+// So many that their addresses say which of the stripes of a counter is whose.
+struct alignas(1024) SlotBlock {
+  static constexpr size_t kSlots = 16;
+  EpochSlot slots[kSlots];
+};
+static_assert(sizeof(SlotBlock) == SlotBlock::kSlots * sizeof(EpochSlot));
+
+// Slots that are free for a new thread, or else none. The oldest, which stands last: whoever has the same
+// threads come and go gets the same slots.
+EpochSlot* take_free_slot(Registry& all) {
+  for (;;) {
+    EpochSlot* oldest = nullptr;
+    for (EpochSlot* slot = all.slots.load(std::memory_order_acquire); slot != nullptr; slot = slot->next) {
+      if (!slot->taken.load(std::memory_order_relaxed)) oldest = slot;
+    }
+    bool free = false;
+    if (oldest == nullptr || oldest->taken.compare_exchange_strong(free, true, std::memory_order_acquire))
+      return oldest;
+  }
+}
+
+void add_slots(Registry& all) {
+  auto* const block = new SlotBlock;
+  for (size_t i = 1; i < SlotBlock::kSlots; ++i) block->slots[i].next = &block->slots[i - 1];
+  EpochSlot* head = all.slots.load(std::memory_order_relaxed);
+  do {
+    block->slots[0].next = head;
+  } while (!all.slots.compare_exchange_weak(head, &block->slots[SlotBlock::kSlots - 1],
+                                            std::memory_order_release, std::memory_order_relaxed));
+}
+
+// Gives the slot back when its thread ends, or before.
 struct SlotReturn {
   EpochSlot* slot = nullptr;
-  ~SlotReturn() {
+  ~SlotReturn() { give_back(); }
+  void give_back() {
     if (slot == nullptr) return;
     epoch_detail::t_slot = nullptr;
     slot->epoch.store(0, std::memory_order_release);
     slot->taken.store(false, std::memory_order_release);
+    slot = nullptr;
   }
 };
 thread_local SlotReturn t_slot_return;
@@ -68,20 +102,8 @@ std::atomic<bool> g_readers_fence{true};
 EpochSlot* register_thread() {
   g_readers_fence.store(!heavy_barrier_available(), std::memory_order_relaxed);
   Registry& all = registry();
-  EpochSlot* slot = all.slots.load(std::memory_order_acquire);
-  for (; slot != nullptr; slot = slot->next) {
-    bool free = false;
-    if (slot->taken.compare_exchange_strong(free, true, std::memory_order_acquire)) break;
-  }
-  if (slot == nullptr) {
-    slot = new EpochSlot;
-    slot->taken.store(true, std::memory_order_relaxed);
-    EpochSlot* head = all.slots.load(std::memory_order_relaxed);
-    do {
-      slot->next = head;
-    } while (
-        !all.slots.compare_exchange_weak(head, slot, std::memory_order_release, std::memory_order_relaxed));
-  }
+  EpochSlot* slot = nullptr;
+  while ((slot = take_free_slot(all)) == nullptr) add_slots(all);
   slot->depth = 0;
   t_slot = slot;
   t_slot_return.slot = slot;
@@ -89,6 +111,8 @@ EpochSlot* register_thread() {
 }
 
 }  // namespace epoch_detail
+
+void give_thread_slot_back() { t_slot_return.give_back(); }
 
 bool inside_epoch() {
   const EpochSlot* slot = epoch_detail::t_slot;

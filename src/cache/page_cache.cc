@@ -166,6 +166,15 @@ PageCache::Pin PageCache::Table::insert(uint32_t page, uint32_t frame) {
   return Pin(cache_, frame, cache.frame_data(frame));
 }
 
+uint64_t PageCache::Table::resident(uint32_t first, uint32_t end) const {
+  uint64_t count = 0;
+  for (uint32_t page = first; page < end; ++page) {
+    const uint32_t word = words_[page].load(std::memory_order_relaxed);
+    count += word != 0 && word < kGhost ? 1 : 0;
+  }
+  return count;
+}
+
 void PageCache::drop(Table& table) {
   MutexLock lock(mutex_);
   for (uint32_t page = 0; page < table.pages_; ++page) {
@@ -191,7 +200,9 @@ uint64_t PageCache::memory_bytes() const {
 }
 
 PageCache::Counts PageCache::counts() const {
-  Counts counts{.hits = hits_.sum(), .bytes = memory_bytes(), .bytes_read = bytes_read_.load()};
+  Counts counts{.hits = hits_.sum(), .bytes = memory_bytes()};
+  for (size_t i = 0; i < reads_.size(); ++i)
+    counts.reads[i] = {.pages = reads_[i].pages.load(), .bytes = reads_[i].bytes.load()};
   MutexLock lock(mutex_);
   counts.misses = misses_;
   counts.ghost_hits = ghost_hits_;

@@ -1,4 +1,5 @@
-// PageCache: decompressed pages of run files in frames of one size, within a fixed number of bytes.
+// PageCache: pages of run files, decompressed where they are compressed, in frames of one size, within a
+// fixed number of bytes.
 //
 // Who wants a page has its file's Table: a word for each page, which says in what frame it stands, or what
 // its last eviction left (ArcClock). So a hit is a load of the word, and the page's bit where that is clear:
@@ -20,6 +21,7 @@
 
 #include <lightning/status.h>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -46,8 +48,14 @@ class PageCache : public std::enable_shared_from_this<PageCache>, private ArcClo
     uint64_t frequent_pages = 0;  // of them
     uint64_t target_pages = 0;    // how many the recent ones should be
     uint64_t bytes = 0;           // own memory
-    uint64_t bytes_read = 0;      // of pages as they stood in their files, note_read()
+    struct Reads {
+      uint64_t pages = 0;
+      uint64_t bytes = 0;  // as they stood in their files
+    };
+    std::array<Reads, 2> reads = {};  // note_read(), by Reader
   };
+  /// Whom a page was read for.
+  enum class Reader : uint8_t { point, scan };
 
   /// A page that stays where it is.
   class Pin {
@@ -98,6 +106,9 @@ class PageCache : public std::enable_shared_from_this<PageCache>, private ArcClo
     /// now on; another thread may have been first, and has it in another one.
     Pin insert(uint32_t page, uint32_t frame);
     uint64_t memory_bytes() const { return pages_ * sizeof(std::atomic<uint32_t>); }
+    /// How many of [first, end) are in frames.
+    uint64_t resident(uint32_t first, uint32_t end) const;
+    uint32_t pages() const { return pages_; }
 
    private:
     friend class PageCache;
@@ -125,7 +136,11 @@ class PageCache : public std::enable_shared_from_this<PageCache>, private ArcClo
   void give_back(uint32_t frame);
 
   /// A page was read that takes so many bytes in its file.
-  void note_read(uint64_t bytes) { bytes_read_.fetch_add(bytes, std::memory_order_relaxed); }
+  void note_read(Reader reader, uint64_t bytes) {
+    Reads& reads = reads_[static_cast<size_t>(reader)];
+    reads.pages.fetch_add(1, std::memory_order_relaxed);
+    reads.bytes.fetch_add(bytes, std::memory_order_relaxed);
+  }
 
   Counts counts() const;
   /// Own memory: frames that were used, and what the policy remembers by.
@@ -144,6 +159,10 @@ class PageCache : public std::enable_shared_from_this<PageCache>, private ArcClo
     mutable std::atomic<uint32_t> pins{0};
   };
   struct Batch;
+  struct Reads {
+    std::atomic<uint64_t> pages{0};
+    std::atomic<uint64_t> bytes{0};
+  };
 
   bool pinned(uint32_t frame) const override {
     return frames_[frame].pins.load(std::memory_order_relaxed) != 0;
@@ -159,7 +178,7 @@ class PageCache : public std::enable_shared_from_this<PageCache>, private ArcClo
   const uint64_t frames_count_;
   StripedCounter hits_;
   std::atomic<uint64_t> used_frames_{0};
-  std::atomic<uint64_t> bytes_read_{0};
+  std::array<Reads, 2> reads_;
 
   mutable Mutex mutex_;
   // Made with the first table, before any of it is read without the lock.

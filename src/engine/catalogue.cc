@@ -28,9 +28,9 @@ void Catalogue::add(Entry entry) {
   ids_.insert(std::move(entry));
 }
 
-Catalogue::Ids Catalogue::dropped_with(uint32_t id) const {
+Catalogue::Ids Catalogue::dropped_with(std::span<const uint32_t> more) const {
   auto ids = std::make_unique<std::vector<uint32_t>>(dropped_ids());
-  ids->insert(std::lower_bound(ids->begin(), ids->end(), id), id);
+  for (const uint32_t id : more) ids->insert(std::lower_bound(ids->begin(), ids->end(), id), id);
   return ids;
 }
 
@@ -74,8 +74,63 @@ void Catalogue::set_ttls(Ttls ttls) {
   if (before != nullptr) epoch_retire(before);
 }
 
+const IndexRecord* IndexRecords::find(uint32_t keyspace, std::string_view name) const {
+  const auto found = std::find_if(all.begin(), all.end(), [&](const IndexRecord& record) {
+    return record.keyspace == keyspace && record.name == name;
+  });
+  return found == all.end() ? nullptr : &*found;
+}
+
+std::shared_ptr<const IndexRecords> Catalogue::index_records() const {
+  MutexLock lock(mutex_);
+  return indexes_;
+}
+
+uint64_t Catalogue::index_version() const {
+  MutexLock lock(mutex_);
+  return indexes_->version;
+}
+
+Catalogue::Indexes Catalogue::finish(std::shared_ptr<IndexRecords> records, bool same_set) {
+  std::sort(records->all.begin(), records->all.end(), [](const IndexRecord& a, const IndexRecord& b) {
+    return a.keyspace != b.keyspace ? a.keyspace < b.keyspace : a.name < b.name;
+  });
+  if (!same_set) ++records->version;
+  auto keyspaces = std::make_unique<IndexedKeyspaces>();
+  keyspaces->version = records->version;
+  for (const IndexRecord& record : records->all) {
+    if (keyspaces->ids.empty() || keyspaces->ids.back() != record.keyspace)
+      keyspaces->ids.push_back(record.keyspace);
+  }
+  return {.records = std::move(records), .keyspaces = std::move(keyspaces)};
+}
+
+// Both under the lock: who has seen the records of a version meets no check of an older one.
+void Catalogue::set_indexes(Indexes indexes) {
+  MutexLock lock(mutex_);
+  indexes_.swap(indexes.records);
+  const IndexedKeyspaces* const before =
+      indexed_.exchange(indexes.keyspaces.release(), std::memory_order_acq_rel);
+  if (before != nullptr) epoch_retire(before);
+}
+
+Status Catalogue::load_index(std::string_view key, std::string_view value) {
+  constexpr size_t kPrefix = 1 + sizeof(uint32_t);
+  IndexRecord record;
+  const char* const end = value.data() + value.size();
+  const char* const definition = get_varint(value.data(), end, &record.entries);
+  if (key.size() <= kPrefix || definition == nullptr || record.entries < kFirstUserKeyspaceId)
+    return Status(StatusCode::corruption, "an index in the catalogue of keyspaces is malformed");
+  record.keyspace = __builtin_bswap32(lightning::load<uint32_t>(key.data() + 1));
+  record.name = key.substr(kPrefix);
+  record.definition.assign(definition, end);
+  set_indexes(indexes_with([&](std::vector<IndexRecord>& all) { all.push_back(std::move(record)); }));
+  return {};
+}
+
 Status Catalogue::load(std::string_view key, std::string_view value) {
   const Status bad(StatusCode::corruption, "an entry of the catalogue of keyspaces is malformed");
+  if (!key.empty() && key[0] == 'x') return load_index(key, value);
   if (key.size() >= 2 && key[0] == 'n') {
     uint32_t id = 0;
     if (get_varint(value.data(), value.data() + value.size(), &id) != value.data() + value.size()) return bad;
@@ -99,16 +154,25 @@ Status Catalogue::load(std::string_view key, std::string_view value) {
 
 Status Catalogue::check(uint32_t next_id) const {
   std::vector<uint32_t> ids = dropped_ids();
+  bool indexes_known = true;
   {
     MutexLock lock(mutex_);
-    for (const auto& [name, id] : ids_) ids.push_back(id);
+    std::vector<uint32_t> named = {kDefaultKeyspaceId};
+    for (const auto& [name, id] : ids_) {
+      ids.push_back(id);
+      named.push_back(id);
+    }
+    for (const IndexRecord& record : indexes_->all) {
+      ids.push_back(record.entries);
+      indexes_known &= std::find(named.begin(), named.end(), record.keyspace) != named.end();
+    }
   }
   std::sort(ids.begin(), ids.end());
   const std::map<uint32_t, uint64_t> ttls = default_ttls();
   const bool known = ttls.empty() || ttls.rbegin()->first < std::max(next_id, kFirstUserKeyspaceId);
   const bool unique = std::adjacent_find(ids.begin(), ids.end()) == ids.end();
   const bool sound = ids.empty() || (unique && ids.front() >= kFirstUserKeyspaceId && ids.back() < next_id);
-  if (sound && known) return {};
+  if (sound && known && indexes_known) return {};
   return Status(StatusCode::corruption, "the catalogue of keyspaces contradicts itself");
 }
 

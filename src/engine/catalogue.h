@@ -2,7 +2,8 @@
 //
 // In the log and in runs it is the keyspace kCatalogueKeyspaceId: "n" + name -> id (varint) for each
 // keyspace, "d" + id (four bytes, big-endian) -> "" for each dropped one, whose entries flush and merge leave
-// out, "t" + id -> milliseconds (varint, not 0) for each that has a default time to live. Ids are never
+// out, "t" + id -> milliseconds (varint, not 0) for each that has a default time to live, "x" + id + name of
+// an index -> id of the keyspace of its entries (varint), and what src/index knows of it. Ids are never
 // reused. Prepared transactions (engine/prepared.h) stand between them.
 // Thread safety: dropped() and default_ttl() any threads, for the price of one load while nothing was ever
 // dropped or nothing has a default; one thread at a time changes it; the rest internally synchronised.
@@ -14,6 +15,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,10 +26,33 @@
 
 namespace lightning {
 
+/// An index, as far as the engine knows it: the bytes of `definition` are those of src/index.
+struct IndexRecord {
+  uint32_t keyspace = 0;
+  std::string name;
+  uint32_t entries = 0;  // the keyspace that its entries are in
+  std::string definition;
+};
+
+/// Of one moment; `version` is another one with each index that comes or goes.
+struct IndexRecords {
+  uint64_t version = 0;
+  std::vector<IndexRecord> all;  // by keyspace and name
+
+  const IndexRecord* find(uint32_t keyspace, std::string_view name) const;
+};
+
+/// The keyspaces into which only those may write who know of their indexes.
+struct IndexedKeyspaces {
+  uint64_t version = 0;
+  std::vector<uint32_t> ids;  // ascending
+};
+
 class Catalogue {
  public:
   Catalogue() = default;
   ~Catalogue() {
+    delete indexed_.load(std::memory_order_relaxed);
     delete dropped_.load(std::memory_order_relaxed);
     delete ttls_.load(std::memory_order_relaxed);
   }
@@ -50,6 +75,26 @@ class Catalogue {
   /// A copy, of all that have one.
   std::map<uint32_t, uint64_t> default_ttls() const;
 
+  /// Was there ever an index, since the open?
+  bool has_indexes() const { return indexed_.load(std::memory_order_relaxed) != nullptr; }
+  /// Inside an epoch; null: never.
+  const IndexedKeyspaces* indexed() const { return indexed_.load(std::memory_order_acquire); }
+  uint64_t index_version() const;
+  std::shared_ptr<const IndexRecords> index_records() const;
+  // A change of the indexes: made of a copy, then set, which cannot fail.
+  struct Indexes {
+    std::shared_ptr<const IndexRecords> records;
+    std::unique_ptr<const IndexedKeyspaces> keyspaces;
+  };
+  /// `change` changes the records; with `same_set` writers need not know.
+  template <typename Fn>
+  Indexes indexes_with(Fn&& change, bool same_set = false) const {
+    auto records = std::make_shared<IndexRecords>(*index_records());
+    change(records->all);
+    return finish(std::move(records), same_set);
+  }
+  void set_indexes(Indexes indexes);
+
   /// 0 when there is none of that name.
   uint32_t find(std::string_view name) const;
   std::vector<std::string> names() const;
@@ -58,9 +103,14 @@ class Catalogue {
   using Ids = std::unique_ptr<const std::vector<uint32_t>>;
   static Entry entry(std::string_view name, uint32_t id);
   void add(Entry entry);
-  /// The dropped ids and `id`.
-  Ids dropped_with(uint32_t id) const;
+  /// The dropped ids and these.
+  Ids dropped_with(std::span<const uint32_t> ids) const;
+  Ids dropped_with(uint32_t id) const { return dropped_with(std::span(&id, 1)); }
   void drop(std::string_view name, Ids dropped);
+  void set_dropped_ids(Ids dropped) {
+    MutexLock lock(mutex_);
+    set_dropped(std::move(dropped));
+  }
   using Ttls = std::unique_ptr<const std::map<uint32_t, uint64_t>>;
   /// The defaults, that of `id` changed; 0 takes it away.
   Ttls ttls_with(uint32_t id, uint64_t ttl_ms) const;
@@ -73,12 +123,20 @@ class Catalogue {
   static std::string name_key(std::string_view name) { return "n" + std::string(name); }
   static std::string dropped_key(uint32_t id) { return id_key('d', id); }
   static std::string ttl_key(uint32_t id) { return id_key('t', id); }
+  static std::string index_key(uint32_t keyspace, std::string_view name) {
+    return id_key('x', keyspace).append(name);
+  }
+  static std::string encode_index(const IndexRecord& record) {
+    return encode_id(record.entries).append(record.definition);
+  }
   static std::string encode_id(uint32_t id) { return encode_ttl(id); }
   static std::string encode_ttl(uint64_t ttl_ms);
 
  private:
   static std::string id_key(char kind, uint32_t id);
   uint64_t find_default_ttl(uint32_t id) const;
+  static Indexes finish(std::shared_ptr<IndexRecords> records, bool same_set);
+  Status load_index(std::string_view key, std::string_view value);
   void set_dropped(Ids ids) REQUIRES(mutex_);
 
   mutable Mutex mutex_;
@@ -86,6 +144,8 @@ class Catalogue {
   // Replaced as a whole; partner: EpochGuard. Null: none.
   std::atomic<const std::vector<uint32_t>*> dropped_{nullptr};
   std::atomic<const std::map<uint32_t, uint64_t>*> ttls_{nullptr};
+  std::atomic<const IndexedKeyspaces*> indexed_{nullptr};
+  std::shared_ptr<const IndexRecords> indexes_ GUARDED_BY(mutex_) = std::make_shared<IndexRecords>();
 };
 
 }  // namespace lightning

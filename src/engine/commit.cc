@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/interleave.h"
 #include "engine/engine.h"
+#include "engine/scopes.h"
 #include "format/internal_key.h"
 
 namespace lightning {
@@ -17,7 +18,8 @@ namespace {
 constexpr uint64_t kLooks = 8;
 constexpr uint64_t kHiddenBytesMin = 1 << 20;
 
-// The limits of what was encoded without a check.
+}  // namespace
+
 Status check_batch(std::string_view encoded) {
   if (encoded.size() > kBatchBytesMax) {
     return Status(StatusCode::invalid_argument, "a batch is at most 1 GiB long when encoded");
@@ -39,8 +41,6 @@ Status check_batch(std::string_view encoded) {
   }
   return {};
 }
-
-}  // namespace
 
 Status unknown_outcome(const Status& cause) {
   try {
@@ -89,7 +89,7 @@ Status Engine::commit_one(uint32_t keyspace, EntryKind kind, std::string_view ke
 }
 
 Status Engine::write_as(std::string_view encoded, size_t operations, const WriteOptions& options,
-                        LockOwner owner) {
+                        LockOwner owner, uint64_t index_version) {
   if (operations == 0) return refused();
   if (Status status = check_batch(encoded); !status.ok()) return status;
   uint64_t now = 0;
@@ -98,6 +98,7 @@ Status Engine::write_as(std::string_view encoded, size_t operations, const Write
     if (operation.entry.kind == EntryKind::put_expiring) ttl_ms = take_batch_ttl(&operation.entry);
     set_expiry(operation, ttl_ms, &now);
   });
+  plan.index_version = index_version;
   if (!plan.has_ranges()) return commit(plan, options, nullptr, owner);
   if (Status status = refused(); !status.ok()) return status;
   const RangeCommit announced(*this);
@@ -177,7 +178,7 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options, CheckedComm
   }
 }
 
-Engine::CommitTime Engine::begin_commit_time(bool mirror) const {
+CommitTime Engine::begin_commit_time(bool mirror) const {
   return {.stands_for = mirror ? begin_timed(Timed::commit) : 1, .began_ns = env_.clock().stopwatch_ns()};
 }
 
@@ -365,6 +366,7 @@ Engine::Attempt Engine::commit_oversized(CommitPlan& plan, CheckedCommit* checke
   const uint64_t capacity = align_up(plan.length() + kEndRecordBytesMin, 4096);
   MemoryQueue::Place place(memory_queue_);
   if (outcome->status = end_log_for(capacity, deadline, place); !outcome->status.ok()) return Attempt::failed;
+  if (outcome->status = check_keyspaces_once(plan); !outcome->status.ok()) return Attempt::failed;
   // Nobody can reserve: all that is committed is published.
   if (checked != nullptr) outcome->status = check_below(plan, checked, *view(), log_.published());
   if (!outcome->status.ok()) return Attempt::failed;
@@ -442,7 +444,29 @@ Engine::RangeCommit::~RangeCommit() {
   --engine_.range_commits_;
 }
 
+Status Engine::check_keyspaces_once(const CommitPlan& plan) const {
+  EpochGuard epoch;
+  return check_keyspaces(plan);
+}
+
+// Whoever made the plan knew of the indexes of its keyspaces, and of these alone.
+Status Engine::check_indexes(const CommitPlan& plan) const {
+  const IndexedKeyspaces& indexed = *catalogue_.indexed();
+  if (plan.index_version == indexed.version || plan.index_version == CommitPlan::kAnyIndexes) return {};
+  const bool concerned =
+      std::any_of(plan.operations().begin(), plan.operations().end(), [&](const Operation& operation) {
+        uint32_t keyspace = 0;
+        (void)parse_keyspace_prefix(operation.entry.key, &keyspace);
+        return std::binary_search(indexed.ids.begin(), indexed.ids.end(), keyspace);
+      });
+  if (!concerned && plan.index_version == 0) return {};
+  return Status(StatusCode::conflict, "the indexes of a keyspace changed meanwhile");
+}
+
 Status Engine::check_keyspaces(const CommitPlan& plan) const {
+  if (catalogue_.has_indexes()) [[unlikely]] {
+    if (Status status = check_indexes(plan); !status.ok()) return status;
+  }
   for (const Operation& operation : plan.operations()) {
     uint32_t keyspace = 0;
     (void)parse_keyspace_prefix(operation.entry.key, &keyspace);

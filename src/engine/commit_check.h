@@ -26,6 +26,8 @@ struct CommitCheck {
   const Footprint* reads = nullptr;
   /// Whose locks do not stop the commit (LockOwner); 0: nobody's.
   uint64_t owner = 0;
+  /// As CommitPlan::index_version.
+  uint64_t index_version = 0;
 
   bool any() const { return writes || reads != nullptr; }
 };

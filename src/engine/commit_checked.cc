@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/interleave.h"
 #include "engine/engine.h"
+#include "engine/scopes.h"
 #include "format/internal_key.h"
 #include "log/scan.h"
 
@@ -112,6 +113,7 @@ Status Engine::commit_checked(std::span<Operation> operations, const CommitCheck
     return Status(StatusCode::invalid_argument, "a transaction writes at most 1 GiB");
   }
   CommitPlan plan(operations);
+  plan.index_version = check.index_version;
   CheckedCommit checked{.check = check, .upto = check.since};
   CheckedCommit* const given = check.any() ? &checked : nullptr;
   Status status;

@@ -31,6 +31,9 @@ inline Status check_value(std::string_view value) {
 /// Of a commit that is visible, so that no other code may be answered, with or without memory for the reason.
 Status unknown_outcome(const Status& cause);
 
+/// The limits of what a WriteBatch holds.
+Status check_batch(std::string_view encoded);
+
 struct Operation {
   LogEntry entry;  // its value is the user's, whatever its kind
   uint64_t hash = 0;
@@ -68,6 +71,10 @@ class CommitPlan {
 
   std::span<Operation> operations() { return operations_; }
   std::span<const Operation> operations() const { return operations_; }
+  /// The version of the indexes that its maker knew; the engine's own plans know all.
+  static constexpr uint64_t kAnyIndexes = UINT64_MAX;
+  uint64_t index_version = 0;
+
   /// Of the record; more than kRecordLengthMax cannot be committed.
   uint64_t length() const { return length_; }
   uint64_t user_bytes() const { return user_bytes_; }

@@ -13,7 +13,6 @@ namespace lightning {
 
 namespace {
 
-constexpr uint64_t kRetryDelayNs = 200'000'000;
 constexpr uint64_t kNanosPerMicro = 1000;
 // After so many seeks into one run more the policy is asked whether that is worth a merge.
 constexpr uint64_t kExtraSeeksPerLook = 1024;
@@ -57,57 +56,70 @@ uint64_t Engine::garbage_due_before() const {
   return now - age_us / 4 * 3;
 }
 
+// Where it cannot be scheduled, the next flush does that.
 void Engine::watch_garbage() {
   if (options_.max_garbage_age_ms == 0 || read_only()) return;
+  if (garbage_watch_.exchange(true, std::memory_order_acq_rel)) return;
   const uint64_t age_ms = std::max(options_.max_garbage_age_ms, kGarbageAgeMsMin);
   const uint64_t age_ns = std::min(age_ms, kGarbageWatchNsMax) * kNanosPerMicro * kMicrosPerMilli;
   const uint64_t delay_ns = std::min(age_ns / kGarbageLooks, kGarbageWatchNsMax);
-  (void)background_.run_after(Lane::slow, delay_ns, [this] { look_at_garbage(); });
+  if (!background_.run_after(Lane::slow, delay_ns, [this] { look_at_garbage(); }))
+    garbage_watch_.store(false, std::memory_order_release);
 }
 
 // What is in memory may hide what is in runs, too.
 void Engine::look_at_garbage() {
+  garbage_watch_.store(false, std::memory_order_release);
+  watch_garbage();
   const std::shared_ptr<const View> now = view();
   const MemSource* const oldest = now->sealed.empty() ? now->active.get() : now->sealed.back().get();
   const bool due =
       oldest != nullptr && oldest->segment->used() != 0 && oldest->begun_us < garbage_due_before();
   due ? flush_early() : schedule_merge();
-  watch_garbage();
 }
 
-Status Engine::compact(const KeySpan& span, const CompactOptions& options) {
-  if (!options.wait) {
-    if (Status status = refused(); !status.ok()) return status;
-    {
-      MutexLock lock(compactions_mutex_);
-      compactions_.push_back({.from = std::string(span.from), .to = std::string(span.to)});
-    }
-    if (background_.run(Lane::slow, [this] { compact_in_background(); })) return {};
-    return Status(StatusCode::busy, "the background takes no work");
-  }
-  if (Status status = flush(); !status.ok()) return status;
-  Status status;
-  {
-    MutexLock lock(merge_mutex_);
-    status = compact_runs(span);
-  }
-  refuse_after_store_failure();
-  schedule_merge();
-  reclaim_values();
-  return status;
-}
+Status Engine::compact(const CompactOptions& options) { return compact_all({{}}, options); }
 
 Status Engine::compact_range(uint32_t keyspace, std::string_view from, std::optional<std::string_view> to,
                              const CompactOptions& options) {
   if (Status status = check_key(from); !status.ok()) return status;
   if (Status status = check_key(to.value_or("")); !status.ok()) return status;
   if (Status status = usable(keyspace); !status.ok()) return status;
+  if (to && *to <= from) return refused();
+  std::vector<Compactions::Range> ranges;
   const InternalKey first(keyspace, from);
   const InternalKey last(keyspace, to.value_or(""));
   if (!first.ok() || !last.ok()) return Status(StatusCode::out_of_memory, "the keys of a compaction");
-  if (to && *to <= from) return refused();
-  const std::string end = to ? std::string(last.view()) : end_of_keyspace(keyspace);
-  return compact({.from = first.view(), .to = end}, options);
+  ranges.push_back(
+      {.from = std::string(first.view()), .to = to ? std::string(last.view()) : end_of_keyspace(keyspace)});
+  if (from.empty() && !to && has_indexes()) {
+    const std::shared_ptr<const IndexRecords> indexes = index_records();
+    for (const IndexRecord& index : indexes->all) {
+      if (index.keyspace != keyspace) continue;
+      const InternalKey entries(index.entries, "");
+      ranges.push_back({.from = std::string(entries.view()), .to = end_of_keyspace(index.entries)});
+    }
+  }
+  return compact_all(std::move(ranges), options);
+}
+
+Status Engine::compact_all(std::vector<Compactions::Range> ranges, const CompactOptions& options) {
+  if (!options.wait) {
+    if (Status status = refused(); !status.ok()) return status;
+    for (Compactions::Range& range : ranges) compactions_.add(std::move(range));
+    schedule_merge();
+    return {};
+  }
+  if (Status status = flush(); !status.ok()) return status;
+  Status status;
+  for (size_t i = 0; i < ranges.size() && status.ok(); ++i) {
+    MutexLock lock(merge_mutex_);
+    status = compact_runs(ranges[i].span());
+  }
+  refuse_after_store_failure();
+  schedule_merge();
+  reclaim_values();
+  return status;
 }
 
 // What flushes add meanwhile is left to others: it ends whatever writers do. So it does of a drain that was
@@ -121,7 +133,8 @@ Status Engine::compact_runs(const KeySpan& span) {
   while (std::ranges::any_of(view()->runs, drains)) {
     Result<Step> step = merge_step(Goal::compact);
     if (!step) return step.status();
-    if (*step == Step::none) return {};
+    // An ingestion is in the View and not seen yet: it ends under this mutex.
+    if (*step == Step::none) MutexLock ingested(switch_mutex_);
   }
   return {};
 }
@@ -135,39 +148,21 @@ Status Engine::begin_compaction(const KeySpan& span) {
   return choice.kind == Choice::Kind::nothing ? Status() : execute(choice, *now);
 }
 
-// Only begun here: its steps are those of the drain, beside the others. What fails is tried again.
-void Engine::compact_in_background() {
-  const auto all_begun = [&] {
-    MutexLock lock(compactions_mutex_);
-    return compactions_.empty();
-  };
-  if (all_begun()) return;
-  Status status;
+// In the background they are only begun: the steps of a drain follow, beside others.
+Result<Engine::Step> Engine::begin_compactions() {
   try {
-    status = flush();
-    MutexLock lock(merge_mutex_);
-    while (status.ok() && !all_begun()) {
-      Span span;
-      {
-        MutexLock list(compactions_mutex_);
-        span = compactions_.back();
-      }
-      status = begin_compaction({.from = span.from, .to = span.to});
-      if (!status.ok()) break;
+    if (Status status = flush(); !status.ok()) return status;
+    while (!compactions_.empty()) {
+      const Compactions::Range range = compactions_.first();
+      MutexLock lock(merge_mutex_);
+      if (Status status = begin_compaction(range.span()); !status.ok()) return status;
       compacting_ = true;
-      MutexLock list(compactions_mutex_);
-      std::erase_if(compactions_,
-                    [&](const Span& one) { return one.from == span.from && one.to == span.to; });
+      compactions_.remove(range);
     }
   } catch (const std::bad_alloc&) {
-    status = Status(StatusCode::out_of_memory, "a compaction");
+    return Status(StatusCode::out_of_memory, "a compaction");
   }
-  refuse_after_store_failure();
-  if (status.is(StatusCode::closed)) return;
-  note_background(Work::merge, status);
-  if (status.ok()) return schedule_merge();
-  if (!log_.failed())
-    (void)background_.run_after(Lane::slow, kRetryDelayNs, [this] { compact_in_background(); });
+  return Step::made;
 }
 
 }  // namespace lightning

@@ -79,6 +79,7 @@ CursorState::~CursorState() {
 }
 
 bool CursorState::has_expired(uint64_t expiry_us) {
+  if (shows_expired_) return false;
   if (moment_ == 0 && overlay_ != nullptr) moment_ = overlay_->moment();
   if (moment_ == 0) moment_ = engine_->add_moment(reader_);
   return engine_->expiry_clock().passed(expiry_us, moment_);

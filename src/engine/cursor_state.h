@@ -56,6 +56,11 @@ class CursorState final : private ExpiryJudge, private HiddenMemory, private Idl
   void set_bounds(std::string_view from, std::string_view to, bool bounded);
   /// A scan failed and nobody asked: counted by the engine.
   void note_unasked_error();
+  /// From the next seek on it shows what has expired, too.
+  void show_expired() { shows_expired_ = true; }
+  const RegisteredReader& reader() const { return *reader_; }
+  /// 0: no entry with an expiry was met.
+  uint64_t moment() const { return moment_; }
   /// Ends the walk with an error.
   void fail(Status status);
 
@@ -127,6 +132,7 @@ class CursorState final : private ExpiryJudge, private HiddenMemory, private Idl
   uint32_t until_noted_ = 0;      // seeks
   uint64_t sequence_ = kNoView;   // of its View
   MergeCursor* merge_ = nullptr;  // of walk_; null when that failed
+  bool shows_expired_ = false;
   Status status_;
 };
 

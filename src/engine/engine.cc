@@ -26,6 +26,8 @@ Engine::Engine(Env& env, const Options& options, uint64_t large_value_bytes)
       options_(options),
       large_value_bytes_(large_value_bytes),
       mapped_(options.sigbus_guard && env.guards_mappings()),
+      mapped_bytes_max_(mapped_limit(env, options)),
+      machine_bytes_max_(machine_limit(env, options)),
       page_cache_(std::make_shared<PageCache>(cache_limit(options), kLargeLeafBytes)),
       expiry_clock_(env.clock()),
       pacer_(env.clock()),
@@ -86,9 +88,9 @@ Engine::ViewRoom Engine::room_for_view(size_t more_sealed, size_t more_runs) con
 }
 
 void Engine::install_view(const std::function<void(View&)>& change, ViewRoom room) {
+  const std::shared_ptr<View> next = std::move(room.next);
   {
     MutexLock lock(view_mutex_);
-    const std::shared_ptr<View> next = std::move(room.next);
     if (current_ != nullptr) {
       next->active = current_->active;
       next->sealed = current_->sealed;
@@ -106,6 +108,7 @@ void Engine::install_view(const std::function<void(View&)>& change, ViewRoom roo
   }
   INTERLEAVE("view.installed");
   update_pace();
+  if (!read_only()) measure_page_source(*next);
   reclaim_later();
   if (snapshots_.views_left(view_sequence())) watch_views();
 }
@@ -176,6 +179,8 @@ void count_run(const SortedRun& run, Stats* stats, std::set<uint64_t>* seen) {
     level.removals += file->info().removals;
     level.expiring += file->info().expiry.expiring;
     level.range_removals += file->info().range_removals;
+    level.pooled_files += file->mapped() ? 0 : 1;
+    file->count_cached(&level.cache_leaf_bytes, &level.cache_index_bytes);
     if (file->compressed()) {
       ++level.compressed_files;
       level.compressed_bytes += file->packed_bytes();
@@ -201,7 +206,13 @@ void count_cache(const PageCache& cache, Stats* stats) {
   stats->cache_misses = counts.misses;
   stats->cache_ghost_hits = counts.ghost_hits;
   stats->cache_evictions = counts.evictions;
-  stats->page_bytes_read = counts.bytes_read;
+  const auto& point = counts.reads[static_cast<size_t>(PageCache::Reader::point)];
+  const auto& scan = counts.reads[static_cast<size_t>(PageCache::Reader::scan)];
+  stats->point_pages_read = point.pages;
+  stats->point_bytes_read = point.bytes;
+  stats->scan_pages_read = scan.pages;
+  stats->scan_bytes_read = scan.bytes;
+  stats->page_bytes_read = point.bytes + scan.bytes;
 }
 
 void count_source(const MemSource& source, Stats* stats) {

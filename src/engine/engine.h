@@ -38,7 +38,9 @@
 #include "engine/background.h"
 #include "engine/catalogue.h"
 #include "engine/commit_check.h"
+#include "engine/commit_outcome.h"
 #include "engine/commit_plan.h"
+#include "engine/compactions.h"
 #include "engine/copy_moment.h"
 #include "engine/counters.h"
 #include "engine/held_memory.h"
@@ -47,10 +49,12 @@
 #include "engine/long_calls.h"
 #include "engine/memory_queue.h"
 #include "engine/pacer.h"
+#include "engine/page_source.h"
 #include "engine/prepared.h"
 #include "engine/purge.h"
 #include "engine/retired_files.h"
 #include "engine/snapshots.h"
+#include "engine/stored_row.h"
 #include "engine/vacancies.h"
 #include "io/env.h"
 #include "log/log.h"
@@ -66,7 +70,6 @@ class CursorOverlay;
 class CursorState;
 class VersionMerger;
 struct RecoveredLog;
-
 class SnapshotState;
 
 enum class OpenKind { open_or_create, open, create };
@@ -92,7 +95,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
                       const WriteOptions& options);
   /// `encoded` as format/batch_codec.h says.
   Status write(std::string_view encoded, size_t operations, const WriteOptions& options) {
-    return write_as(encoded, operations, options, 0);
+    return write_as(encoded, operations, options, 0, 0);
   }
 
   /// A commit that holds only if nobody was first where `check` says, else `conflict` (commit_checked.cc).
@@ -115,28 +118,19 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status check_unchanged(std::string_view key, const RegisteredReader& reader) const;
   /// `timeout_ms` from now, on the monotonic clock.
   uint64_t deadline_after(uint64_t timeout_ms) const;
-  /// The locks of a write, given back at its end.
-  class WriteLocks {
-   public:
-    explicit WriteLocks(Engine& engine) : engine_(engine), owner_(engine.locks_.write_owner()) {}
-    ~WriteLocks() { engine_.release_locks(owner_); }
-    WriteLocks(const WriteLocks&) = delete;
-    WriteLocks& operator=(const WriteLocks&) = delete;
-    LockOwner owner() const { return owner_; }
-
-   private:
-    Engine& engine_;
-    const LockOwner owner_;
-  };
+  class WriteLocks;  // scopes.h has these
 
   // Two-phase commit (two_phase.cc).
   struct Preparation {
     std::span<const Operation> operations;  // as of commit_checked()
-    const Footprint* guards = nullptr;      // as of encode_prepared()
+    const Footprint& guards;                // as of encode_prepared()
     const CommitCheck& check;               // its owner holds the locks, and keeps them if this succeeds
   };
   Status prepare(std::string_view gid, const Preparation& preparation, const WriteOptions& options);
-  Status resolve_prepared(std::string_view gid, Resolution resolution, const WriteOptions& options);
+  /// Commits operations, as of commit_checked(), whose locks `owner` has.
+  using CommitOwned = std::function<Status(std::vector<Operation>& operations, LockOwner owner)>;
+  Status commit_prepared(std::string_view gid, const CommitOwned& commit);
+  Status abort_prepared(std::string_view gid, const WriteOptions& options);
 
   // Ingestion (ingest.cc).
   Result<IngestReport> ingest(uint32_t keyspace, IngestSource& source);
@@ -146,14 +140,25 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Lookup get(uint32_t keyspace, std::string_view key, const ReadOptions& options, Value* value) const;
   Status get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
                   const ReadOptions& options) const;
+  /// Of what a reader that is registered sees at `moment`; 0: now.
+  Lookup get_as(uint32_t keyspace, std::string_view key, const RegisteredReader& reader, uint64_t moment,
+                Value* value) const;
+  /// Whether or not it has expired.
+  Status find_row(uint32_t keyspace, std::string_view key, const ReadOptions& options, StoredRow* row) const;
+  /// Of one moment: the entry `key`, and the one whose key in `target` key_of() finds in its value. `found`,
+  /// which may be null, holds that key.
+  Lookup get_through(uint32_t keyspace, std::string_view key, std::string_view (*key_of)(std::string_view),
+                     uint32_t target, const ReadOptions& options, Value* value, std::string* found) const;
   /// Never null; a cursor that could not be made has a status that says so.
   std::unique_ptr<CursorState> cursor(uint32_t keyspace, const ReadOptions& options,
                                       std::shared_ptr<CursorOverlay> overlay = nullptr);
-  Result<std::shared_ptr<const SnapshotState>> snapshot() { return snapshot_of(ReaderKind::snapshot); }
+  Result<std::shared_ptr<const SnapshotState>> snapshot(ReadLevel level = ReadLevel::latest) {
+    return snapshot_of(ReaderKind::snapshot, level);
+  }
   /// The moment of a transaction: what came since can be found until it is gone or too old, by
   /// commit_checked().
   Result<std::shared_ptr<const SnapshotState>> checked_snapshot() {
-    return snapshot_of(ReaderKind::transaction);
+    return snapshot_of(ReaderKind::transaction, ReadLevel::latest);
   }
   Result<uint64_t> approximate_size(uint32_t keyspace, std::string_view from, std::string_view to) const;
 
@@ -164,11 +169,29 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status drop_keyspace(std::string_view name);
   Result<std::vector<std::string>> keyspaces() const;
 
+  // Indexes, as far as the engine knows them (keyspaces.cc): a commit into a keyspace that has some is
+  // refused with `conflict` unless its maker knew them (CommitCheck::index_version). src/index makes them.
+  bool has_indexes() const { return catalogue_.has_indexes(); }
+  uint64_t index_version() const { return catalogue_.index_version(); }
+  std::shared_ptr<const IndexRecords> index_records() const { return catalogue_.index_records(); }
+  /// When it returns, whoever did not know of the index has committed or will be refused. Survives a power
+  /// cut, as the others.
+  Result<IndexRecord> add_index(uint32_t keyspace, std::string_view name, std::string_view definition);
+  /// Of the index whose entries are in the keyspace `entries`.
+  Status change_index(uint32_t entries, std::string_view definition);
+  Status drop_index(uint32_t keyspace, std::string_view name);
+  /// Once, before anybody else has the engine.
+  void attach(std::unique_ptr<EngineAttachment> attachment) { attachment_ = std::move(attachment); }
+  EngineAttachment* attachment() const { return attachment_.get(); }
+  /// In the background, not before `delay_ns` have passed; a task is to be short. False: it will not be run.
+  bool run_later(uint64_t delay_ns, std::function<void()> task) {
+    return background_.run_after(Lane::slow, delay_ns, std::move(task));
+  }
+
   // Maintenance.
   Status sync();
   Status flush();
-  /// Internal keys.
-  Status compact(const KeySpan& span = {}, const CompactOptions& options = {});
+  Status compact(const CompactOptions& options);
   Status compact_range(uint32_t keyspace, std::string_view from, std::optional<std::string_view> to,
                        const CompactOptions& options);
 
@@ -219,6 +242,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
     if (in_this_process()) snapshots_.remove_moment(reader);
   }
   uint64_t read_lsn(const View& view, const ReadOptions& options) const;
+  /// Of what a reader without a snapshot sees that begins now.
+  uint64_t lsn_now(ReadLevel level) const;
   Vacancies& vacancies() { return vacancies_; }
   /// Every commit that is not below it is reserved later than this call.
   uint64_t tail_lsn() const;
@@ -260,6 +285,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status note_unknown_files();
   bool known_file(const DurableState& state, const std::string& name) const;
   Result<std::shared_ptr<const SortedRun>> open_run(const SortedRunInfo& info) const;
+  Result<std::shared_ptr<const RunFile>> open_run_file(const RunFileInfo& info) const;
   Status load_catalogue();
   void abandon();
   void release_view();
@@ -267,30 +293,15 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status keep_log_for_next_open();
 
   // Committing (commit.cc).
-  enum class Attempt { done, again, need_segment, oversized, locked, failed };
-  struct Outcome {
-    uint64_t lsn = 0;
-    uint64_t segment_number = 0;  // the active segment that was met, 0 if there was none
-    bool ahead = false;           // the commit is to start the preparation of what comes next
-    bool published = false;
-    uint64_t end_record_lsn = 0;  // of the end record that the attempt wrote, to be published; 0 if none
-    uint32_t end_record_length = 0;
-    bool repace = false;       // so much was removed that the pace is to be looked at
-    bool faulted = false;      // the mapped copy was lost
-    const Operation* blocked;  // where the attempt is `locked`: by somebody's lock
-    Status status;
-  };
+  using Attempt = CommitAttempt;
+  using Outcome = CommitOutcome;
   Status commit_one(uint32_t keyspace, EntryKind kind, std::string_view key, std::string_view value,
                     const WriteOptions& options);
-  Status write_as(std::string_view encoded, size_t operations, const WriteOptions& options, LockOwner owner);
+  Status write_as(std::string_view encoded, size_t operations, const WriteOptions& options, LockOwner owner,
+                  uint64_t index_version);
   /// `owner`: whose locks do not stop it; 0: nobody's.
   Status commit(CommitPlan& plan, const WriteOptions& options, CheckedCommit* checked = nullptr,
                 LockOwner owner = 0);
-  /// Of a commit that is timed.
-  struct CommitTime {
-    uint64_t stands_for = 0;  // 0: it is not
-    uint64_t began_ns = 0;
-  };
   [[gnu::cold]] CommitTime begin_commit_time(bool mirror) const;
   [[gnu::cold]] void note_commit_time(const CommitTime& time, bool mirror) const;
   /// Lets the writer wait for background work that is behind.
@@ -333,17 +344,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool is_first(const CommitPlan& plan, const CheckedCommit& checked, const MemSource& source, uint64_t lsn,
                 std::string_view* key);
   void fill_empty(const MemSource& source, uint64_t lsn, uint32_t length);
-  /// Between the two a commit with a range removal is under way.
-  class RangeCommit {
-   public:
-    explicit RangeCommit(Engine& engine);
-    ~RangeCommit();
-    RangeCommit(const RangeCommit&) = delete;
-    RangeCommit& operator=(const RangeCommit&) = delete;
-
-   private:
-    Engine& engine_;
-  };
+  class RangeCommit;
   // Commits and locks (commit_locks.cc).
   /// Under the locks of the plan's buckets: does somebody else hold a lock of what it writes?
   bool is_blocked(const CommitPlan& plan, LockOwner owner, Outcome* outcome) const {
@@ -358,29 +359,23 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Behind a new lock: until those are over that looked at the table before.
   void settle_unseen() EXCLUDES(switch_mutex_);
   void settle_key(uint64_t hash);
-  /// Under switch_mutex_: what nobody sees yet will be in the log. Before a look at the table.
-  class Unseen {
-   public:
-    explicit Unseen(Engine& engine) : engine_(engine) {
-      engine.unseen_commits_.fetch_add(1, std::memory_order_seq_cst);
-    }
-    ~Unseen() { engine_.unseen_commits_.fetch_sub(1, std::memory_order_seq_cst); }
-    Unseen(const Unseen&) = delete;
-    Unseen& operator=(const Unseen&) = delete;
-
-   private:
-    Engine& engine_;
-  };
+  class Unseen;
 
   // Two-phase commit (two_phase.cc).
-  Status commit_resolution(std::string_view gid, Resolution resolution, LockOwner owner,
-                           const WriteOptions& options);
+  /// `commit(owner of its locks, removal of its record)`.
+  template <typename Fn>
+  Status resolve_prepared(std::string_view gid, Fn&& commit);
   /// What an open finds in the catalogue.
   Status load_prepared(std::string_view gid, std::string_view record);
   Status lock_prepared(const PreparedRecord& record, LockOwner owner);
 
   Status wait_for(Durability durability, uint64_t end_lsn);
   Status check_keyspaces(const CommitPlan& plan) const;
+  Status check_keyspaces_once(const CommitPlan& plan) const;
+  Status check_indexes(const CommitPlan& plan) const;
+  Status write_catalogue(const std::string& encoded, size_t operations, LockOwner owner = 0)
+      REQUIRES(catalogue_mutex_);
+  void settle_indexes() EXCLUDES(switch_mutex_);
   /// Gives a put its expiry. `now` is 0 until it was needed.
   void set_expiry(Operation& operation, uint64_t ttl_ms, uint64_t* now) const;
 
@@ -441,15 +436,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// All that memory_limit counts.
   uint64_t memory_bytes(const View& view) const;
 
-  /// Between the two a flush gives memory up: whoever waits for it waits on.
-  class Releasing {
-   public:
-    explicit Releasing(Engine& engine) : engine_(engine) { engine.releasing_.store(true); }
-    ~Releasing() { engine_.memory_released(); }
-
-   private:
-    Engine& engine_;
-  };
+  class Releasing;
   void memory_released() EXCLUDES(switch_mutex_);
   Status count_disk_bytes(Stats* stats) const;
 
@@ -517,6 +504,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Makes the next move or merge, if there is one to be made.
   Result<Step> guarded_step(Goal goal) EXCLUDES(merge_mutex_);
   Result<Step> merge_step(Goal goal) REQUIRES(merge_mutex_);
+
+  // Where pages of runs come from (page_source.cc).
+  void choose_page_source(uint64_t files, uint64_t bytes);
+  /// Notes what is right for the runs of a View, and has it brought about.
+  void measure_page_source(const View& view);
+  /// Opens the files of one run anew that should have the other source.
+  Result<Step> switch_page_source(const View& view) REQUIRES(merge_mutex_);
   Status execute(const Choice& choice, const View& view) REQUIRES(merge_mutex_);
   Status merge(const Choice& choice, const View& view, Purge& purge, uint64_t* bytes_read,
                RunSetWriter& writer, MergeOutput* output) REQUIRES(merge_mutex_);
@@ -525,9 +519,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status drop_empty() REQUIRES(merge_mutex_);
   Status install_runs(const std::function<void(std::vector<SortedRunInfo>*)>& apply,
                       const MergeOutput& output, RunSetWriter* writer) REQUIRES(merge_mutex_);
+
+  // Compaction that is asked for, by a caller, by scans or by the age of garbage (compact.cc).
   Status begin_compaction(const KeySpan& span) REQUIRES(merge_mutex_);
   Status compact_runs(const KeySpan& span) REQUIRES(merge_mutex_);
-  void compact_in_background();
+  Status compact_all(std::vector<Compactions::Range> ranges, const CompactOptions& options);
+  Result<Step> begin_compactions() EXCLUDES(merge_mutex_);
   /// Counts what merges owe.
   void measure_runs(const View& view, Debt* debt) const;
   uint64_t reclaimable_bytes(const View& view) const;
@@ -572,10 +569,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status refused() const;
   template <typename Fn>
   RegisteredReader* add_reader(ReaderKind kind, Fn&& read_lsn);
-  Result<std::shared_ptr<const SnapshotState>> snapshot_of(ReaderKind kind);
+  Result<std::shared_ptr<const SnapshotState>> snapshot_of(ReaderKind kind, ReadLevel level);
   class OutsideEpoch;
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options, Value* value,
               OutsideEpoch& outside) const;
+  Found wait_for(const View& view, std::string_view key, uint64_t hash, const ReadPoint& point, Hit* hit,
+                 OutsideEpoch& outside) const;
   /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the
   /// clock was asked.
   bool take_expiring(Hit* hit, uint64_t* moment) const;
@@ -590,6 +589,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const Options options_;
   const uint64_t large_value_bytes_;
   const bool mapped_;  // runs and log may be mapped
+  const uint64_t mapped_bytes_max_;
+  const uint64_t machine_bytes_max_;
+  // Of runs that are opened now. Not mapped they are read directly where they do not fit into the machine.
+  std::atomic<bool> maps_runs_{true};
+  std::atomic<bool> reads_directly_{false};
   const std::shared_ptr<PageCache> page_cache_;
   std::atomic<const View*> view_{nullptr};  // partner: EpochGuard
   std::atomic<bool> closed_{false};
@@ -634,15 +638,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   Mutex merge_mutex_;  // one move or merge at a time; before store and view_mutex_
   bool compacting_ GUARDED_BY(merge_mutex_) = false;  // a compaction in the background is in the drain
+  UnswitchedRuns unswitched_ GUARDED_BY(merge_mutex_);
   std::atomic<bool> merge_scheduled_{false};
   std::atomic<bool> idle_watch_{false};
   std::atomic<uint64_t> idle_commits_{0};  // when the idle watch last looked
-  Mutex compactions_mutex_;
-  struct Span {
-    std::string from;
-    std::string to;
-  };
-  std::vector<Span> compactions_ GUARDED_BY(compactions_mutex_);  // not yet begun; of the background
+  std::atomic<bool> garbage_watch_{false};
+  Compactions compactions_;
   RetiredFiles retired_files_;
   LongCalls long_calls_;
 
@@ -673,6 +674,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   uint64_t exposed_from_lsn_ = 0;  // what was durable when the timer last looked, and since when
   uint64_t exposed_since_ns_ = 0;
 
+  std::unique_ptr<EngineAttachment> attachment_;
   Background background_;
 };
 

@@ -10,6 +10,7 @@
 #include "compaction/older_keys.h"
 #include "compaction/sieve.h"
 #include "engine/engine.h"
+#include "engine/scopes.h"
 #include "engine/value_extents.h"
 #include "log/scan.h"
 #include "run/run_writer.h"
@@ -245,6 +246,7 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     if (std::ranges::binary_search(value_files, source->segment->number())) source->segment->keep_file();
   }
   reclaim_soon(value_files);
+  watch_garbage();
   return {};
 }
 

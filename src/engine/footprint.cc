@@ -47,6 +47,19 @@ size_t Footprint::add_range(std::string_view from, std::string_view to) {
   return ranges_.size() - 1;
 }
 
+void Footprint::add(const LogEntry& entry) {
+  if (entry.kind == EntryKind::remove_range) {
+    add_range(entry.key, entry.value);
+  } else {
+    add_key(entry.key, hash_key(entry.key));
+  }
+}
+
+void Footprint::add(const Footprint& other) {
+  for (const Key& key : other.keys()) add_key(key.bytes, key.hash);
+  for (const Range& range : other.ranges()) add_range(range.from, range.to);
+}
+
 void Footprint::widen(size_t range, std::string_view from, std::string_view to) {
   Range& known = ranges_[range];
   if (!from.empty() && from < known.from) known.from.assign(from);

@@ -34,6 +34,9 @@ class Footprint {
   void add_key(std::string_view key, uint64_t hash);
   /// Its number, for widen().
   size_t add_range(std::string_view from, std::string_view to);
+  /// Where an entry of the log writes; all of another footprint, which is sealed.
+  void add(const LogEntry& entry);
+  void add(const Footprint& other);
   /// Makes a range reach from `from` to `to` at least; an empty bound is none.
   void widen(size_t range, std::string_view from, std::string_view to);
   /// Makes ranges() of what was added. Throws std::bad_alloc.

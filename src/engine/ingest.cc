@@ -25,6 +25,7 @@
 #include "base/check.h"
 #include "base/interleave.h"
 #include "engine/engine.h"
+#include "engine/scopes.h"
 #include "format/expiry.h"
 #include "format/internal_key.h"
 
@@ -186,6 +187,11 @@ Status Engine::flush_log(Sources* flushed) {
 Status Engine::name_ingested(uint32_t keyspace, const SortedRun& run, RunSetWriter& writer, LockOwner owner,
                              bool* blocked) {
   if (Status status = usable(keyspace); !status.ok()) return status;
+  const std::shared_ptr<const IndexRecords> indexes = catalogue_.index_records();
+  for (const IndexRecord& record : indexes->all) {
+    if (record.keyspace == keyspace)
+      return Status(StatusCode::busy, "the keyspace got an index while it was ingested into");
+  }
   const std::string to = std::string(run.ranges().back().largest) + '\0';
   const Unseen announced(*this);
   if (locks_.count() != 0 && locks_.range_blocked(owner, run.ranges().front().smallest, to)) {

@@ -1,6 +1,8 @@
-// Creating, dropping and listing keyspaces.
+// Creating, dropping and listing keyspaces and indexes.
 
+#include "base/epoch.h"
 #include "engine/engine.h"
+#include "engine/scopes.h"
 #include "format/internal_key.h"
 #include "format/log_entry.h"
 
@@ -41,6 +43,17 @@ void append_keyspace_removal(std::string* encoded, uint32_t id) {
   put_log_entry(encoded->data() + before, EntryKind::remove_range, from.view(), to);
 }
 
+// With the note that its id was dropped.
+void append_keyspace_drop(std::string* encoded, uint32_t id, size_t* operations) {
+  append_operation(encoded, EntryKind::put, Catalogue::dropped_key(id), {});
+  append_keyspace_removal(encoded, id);
+  *operations += 2;
+}
+
+Status no_index(std::string_view name) {
+  return Status(StatusCode::not_found, "there is no index called " + std::string(name));
+}
+
 }  // namespace
 
 Result<uint32_t> Engine::keyspace(std::string_view name, const KeyspaceOptions& options) {
@@ -64,7 +77,7 @@ Result<uint32_t> Engine::keyspace(std::string_view name, const KeyspaceOptions& 
   append_operation(&batch, EntryKind::put, Catalogue::name_key(name), Catalogue::encode_id(id));
   if (ttl_ms != 0)
     append_operation(&batch, EntryKind::put, Catalogue::ttl_key(id), Catalogue::encode_ttl(ttl_ms));
-  status = write(batch, ttl_ms != 0 ? 2 : 1, kCatalogueWrite);
+  status = write_catalogue(batch, ttl_ms != 0 ? 2 : 1);
   if (!status.ok() && !status.is(StatusCode::unknown_outcome)) return status;
   if (ttl_ms != 0) catalogue_.set_ttls(std::move(ttls));
   catalogue_.add(std::move(entry));
@@ -82,7 +95,7 @@ Status Engine::set_default_ttl(uint32_t keyspace, uint64_t ttl_ms) {
   std::string batch;
   append_operation(&batch, ttl_ms == 0 ? EntryKind::remove : EntryKind::put, Catalogue::ttl_key(keyspace),
                    ttl_ms == 0 ? std::string() : Catalogue::encode_ttl(ttl_ms));
-  const Status status = write(batch, 1, kCatalogueWrite);
+  const Status status = write_catalogue(batch, 1);
   if (status.ok() || status.is(StatusCode::unknown_outcome)) catalogue_.set_ttls(std::move(ttls));
   return status;
 }
@@ -90,6 +103,10 @@ Status Engine::set_default_ttl(uint32_t keyspace, uint64_t ttl_ms) {
 Result<uint64_t> Engine::default_ttl(uint32_t keyspace) const {
   if (Status status = usable(keyspace); !status.ok()) return status;
   return catalogue_.default_ttl(keyspace);
+}
+
+Status Engine::write_catalogue(const std::string& encoded, size_t operations, LockOwner owner) {
+  return write_as(encoded, operations, kCatalogueWrite, owner, CommitPlan::kAnyIndexes);
 }
 
 Status Engine::drop_keyspace(std::string_view name) {
@@ -110,17 +127,118 @@ Status Engine::drop_keyspace(std::string_view name) {
   MutexLock lock(catalogue_mutex_);
   if (catalogue_.find(name) != id) return no_keyspace(name);  // another drop was first
   std::string batch;
+  size_t operations = 0;
+  std::vector<uint32_t> gone;
+  append_keyspace_drop(&batch, id, &operations);
+  gone.push_back(id);
   append_operation(&batch, EntryKind::remove, Catalogue::name_key(name), {});
-  append_operation(&batch, EntryKind::put, Catalogue::dropped_key(id), {});
-  append_keyspace_removal(&batch, id);
+  ++operations;
   const bool has_ttl = catalogue_.default_ttl(id) != 0;
-  if (has_ttl) append_operation(&batch, EntryKind::remove, Catalogue::ttl_key(id), {});
-  Catalogue::Ids dropped = catalogue_.dropped_with(id);
+  if (has_ttl) {
+    append_operation(&batch, EntryKind::remove, Catalogue::ttl_key(id), {});
+    ++operations;
+  }
+  const std::shared_ptr<const IndexRecords> indexes = catalogue_.index_records();
+  for (const IndexRecord& record : indexes->all) {
+    if (record.keyspace != id) continue;
+    append_operation(&batch, EntryKind::remove, Catalogue::index_key(id, record.name), {});
+    ++operations;
+    append_keyspace_drop(&batch, record.entries, &operations);
+    gone.push_back(record.entries);
+  }
+  Catalogue::Ids dropped = catalogue_.dropped_with(gone);
   Catalogue::Ttls ttls = catalogue_.ttls_with(id, 0);
-  status = write_as(batch, has_ttl ? 4 : 3, kCatalogueWrite, locks.owner());
+  Catalogue::Indexes left;
+  if (gone.size() > 1) {
+    left = catalogue_.indexes_with([&](std::vector<IndexRecord>& all) {
+      std::erase_if(all, [&](const IndexRecord& record) { return record.keyspace == id; });
+    });
+  }
+  status = write_catalogue(batch, operations, locks.owner());
   if (!status.ok() && !status.is(StatusCode::unknown_outcome)) return status;
   catalogue_.drop(name, std::move(dropped));
   if (has_ttl) catalogue_.set_ttls(std::move(ttls));
+  if (left.records != nullptr) catalogue_.set_indexes(std::move(left));
+  return status;
+}
+
+// A commit that was made without the index is in the log, or will be refused.
+void Engine::settle_indexes() {
+  epoch_synchronize();
+  MutexLock lock(switch_mutex_);  // those of their own segment, and ingestions
+}
+
+Result<IndexRecord> Engine::add_index(uint32_t keyspace, std::string_view name, std::string_view definition) {
+  if (Status status = refused(); !status.ok()) return status;
+  IndexRecord record{
+      .keyspace = keyspace, .name = std::string(name), .entries = 0, .definition = std::string(definition)};
+  // What is prepared there knows nothing of the index: its commit comes first, others wait.
+  const WriteLocks locks(*this);
+  const InternalKey from(keyspace, {});
+  Status status = locks_.acquire_range(locks.owner(), from.view(), end_of_keyspace(keyspace),
+                                       KeyLock::exclusive, deadline_of(kCatalogueWrite));
+  if (!status.ok()) return status;
+  MutexLock lock(catalogue_mutex_);
+  if (status = usable(keyspace); !status.ok()) return status;
+  if (catalogue_.index_records()->find(keyspace, name) != nullptr)
+    return Status(StatusCode::already_exists, "there is an index called " + record.name);
+  status = store_->commit([&](DurableState& next) {
+    record.entries = std::max(next.next_keyspace_id, kFirstUserKeyspaceId);
+    next.next_keyspace_id = record.entries + 1;
+  });
+  if (!status.ok()) return status;
+  Catalogue::Indexes indexes =
+      catalogue_.indexes_with([&](std::vector<IndexRecord>& all) { all.push_back(record); });
+  std::string batch;
+  append_operation(&batch, EntryKind::put, Catalogue::index_key(keyspace, name),
+                   Catalogue::encode_index(record));
+  status = write_catalogue(batch, 1);
+  if (!status.ok() && !status.is(StatusCode::unknown_outcome)) return status;
+  catalogue_.set_indexes(std::move(indexes));
+  settle_indexes();
+  if (!status.ok()) return status;
+  return record;
+}
+
+Status Engine::change_index(uint32_t entries, std::string_view definition) {
+  if (Status status = refused(); !status.ok()) return status;
+  MutexLock lock(catalogue_mutex_);
+  IndexRecord record;
+  Catalogue::Indexes indexes = catalogue_.indexes_with(
+      [&](std::vector<IndexRecord>& all) {
+        for (IndexRecord& one : all) {
+          if (one.entries != entries) continue;
+          one.definition = definition;
+          record = one;
+        }
+      },
+      true);
+  if (record.entries == 0) return Status(StatusCode::not_found, "the index was dropped");
+  std::string batch;
+  append_operation(&batch, EntryKind::put, Catalogue::index_key(record.keyspace, record.name),
+                   Catalogue::encode_index(record));
+  const Status status = write_catalogue(batch, 1);
+  if (status.ok() || status.is(StatusCode::unknown_outcome)) catalogue_.set_indexes(std::move(indexes));
+  return status;
+}
+
+Status Engine::drop_index(uint32_t keyspace, std::string_view name) {
+  if (Status status = refused(); !status.ok()) return status;
+  MutexLock lock(catalogue_mutex_);
+  const std::shared_ptr<const IndexRecords> before = catalogue_.index_records();
+  const IndexRecord* const found = before->find(keyspace, name);
+  if (found == nullptr) return no_index(name);
+  std::string batch;
+  size_t operations = 1;
+  append_operation(&batch, EntryKind::remove, Catalogue::index_key(keyspace, name), {});
+  append_keyspace_drop(&batch, found->entries, &operations);
+  Catalogue::Ids dropped = catalogue_.dropped_with(found->entries);
+  Catalogue::Indexes indexes = catalogue_.indexes_with(
+      [&](std::vector<IndexRecord>& all) { all.erase(all.begin() + (found - before->all.data())); });
+  const Status status = write_catalogue(batch, operations);
+  if (!status.ok() && !status.is(StatusCode::unknown_outcome)) return status;
+  catalogue_.set_indexes(std::move(indexes));
+  catalogue_.set_dropped_ids(std::move(dropped));
   return status;
 }
 

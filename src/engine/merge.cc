@@ -257,7 +257,7 @@ Result<Engine::Step> Engine::guarded_step(Goal goal) {
 // One step a task: others of the lane come between.
 void Engine::merge_in_background() {
   merge_scheduled_.store(false, std::memory_order_release);
-  const Result<Step> step = guarded_step(Goal::keep_up);
+  const Result<Step> step = compactions_.empty() ? guarded_step(Goal::keep_up) : begin_compactions();
   refuse_after_store_failure();
   if (step.status().is(StatusCode::closed)) return;
   note_background(Work::merge, step.status());
@@ -377,6 +377,8 @@ Shape Engine::shape_of_runs(const View& view) const {
 
 Result<Engine::Step> Engine::merge_step(Goal goal) {
   const std::shared_ptr<const View> now = view();
+  Result<Step> switched = switch_page_source(*now);
+  if (!switched || *switched == Step::made) return switched;
   // What is not yet visible may be hidden from a snapshot to come. Whoever ingests it schedules a merge.
   if (now->ingested_at() >= log_.published()) return Step::none;
   const Shape shape = shape_of_runs(*now);
@@ -553,8 +555,7 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
                             const MergeOutput& output, RunSetWriter* writer) {
   OpenFiles opened;
   for (const RunFileInfo& info : output.files) {
-    Result<std::shared_ptr<const RunFile>> file =
-        RunFile::open(*directory_, info, mapped_, value_files_.get(), page_cache_.get());
+    Result<std::shared_ptr<const RunFile>> file = open_run_file(info);
     if (!file) return file.status();
     opened[info.id] = *std::move(file);
   }

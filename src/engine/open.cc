@@ -103,6 +103,13 @@ Status Engine::load_database() {
   Result<RecoveredLog> log = LogRecovery(env_, *directory_, state, options_.read_only).run();
   if (!log) return log.status();
   counters_.recovered_records = log->records;
+  uint64_t files = 0;
+  uint64_t bytes = 0;
+  for (const SortedRunInfo& info : state.runs) {
+    files += info.pieces.size();
+    for (const RunPiece& piece : info.pieces) bytes += piece.file.size;
+  }
+  choose_page_source(files, bytes);
   std::vector<std::shared_ptr<const SortedRun>> runs;
   for (const SortedRunInfo& info : state.runs) {
     Result<std::shared_ptr<const SortedRun>> run = open_run(info);
@@ -193,12 +200,17 @@ bool Engine::known_file(const DurableState& state, const std::string& name) cons
 Result<std::shared_ptr<const SortedRun>> Engine::open_run(const SortedRunInfo& info) const {
   std::vector<std::shared_ptr<const RunFile>> files;
   for (const RunPiece& piece : info.pieces) {
-    Result<std::shared_ptr<const RunFile>> file =
-        RunFile::open(*directory_, piece.file, mapped_, value_files_.get(), page_cache_.get());
+    Result<std::shared_ptr<const RunFile>> file = open_run_file(piece.file);
     if (!file) return file.status();
     files.push_back(*std::move(file));
   }
   return std::make_shared<const SortedRun>(info, std::move(files));
+}
+
+Result<std::shared_ptr<const RunFile>> Engine::open_run_file(const RunFileInfo& info) const {
+  return RunFile::open(*directory_, info, mapped_ && maps_runs_.load(std::memory_order_relaxed),
+                       value_files_.get(), page_cache_.get(),
+                       reads_directly_.load(std::memory_order_relaxed));
 }
 
 Status Engine::load_catalogue() {

@@ -102,15 +102,14 @@ bool read_record(std::string_view bytes, PreparedRecord* record) {
 }  // namespace
 
 std::string encode_prepared(uint64_t prepared_us, std::span<const Operation> operations,
-                            const Footprint* guards) {
+                            const Footprint& guards) {
   std::string record(sizeof(uint64_t), '\0');
   store<uint64_t>(record.data(), prepared_us);
   append_varint(&record, operations.size());
   for (const Operation& operation : operations) append_operation(&record, operation);
-  append_varint(&record, guards == nullptr ? 0 : guards->keys().size() + guards->ranges().size());
-  if (guards == nullptr) return record;
-  for (const Footprint::Key& key : guards->keys()) append_guard(&record, key.bytes, {});
-  for (const Footprint::Range& range : guards->ranges()) append_guard(&record, range.from, range.to);
+  append_varint(&record, guards.keys().size() + guards.ranges().size());
+  for (const Footprint::Key& key : guards.keys()) append_guard(&record, key.bytes, {});
+  for (const Footprint::Range& range : guards.ranges()) append_guard(&record, range.from, range.to);
   return record;
 }
 

@@ -45,13 +45,11 @@ struct PreparedRecord {
   std::vector<Guard> guards;
 };
 
-/// `guards`: what the transaction read and that nobody may change before it is resolved; null: nothing.
+/// `guards`: what nobody may write before the transaction is resolved, beside what it writes; sealed.
 std::string encode_prepared(uint64_t prepared_us, std::span<const Operation> operations,
-                            const Footprint* guards);
+                            const Footprint& guards);
 /// Refers to `record`. `corruption` where it is malformed.
 Result<PreparedRecord> decode_prepared(std::string_view record);
-
-enum class Resolution : uint8_t { commit, abort };
 
 class PreparedTransactions {
  public:

@@ -106,6 +106,17 @@ inline Lookup Engine::find(const View& view, std::string_view key, uint64_t hash
   return Lookup(value);
 }
 
+// As find() does it, for reads that are not made so often.
+[[gnu::noinline]] Found Engine::wait_for(const View& view, std::string_view key, uint64_t hash,
+                                         const ReadPoint& point, Hit* hit, OutsideEpoch& outside) const {
+  Found found;
+  while ((found = lookup(view, key, hash, point, hit)) == Found::away) [[unlikely]] {
+    outside.go(view);
+    *hit = Hit();
+  }
+  return found;
+}
+
 bool Engine::take_expiring(Hit* hit, uint64_t* moment) const {
   if (*moment == 0) *moment = expiry_clock_.now();
   if (expiry_clock_.passed(expiry_of(hit->value), *moment)) return false;
@@ -135,6 +146,85 @@ Lookup Engine::get(uint32_t keyspace, std::string_view key, const ReadOptions& o
   if (!mapped_) [[unlikely]]
     outside.go(*view);
   return find(*view, internal.view(), hash, options, value, outside);
+}
+
+Lookup Engine::get_as(uint32_t keyspace, std::string_view key, const RegisteredReader& reader,
+                      uint64_t moment, Value* value) const {
+  value->clear();
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a read");
+  if (Status status = usable(keyspace); !status.ok()) return status;
+  const std::shared_ptr<const View> view = this->view();
+  if (reader.too_old()) return too_old();  // asked after the View was loaded
+  Hit hit;
+  if (lookup(*view, internal.view(), hash_key(keyspace, key), ReadPoint::at(reader.lsn()), &hit) !=
+      Found::found)
+    return Lookup(std::move(hit.status));
+  if (hit.kind != EntryKind::put && !take_expiring(&hit, &moment)) return Lookup(Status());
+  if (Status status = take_value(hit, value); !status.ok()) return status;
+  return Lookup(value);
+}
+
+Status Engine::find_row(uint32_t keyspace, std::string_view key, const ReadOptions& options,
+                        StoredRow* row) const {
+  row->present = false;
+  row->expiry_us = 0;
+  row->value.clear();
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a read");
+  EpochGuard epoch;
+  if (Status status = usable(keyspace); !status.ok()) return status;
+  const View* const view = view_.load(std::memory_order_acquire);
+  OutsideEpoch outside(epoch);
+  if (!mapped_) [[unlikely]]
+    outside.go(*view);
+  if (is_too_old(options)) return too_old();
+  const ReadPoint point = options.snapshot == nullptr && options.level == ReadLevel::latest
+                              ? ReadPoint::latest(log_)
+                              : ReadPoint::at(read_lsn(*view, options));
+  Hit hit;
+  if (wait_for(*view, internal.view(), hash_key(keyspace, key), point, &hit, outside) != Found::found)
+    return std::move(hit.status);
+  row->present = true;
+  if (hit.kind != EntryKind::put) {
+    row->expiry_us = expiry_of(hit.value);
+    hit.value = without_expiry(hit.value);
+  }
+  return take_value(hit, &row->value);
+}
+
+Lookup Engine::get_through(uint32_t keyspace, std::string_view key,
+                           std::string_view (*key_of)(std::string_view), uint32_t target,
+                           const ReadOptions& options, Value* value, std::string* found) const {
+  value->clear();
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a read");
+  if (options.snapshot != nullptr && !is_mine(*options.snapshot)) return wrong_snapshot();
+  EpochGuard epoch;
+  if (Status status = usable(keyspace); !status.ok()) return status;
+  const View* const view = view_.load(std::memory_order_acquire);
+  OutsideEpoch outside(epoch);
+  if (!mapped_) [[unlikely]]
+    outside.go(*view);
+  if (is_too_old(options)) return too_old();
+  const ReadPoint point = ReadPoint::at(read_lsn(*view, options));
+  uint64_t moment = options.snapshot == nullptr ? 0 : options.snapshot->state()->moment();
+  Hit entry;
+  if (wait_for(*view, internal.view(), hash_key(keyspace, key), point, &entry, outside) != Found::found)
+    return Lookup(std::move(entry.status));
+  if (entry.kind != EntryKind::put && !take_expiring(&entry, &moment)) return Lookup(Status());
+  std::string_view primary = key_of(entry.value);
+  const InternalKey row(target, primary);
+  if (!row.ok()) return Status(StatusCode::out_of_memory, "the key of a read");
+  // What was found does not outlive a wait.
+  primary = row.view().substr(keyspace_prefix_size(target));
+  Hit hit;
+  if (wait_for(*view, row.view(), hash_key(target, primary), point, &hit, outside) != Found::found)
+    return Lookup(std::move(hit.status));
+  if (hit.kind != EntryKind::put && !take_expiring(&hit, &moment)) return Lookup(Status());
+  if (found != nullptr) found->assign(primary);
+  if (Status status = take_value(hit, value); !status.ok()) return status;
+  return Lookup(value);
 }
 
 Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
@@ -203,6 +293,11 @@ RegisteredReader* Engine::add_reader(ReaderKind kind, Fn&& read_lsn) {
   return reader;
 }
 
+uint64_t Engine::lsn_now(ReadLevel level) const {
+  return level == ReadLevel::latest ? log_.published()
+                                    : read_lsn(*view(), {.snapshot = nullptr, .level = level});
+}
+
 std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions& options,
                                             std::shared_ptr<CursorOverlay> overlay) {
   if (Status status = usable(keyspace); !status.ok()) return std::make_unique<CursorState>(status);
@@ -212,18 +307,16 @@ std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions
   RegisteredReader* const reader =
       options.snapshot != nullptr
           ? snapshots_.add_again(ReaderKind::cursor, options.snapshot->state()->reader())
-          : add_reader(ReaderKind::cursor, [&] {
-              return options.level == ReadLevel::latest ? log_.published() : read_lsn(*view(), options);
-            });
+          : add_reader(ReaderKind::cursor, [&] { return lsn_now(options.level); });
   if (reader == nullptr) return std::make_unique<CursorState>(too_old());
   return or_unregister(snapshots_, reader, [&] {
     return std::make_unique<CursorState>(shared_from_this(), keyspace, reader, std::move(overlay));
   });
 }
 
-Result<std::shared_ptr<const SnapshotState>> Engine::snapshot_of(ReaderKind kind) {
+Result<std::shared_ptr<const SnapshotState>> Engine::snapshot_of(ReaderKind kind, ReadLevel level) {
   if (Status status = usable(); !status.ok()) return status;
-  RegisteredReader* const reader = add_reader(kind, [&] { return log_.published(); });
+  RegisteredReader* const reader = add_reader(kind, [&] { return lsn_now(level); });
   return or_unregister(snapshots_, reader, [&]() -> std::shared_ptr<const SnapshotState> {
     return std::make_shared<SnapshotState>(shared_from_this(), reader);
   });

@@ -48,12 +48,19 @@ Status Engine::prepare(std::string_view gid, const Preparation& preparation, con
   return status;
 }
 
-Status Engine::resolve_prepared(std::string_view gid, Resolution resolution, const WriteOptions& options) {
+template <typename Fn>
+Status Engine::resolve_prepared(std::string_view gid, Fn&& commit) {
   if (Status status = refused(); !status.ok()) return status;
   if (Status status = check_gid(gid); !status.ok()) return status;
   Result<PreparedTransactions::Claim> claim = prepared_.take(gid);
   if (!claim) return claim.status();
-  Status status = commit_resolution(gid, resolution, claim->owner(), options);
+  const InternalKey key(kCatalogueKeyspaceId, prepared_key(gid));
+  Status status =
+      key.ok()
+          ? commit(
+                claim->owner(),
+                Operation{.entry = {EntryKind::remove, key.view(), {}}, .hash = 0, .offset = 0, .expiry = 0})
+          : Status(StatusCode::out_of_memory, "the key of a write");
   if (in_force(status)) {
     release_locks(claim->owner());
   } else {
@@ -62,22 +69,22 @@ Status Engine::resolve_prepared(std::string_view gid, Resolution resolution, con
   return status;
 }
 
-Status Engine::commit_resolution(std::string_view gid, Resolution resolution, LockOwner owner,
-                                 const WriteOptions& options) {
-  const std::string name = prepared_key(gid);
-  const InternalKey key(kCatalogueKeyspaceId, name);
-  if (!key.ok()) return Status(StatusCode::out_of_memory, "the key of a write");
-  Value record;
-  Result<PreparedRecord> prepared = PreparedRecord();
-  if (resolution == Resolution::commit) {
-    const Lookup found = get(kCatalogueKeyspaceId, name, {}, &record);
+Status Engine::commit_prepared(std::string_view gid, const CommitOwned& commit) {
+  return resolve_prepared(gid, [&](LockOwner owner, const Operation& removal) -> Status {
+    Value record;
+    const Lookup found = get(kCatalogueKeyspaceId, prepared_key(gid), {}, &record);
     if (!found.status().ok()) return found.status();
-    prepared = decode_prepared(record.view());
+    Result<PreparedRecord> prepared = decode_prepared(record.view());
     if (!prepared) return prepared.status();
-  }
-  std::vector<Operation>& operations = prepared->operations;
-  operations.push_back({.entry = {EntryKind::remove, key.view(), {}}, .hash = 0, .offset = 0, .expiry = 0});
-  return commit_checked(operations, {.owner = owner}, options);
+    prepared->operations.push_back(removal);
+    return commit(prepared->operations, owner);
+  });
+}
+
+Status Engine::abort_prepared(std::string_view gid, const WriteOptions& options) {
+  return resolve_prepared(gid, [&](LockOwner owner, Operation removal) {
+    return commit_checked({&removal, 1}, {.owner = owner}, options);
+  });
 }
 
 // Of the catalogue, at open: nobody else has locks yet.

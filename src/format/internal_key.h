@@ -56,6 +56,14 @@ inline size_t parse_keyspace_prefix(std::string_view internal_key, uint32_t* id)
   return kKeyspaceIdBytesMax;
 }
 
+/// The first key behind every key that begins with `prefix`; empty when there is none.
+inline std::string prefix_end(std::string_view prefix) {
+  std::string end(prefix);
+  while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
+  if (!end.empty()) ++end.back();
+  return end;
+}
+
 /// The first bytes behind all keys of a keyspace, in the place of an internal key.
 inline std::string end_of_keyspace(uint32_t id) {
   char bytes[kKeyspaceIdBytesMax];

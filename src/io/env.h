@@ -81,6 +81,9 @@ class File {
   virtual Result<uint64_t> disk_bytes() = 0;
   /// May the file's blocks be overwritten in place for another purpose: one link, no shared extents?
   virtual bool recyclable() = 0;
+  /// From now on read() goes past the system's cache where that can be done: wanted by who has a cache of its
+  /// own. Then reads at multiples of 4 KiB, into such addresses, copy nothing. Before others know the file.
+  virtual void read_directly() {}
   /// Gives clean cached pages of [offset, offset + size) back to the system.
   virtual void drop_cache(uint64_t offset, uint64_t size) = 0;
   virtual Result<std::unique_ptr<MappedRegion>> map(uint64_t offset, uint64_t size, MapMode mode) = 0;
@@ -208,6 +211,10 @@ class Env {
   virtual uint64_t boot_id() = 0;
   /// A word that is 1 in this process and 0 in a forked child (MADV_WIPEONFORK).
   virtual const std::atomic<uint32_t>& process_word() = 0;
+  /// How much memory this process may have: of the machine, or of a control group that it is in.
+  virtual uint64_t memory_bytes() = 0;
+  /// How many files it may have open.
+  virtual uint64_t open_files_max() = 0;
   /// Does a mapped file survive a fault (SIGBUS guard installed)?
   virtual bool guards_mappings() = 0;
 };

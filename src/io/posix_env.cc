@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "io/env.h"
 #include "io/file_handle.h"
+#include "io/machine_limits.h"
 #include "io/mapping_guard.h"
 #include "io/posix_directory.h"
 #include "io/posix_executor.h"
@@ -60,6 +61,8 @@ class PosixEnv final : public Env {
 
   uint64_t boot_id() override { return boot_id_; }
   const std::atomic<uint32_t>& process_word() override { return lightning::process_word(); }
+  uint64_t memory_bytes() override { return memory_bytes_; }
+  uint64_t open_files_max() override { return machine_open_files_max(); }
   bool guards_mappings() override { return mapping_guard_in_force(); }
 
  private:
@@ -78,6 +81,7 @@ class PosixEnv final : public Env {
   PosixExecutor executor_{clock_};
   std::atomic<uint64_t> turns_{0};
   const uint64_t boot_id_ = read_boot_id();
+  const uint64_t memory_bytes_ = machine_memory_bytes();
 };
 
 }  // namespace

@@ -10,8 +10,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include "base/coding.h"
 #include "io/posix_mapping.h"
@@ -23,7 +26,10 @@ namespace {
 
 // The kernel moves at most 2 GiB - 4 KiB a call.
 constexpr uint64_t kTransferBytesMax = uint64_t{1} << 30;
-constexpr long kXfsMagic = 0x58465342;     // <linux/magic.h> lacks it
+constexpr long kXfsMagic = 0x58465342;  // <linux/magic.h> lacks it
+// What direct reads are aligned to: no disk has larger blocks that the page cache does not hide.
+constexpr uint64_t kDirectBytes = 4096;
+constexpr uint64_t kBounceBytesMax = 1 << 20;
 constexpr uint64_t kStatBlockBytes = 512;  // of st_blocks, whatever the file system's block is
 
 // Where fallocate() leaves blocks that a later store is sure to find. Others allocate again on every write
@@ -72,18 +78,30 @@ class PosixFile final : public File {
       : handle_(std::make_shared<const FileHandle>(std::move(handle))), name_(std::move(name)) {}
 
   Result<uint64_t> read(uint64_t offset, void* to, uint64_t size) override {
+    const auto address = reinterpret_cast<uintptr_t>(to);
+    if (direct_.load(std::memory_order_relaxed) && (offset | size | address) % kDirectBytes != 0)
+      return read_around(offset, static_cast<char*>(to), size);
     uint64_t done = 0;
     while (done < size) {
       const uint64_t part = std::min(size - done, kTransferBytesMax);
       const ssize_t count = retry_interrupted([&] {
         return pread(descriptor(), static_cast<char*>(to) + done, part, static_cast<off_t>(offset + done));
       });
+      const bool direct = direct_.load(std::memory_order_relaxed);
+      if (count < 0 && errno == EINVAL && direct) {
+        // The file system took the flag, and wants more than we keep to.
+        if (!set_direct(false)) return failure("read", offset + done);
+        direct_.store(false, std::memory_order_relaxed);
+        continue;
+      }
       if (count < 0) return failure("read", offset + done);
-      if (count == 0) break;
       done += static_cast<uint64_t>(count);
+      if (count == 0 || (direct && static_cast<uint64_t>(count) % kDirectBytes != 0)) break;
     }
     return done;
   }
+
+  void read_directly() override { direct_.store(set_direct(true), std::memory_order_relaxed); }
 
   Status write(uint64_t offset, std::string_view bytes) override {
     while (!bytes.empty()) {
@@ -164,8 +182,35 @@ class PosixFile final : public File {
   }
   Status check(int answer, std::string_view verb) const { return answer == 0 ? Status() : failure(verb); }
 
+  bool set_direct(bool direct) const {
+    const int flags = fcntl(descriptor(), F_GETFL);
+    return flags >= 0 && fcntl(descriptor(), F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+  }
+
+  // By pieces that direct reads can have.
+  Result<uint64_t> read_around(uint64_t offset, char* to, uint64_t size) {
+    const uint64_t whole = align_up(offset % kDirectBytes + size, kDirectBytes);
+    const uint64_t room = std::min(whole, kBounceBytesMax);
+    const std::unique_ptr<void, decltype(&std::free)> bytes(std::aligned_alloc(kDirectBytes, room),
+                                                            &std::free);
+    if (bytes == nullptr) return Status(StatusCode::out_of_memory, "a buffer to read", name_, offset);
+    uint64_t done = 0;
+    while (done < size) {
+      const uint64_t skipped = (offset + done) % kDirectBytes;
+      const uint64_t part = std::min(align_up(skipped + size - done, kDirectBytes), room);
+      Result<uint64_t> count = read(offset + done - skipped, bytes.get(), part);
+      if (!count) return count;
+      const uint64_t taken = std::min(*count - std::min(*count, skipped), size - done);
+      std::memcpy(to + done, static_cast<const char*>(bytes.get()) + skipped, taken);
+      done += taken;
+      if (*count < part) break;
+    }
+    return done;
+  }
+
   const std::shared_ptr<const FileHandle> handle_;
   const std::string name_;
+  std::atomic<bool> direct_{false};  // reads keep to multiples of kDirectBytes
 };
 
 }  // namespace

@@ -55,6 +55,30 @@ TEST_F(PosixFile, ReadsWhatWasWrittenAndShortOnlyAtTheEnd) {
   EXPECT_EQ(*file->size(), 3u);
 }
 
+// Wherever and however little is asked for, and where the file system refuses direct reads, too.
+TEST_F(PosixFile, ReadsDirectlyWhatIsThere) {
+  std::string whole;
+  for (uint64_t i = 0; whole.size() < 50'000; ++i) whole.append(std::to_string(i * i)).append(" ");
+  const std::unique_ptr<File> written = create_file(*directory_, "a");
+  ASSERT_TRUE(written->write(0, whole).ok());
+  Result<std::unique_ptr<File>> file = directory_->open("a", OpenMode::read);
+  ASSERT_TRUE(file);
+  (*file)->read_directly();
+  Result<PageMemory> memory = PageMemory::map(1 << 20);
+  ASSERT_TRUE(memory);
+  for (const uint64_t shift : {0, 1, 512}) {  // of the address
+    for (const uint64_t offset : {0, 1, 4095, 4096, 8192, 12'345, 49'152, 49'999, 60'000}) {
+      for (const uint64_t size : {0, 1, 100, 4096, 5000, 8192, 200'000}) {
+        char* const to = memory->data() + shift;
+        const Result<uint64_t> count = (*file)->read(offset, to, size);
+        ASSERT_TRUE(count) << count.status().to_string();
+        const std::string expected = offset > whole.size() ? "" : whole.substr(offset, size);
+        ASSERT_EQ(std::string(to, *count), expected) << offset << ", " << size;
+      }
+    }
+  }
+}
+
 TEST_F(PosixFile, AllocatesBlocksOrSaysThatItCannot) {
   const std::unique_ptr<File> file = create_file(*directory_, "a");
   const Status status = file->allocate(1 << 20);

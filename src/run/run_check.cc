@@ -109,7 +109,7 @@ class RunCheck : public LeafKeys {
     for (uint64_t number = 0; number < footer_.index_buckets; number += kBucketsPerPage) {
       RunBucket copy;
       Status status;
-      if (pages_.bucket(number, &copy, &status) != nullptr) continue;
+      if (pages_.bucket(number, &copy, &status, RunPages::Use::reread) != nullptr) continue;
       index_read_ = false;
       note(status);
     }
@@ -230,7 +230,7 @@ class RunCheck : public LeafKeys {
     for (const uint64_t number : numbers) {
       RunBucket copy;
       Status status;
-      const char* bucket = pages_.bucket(number, &copy, &status);
+      const char* bucket = pages_.bucket(number, &copy, &status, RunPages::Use::pass);
       if (bucket == nullptr) return note(status);
       BucketMatches matches(bucket, fingerprint(hash));
       while (const uint32_t found = matches.next()) {
@@ -262,7 +262,7 @@ class RunCheck : public LeafKeys {
     for (uint64_t number = 0; number < footer_.index_buckets; ++number) {
       RunBucket copy;
       Status status;
-      const char* bucket = pages_.bucket(number, &copy, &status);
+      const char* bucket = pages_.bucket(number, &copy, &status, RunPages::Use::pass);
       if (bucket == nullptr) return note(status);
       for (uint32_t slot = 0; slot < kRunBucketSlots; ++slot) {
         locators += BucketMatches::bucket_locator(bucket, slot) != 0 ? 1 : 0;

@@ -56,8 +56,9 @@ bool RunCursor::enter(uint32_t number) {
   const RunPages& pages = *run_.pages_;
   const uint64_t page_number = run_.fences_->page(number);
   Status status;
-  const auto use = read_lsn_ == kReadAllLsn ? RunPages::Use::pass : RunPages::Use::keep;
-  if (!pages.leaf(page_number, &page_, &page_owner_, &status, use)) {
+  const auto use = read_lsn_ == kReadAllLsn ? RunPages::Use::pass : RunPages::Use::scan;
+  if (!pages.mapped()) page_owner_.reset();  // so that what was read ahead can be read over
+  if (!pages.leaf(page_number, &page_, &page_owner_, &status, use, &ahead_)) {
     fail(std::move(status));
     return false;
   }

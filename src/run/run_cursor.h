@@ -18,7 +18,8 @@ namespace lightning {
 
 class RunCursor final : public SourceCursor {
  public:
-  RunCursor(const RunFile& run, uint64_t read_lsn) : run_(run), read_lsn_(read_lsn) {}
+  RunCursor(const RunFile& run, uint64_t read_lsn)
+      : run_(run), read_lsn_(read_lsn), ahead_(read_lsn == kReadAllLsn) {}
 
   void seek_first() override;
   void seek_last() override;
@@ -55,6 +56,7 @@ class RunCursor final : public SourceCursor {
   uint32_t leaf_number_ = kNoLeaf;
   uint32_t slot_ = 0;
   LeafPage leaf_;
+  ReadAhead ahead_;  // of a file that is not mapped
   RunPages::Page page_;
   RunPages::Owner page_owner_;
   RunPages::Owner value_owner_;

@@ -96,7 +96,8 @@ TEST(RunCursor, MovesAsAMapDoes) {
     MemoryDirectory directory;
     Result<RunFileInfo> info = write_run(directory, model, {});
     ASSERT_TRUE(info.ok());
-    const std::shared_ptr<const RunFile> run = *open_run(directory, *info, seed % 3 != 0);
+    const std::shared_ptr<PageCache> cache = cache_of_frames(seed % 6);
+    const std::shared_ptr<const RunFile> run = *open_run(directory, *info, seed % 3 != 0, cache.get());
     const uint64_t read_lsn = seed % 2 == 0 ? kReadAllLsn : 1 + random.below(99);
     const std::map<std::string, ModelVersion> seen = seen_by(model, read_lsn);
     std::vector<std::string> keys;
@@ -147,6 +148,46 @@ TEST(RunCursor, WholeWalksInBothDirections) {
     pair.expect_same();
     for (pair.seek_last(); pair.valid(); pair.prev()) ASSERT_NO_FATAL_FAILURE(pair.expect_same());
     pair.expect_same();
+  }
+}
+
+// A long walk reads long stretches in either direction, a short one what it needs; neither takes the cache
+// over.
+TEST(RunCursor, ReadsAhead) {
+  constexpr int kKeys = 30'000;
+  RunModel model;
+  for (int i = 0; i < kKeys; ++i)
+    model["key" + std::to_string(100'000 + i)] = {put_of(std::string(300, 'v'))};
+  for (const Compression compression : {Compression::none, Compression::lz4}) {
+    MemoryDirectory directory;
+    const RunFileInfo info = *write_run(directory, model, {.compression = compression});
+    const uint64_t stored = directory.bytes(run_file_name(kTestRunId)).size();
+    const std::shared_ptr<PageCache> cache = cache_of_frames(100);
+    const std::shared_ptr<const RunFile> run = *open_run(directory, info, false, cache.get());
+    for (const uint64_t read_lsn : {uint64_t{1}, kReadAllLsn}) {
+      const std::map<std::string, ModelVersion> seen = seen_by(model, read_lsn);
+      for (const bool forward : {true, false}) {
+        const uint64_t before = directory.reads();
+        const uint64_t misses = cache->counts().misses;
+        CursorPair pair(*run, seen, read_lsn);
+        for (forward ? pair.seek_first() : pair.seek_last(); pair.valid();
+             forward ? pair.next() : pair.prev())
+          ASSERT_NO_FATAL_FAILURE(pair.expect_same());
+        const uint64_t stretch = read_lsn == kReadAllLsn ? ReadAhead::kMergeBytes : ReadAhead::kScanBytesMax;
+        EXPECT_LE(directory.reads() - before, stored * 5 / 4 / stretch + 8);
+        EXPECT_LE(cache->counts().misses - misses, read_lsn == kReadAllLsn ? 0u : 3u);
+      }
+      CursorPair pair(*run, seen, read_lsn);
+      Random random(1);
+      for (int i = 0; i < 100; ++i) {
+        const uint64_t before = directory.reads();
+        pair.seek("key" + std::to_string(100'000 + random.below(kKeys)));
+        for (int step = 0; step < 10 && pair.valid(); ++step) pair.next();
+        pair.expect_same();
+        EXPECT_LE(directory.reads() - before, 2u);
+      }
+    }
+    EXPECT_GT(cache->counts().misses, 50u);  // of the seeks of a reader
   }
 }
 

@@ -101,9 +101,13 @@ class RunDamage : public testing::Test {
   }
   std::vector<char>& bytes() { return directory_.bytes(run_file_name(kTestRunId)); }
 
+  enum class Way { mapped, read, pooled };
+
   /// Opens, reads, verifies; true when nothing was noticed.
-  bool check(bool mapped, bool verifies = true) {
-    Result<std::shared_ptr<const RunFile>> run = open_run(directory_, info_, mapped);
+  bool check(Way way, bool verifies = true) {
+    const std::shared_ptr<PageCache> cache = cache_of_frames(10);
+    Result<std::shared_ptr<const RunFile>> run =
+        open_run(directory_, info_, way == Way::mapped, way == Way::pooled ? cache.get() : nullptr);
     if (!run) {
       EXPECT_EQ(run.status().code(), StatusCode::corruption) << run.status().to_string();
       EXPECT_EQ(run.status().file(), run_file_name(kTestRunId));
@@ -122,7 +126,8 @@ class RunDamage : public testing::Test {
     for (size_t bit = 0; bit < intact_.size() * 8 && !HasFailure(); bit += kBitStep) {
       char& byte = bytes()[bit / 8];
       byte = static_cast<char>(byte ^ (1 << bit % 8));
-      unnoticed += check((bit + bit / 8) % 4 != 0, bit % 8 == 0) ? 1 : 0;
+      constexpr Way kWays[] = {Way::read, Way::mapped, Way::pooled, Way::mapped};
+      unnoticed += check(kWays[(bit + bit / 8) % 4], bit % 8 == 0) ? 1 : 0;
       EXPECT_FALSE(HasFailure()) << "bit " << bit;
       byte = intact_[bit / 8];
     }
@@ -137,8 +142,7 @@ class RunDamage : public testing::Test {
 };
 
 TEST_F(RunDamage, IntactFileHasOneOfEach) {
-  EXPECT_TRUE(check(true));
-  EXPECT_TRUE(check(false));
+  for (const Way way : {Way::mapped, Way::read, Way::pooled}) EXPECT_TRUE(check(way));
   EXPECT_EQ(intact_.size(),
             8 * kUnitBytes);  // values, leaf, two of the jumbo page, index, fences, list, footer
 }
@@ -165,20 +169,19 @@ class PackedDamage : public RunDamage {
 };
 
 TEST_F(PackedDamage, EveryBit) {
-  EXPECT_TRUE(check(true));
-  EXPECT_TRUE(check(false));
+  for (const Way way : {Way::mapped, Way::read, Way::pooled}) EXPECT_TRUE(check(way));
   EXPECT_LT(flip_every_bit(), intact_.size() * 8 / 2);
 }
 
 TEST_F(PackedDamage, EveryTruncation) {
   for (size_t size = 0; size < intact_.size(); size += kBitStep) {
     bytes().assign(intact_.begin(), intact_.begin() + size);
-    EXPECT_FALSE(check(size % 2 == 0));
+    EXPECT_FALSE(check(size % 3 == 0 ? Way::mapped : size % 3 == 1 ? Way::read : Way::pooled));
   }
 }
 
 TEST_F(PackedDamage, PagesInEachOthersPlaces) {
-  for_each_swap(intact_, bytes(), [&] { EXPECT_FALSE(check(true)); });
+  for_each_swap(intact_, bytes(), [&] { EXPECT_FALSE(check(Way::mapped) || check(Way::pooled)); });
 }
 
 // What came into the cache was verified: later damage of the file does not reach it.
@@ -259,25 +262,70 @@ TEST_F(RunDamage, EveryByteOfTheValueFile) {
 TEST_F(RunDamage, EveryTruncation) {
   for (size_t size = 0; size < intact_.size(); ++size) {
     bytes().assign(intact_.begin(), intact_.begin() + size);
-    EXPECT_FALSE(check(true));
-    EXPECT_FALSE(check(false));
+    for (const Way way : {Way::mapped, Way::read, Way::pooled}) EXPECT_FALSE(check(way));
   }
   bytes() = intact_;
   bytes().push_back('\0');
-  EXPECT_FALSE(check(true));
+  EXPECT_FALSE(check(Way::mapped));
 }
 
 TEST_F(RunDamage, TruncationWhileOpen) {
-  const std::shared_ptr<const RunFile> run = *open_run(directory_, info_, false);
-  for (size_t size = 0; size < intact_.size(); size += 100) {
-    bytes().assign(intact_.begin(), intact_.begin() + size);
-    expect_right_or_corruption(*run, model_);
-    ASSERT_FALSE(HasFailure()) << size;
+  for (const bool pooled : {false, true}) {
+    bytes() = intact_;
+    const std::shared_ptr<PageCache> cache = cache_of_frames(pooled ? 1 : 0);
+    const std::shared_ptr<const RunFile> run = *open_run(directory_, info_, false, cache.get());
+    for (size_t size = 0; size < intact_.size(); size += 100) {
+      bytes().assign(intact_.begin(), intact_.begin() + static_cast<ptrdiff_t>(size));
+      expect_right_or_corruption(*run, model_);
+      ASSERT_FALSE(HasFailure()) << size;
+    }
+  }
+}
+
+// Four small leaves share a frame, and four pages of the index: what is wrong with one is no other's
+// business, and what is right of them need not be read again.
+TEST(PooledDamage, OfOnePageTakesNoOtherAlong) {
+  RunModel model;
+  for (int i = 0; i < 2000; ++i) model["key" + std::to_string(10'000 + i)] = {put_of(std::string(50, 'v'))};
+  MemoryDirectory directory;
+  const RunFileInfo info = *write_run(directory, model, {});
+  std::vector<char>& bytes = directory.bytes(run_file_name(kTestRunId));
+  const std::vector<char> intact = bytes;
+  const auto* footer = reinterpret_cast<const Footer*>(intact.data() + intact.size() - kUnitBytes);
+  ASSERT_EQ(footer->leaf_bytes, kSmallLeafBytes);
+  ASSERT_GT(index_pages(footer->index_buckets), 2u);
+  for (const uint64_t offset : {kUnitBytes, footer->index_offset + kUnitBytes}) {
+    bytes = intact;
+    bytes[offset + 100] ^= 1;
+    const std::shared_ptr<PageCache> cache = cache_of_frames(100);
+    const std::shared_ptr<const RunFile> run = *open_run(directory, info, false, cache.get());
+    uint64_t damaged = 0;
+    for (int round = 0; round < 2; ++round) {
+      for (const auto& [key, versions] : model) {
+        RunFile::Hit hit;
+        if (run->find(key, hash_key(key), 1, &hit) == RunFile::Found::found) {
+          EXPECT_EQ(hit.value, versions.front().value);
+          continue;
+        }
+        ++damaged;
+        EXPECT_TRUE(hit.status.is(StatusCode::corruption));
+        EXPECT_EQ(hit.status.file(), run_file_name(kTestRunId));
+        EXPECT_EQ(hit.status.offset(), offset);
+      }
+      EXPECT_LT(damaged, model.size());  // in both rounds
+    }
+    EXPECT_GT(damaged, 0u);
+    const auto frames = [](uint64_t size) { return (size + kLargeLeafBytes - 1) / kLargeLeafBytes; };
+    EXPECT_EQ(cache->counts().misses,
+              frames(footer->leaves_end) + frames(footer->fences_offset - footer->index_offset));
+    // Damage of the way to the disk leaves nothing behind.
+    bytes = intact;
+    for (const auto& [key, versions] : model) EXPECT_EQ(found_text(*run, key, 1), model_text(model, key, 1));
   }
 }
 
 TEST_F(RunDamage, PagesInEachOthersPlaces) {
-  for_each_swap(intact_, bytes(), [&] { EXPECT_FALSE(check(true)); });
+  for_each_swap(intact_, bytes(), [&] { EXPECT_FALSE(check(Way::mapped) || check(Way::pooled)); });
 }
 
 TEST_F(RunDamage, AnotherRunsBytes) {
@@ -287,16 +335,16 @@ TEST_F(RunDamage, AnotherRunsBytes) {
   ASSERT_TRUE(info.ok());
   ASSERT_EQ(info->size, info_.size);
   bytes() = directory_.bytes(run_file_name(kTestRunId + 1));
-  EXPECT_FALSE(check(true));
+  EXPECT_FALSE(check(Way::mapped));
   // The same id, but not the file that the manifest names.
   ASSERT_TRUE(directory_.remove(run_file_name(kTestRunId)).ok());
   ASSERT_TRUE(write_run(directory_, other, {}, kTestRunId, {}, kLargeBytes).ok());
-  EXPECT_FALSE(check(true));
+  EXPECT_FALSE(check(Way::mapped));
 }
 
 TEST_F(RunDamage, MissingFile) {
   ASSERT_TRUE(directory_.remove(run_file_name(kTestRunId)).ok());
-  EXPECT_FALSE(check(true));
+  EXPECT_FALSE(check(Way::mapped));
 }
 
 // What changes after it was verified may go unnoticed (a stated limit), but nothing outside the file is

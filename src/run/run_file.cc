@@ -138,6 +138,12 @@ Status read_values(File& file, const std::string& name, const Footer& footer, Va
   return values->open(*files);
 }
 
+/// Is hardly anything beside the leaves? Values outside of them are in the system's cache alone.
+bool mostly_leaves(const Footer& footer, const PageTable& table) {
+  const uint64_t leaves = table.size() != 0 ? table.stored_bytes() : footer.leaves * footer.leaf_bytes;
+  return leaves >= footer.leaves_end / 4 * 3;
+}
+
 }  // namespace
 
 RunFile::RunFile() = default;
@@ -146,7 +152,8 @@ RunFile::~RunFile() = default;
 const RangeMap& RunFile::removals() const { return ranges_->map(); }
 
 Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const RunFileInfo& info,
-                                                     bool mapped, ValueFiles* values, PageCache* cache) try {
+                                                     bool mapped, ValueFiles* values, PageCache* cache,
+                                                     bool directly) try {
   const std::string name = run_file_name(info.id);
   Result<std::unique_ptr<File>> file = directory.open(name, OpenMode::read);
   if (!file) {
@@ -155,6 +162,7 @@ Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const
   }
   std::shared_ptr<RunFile> run(new RunFile());
   run->info_ = info;
+  run->directly_ = directly;
   run->footer_ = std::make_unique<Footer>();
   if (Status s = read_footer(**file, name, info, run->footer_.get()); !s.ok()) return s;
   run->locator_offset_bits_ = locator_offset_bits(run->footer_->leaf_bytes);
@@ -170,6 +178,7 @@ Result<std::shared_ptr<const RunFile>> RunFile::open(Directory& directory, const
     return damaged(name, "bytes in value files", run->footer_->values_offset);
   }
   if (Status s = read_table(**file, name, *run->footer_, *run->fences_, &run->table_); !s.ok()) return s;
+  if (directly && !mapped && mostly_leaves(*run->footer_, run->table_)) (*file)->read_directly();
   Result<std::unique_ptr<RunPages>> pages =
       RunPages::create(*std::move(file), name, *run->footer_, run->values_, run->table_, mapped, cache);
   if (!pages) return pages.status();
@@ -188,6 +197,12 @@ uint64_t RunFile::memory_bytes() const {
 uint64_t RunFile::fence_bytes() const { return fences_->memory_bytes(); }
 
 uint64_t RunFile::mapped_bytes() const { return pages_->mapped_bytes(); }
+
+bool RunFile::mapped() const { return pages_->mapped(); }
+
+void RunFile::count_cached(uint64_t* leaf_bytes, uint64_t* index_bytes) const {
+  pages_->count_cached(leaf_bytes, index_bytes);
+}
 
 uint8_t RunFile::codec() const { return static_cast<uint8_t>(footer_->codec); }
 
@@ -252,12 +267,12 @@ inline RunFile::Found RunFile::read_entry(const LeafEntry& entry, const RunPages
   hit->value = version.bytes;
   if (version.outside()) {
     const ValueRef ref = version.ref();
-    if (pages_->compressed()) hit->owner.reset();  // of the page
+    if (!pages_->maps_leaves()) hit->owner.reset();  // of the page
     if (!pages_->value(ref, version.value_size, &hit->value, &hit->owner, &hit->status))
       return not_read(*hit);
   }
   if (pages_->faulted()) return fail(hit, pages_->fault());
-  return pages_->compressed() && !version.outside() ? keep_value(hit) : Found::found;
+  return !pages_->maps_leaves() && !version.outside() ? keep_value(hit) : Found::found;
 }
 
 inline RunFile::Found RunFile::read_at(uint64_t locator, std::string_view key, uint64_t read_lsn, Hit* hit,
@@ -316,14 +331,14 @@ RunFile::Found RunFile::find_anywhere(std::string_view key, uint64_t hash, uint6
   const uint64_t buckets = footer_->index_buckets;
   if (buckets == 0) {
     // Fences may have to ask several leaves.
-    return pages_->compressed() && inside_epoch() ? Found::away : find_in_order(key, read_lsn, hit);
+    return !pages_->maps_leaves() && inside_epoch() ? Found::away : find_in_order(key, read_lsn, hit);
   }
   const uint16_t print = fingerprint(hash);
   uint64_t number = first_bucket(hash, buckets);
   for (bool second = false;; second = true) {
     RunBucket copy;
     const char* bucket = pages_->bucket(number, &copy, &hit->status);
-    if (bucket == nullptr) return Found::error;
+    if (bucket == nullptr) return not_read(*hit);
     BucketMatches matches(bucket, print);
     while (const uint32_t locator = matches.next()) {
       bool same_key;

@@ -63,11 +63,12 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   /// Opens run_file_name(info.id). `mapped` = false reads pages by File::read as they are needed.
   /// `corruption` when the file is missing or is not the one that `info` names, `not_supported` when its
   /// format is of a later version. `values` opens the value files that it refers to, `corruption` when one is
-  /// missing; without it only files that refer to none can be opened. Leaves of a compressed file go through
-  /// `cache`; without it they are read each time.
+  /// missing; without it only files that refer to none can be opened. Leaves of a compressed file, and all
+  /// pages of one that is not mapped, go through `cache`; without it they are read each time, and
+  /// where most of the file is leaves past the system's cache if `directly` says so.
   static Result<std::shared_ptr<const RunFile>> open(Directory& directory, const RunFileInfo& info,
                                                      bool mapped, ValueFiles* values = nullptr,
-                                                     PageCache* cache = nullptr);
+                                                     PageCache* cache = nullptr, bool directly = false);
   ~RunFile();
   RunFile(const RunFile&) = delete;
   RunFile& operator=(const RunFile&) = delete;
@@ -104,6 +105,11 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   uint64_t memory_bytes() const;
   uint64_t fence_bytes() const;  // of it
   uint64_t mapped_bytes() const;
+  bool mapped() const;
+  /// Was it opened so?
+  bool directly() const { return directly_; }
+  /// Adds how many bytes of frames of the page cache hold leaves of this file, and pages of its point index.
+  void count_cached(uint64_t* leaf_bytes, uint64_t* index_bytes) const;
 
   /// Has it a page table? Then its pages take so many bytes in the file, and decompressed.
   bool compressed() const { return table_.size() != 0; }
@@ -151,6 +157,7 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   RunFileInfo info_;
   std::unique_ptr<Footer> footer_;
   uint32_t locator_offset_bits_ = 0;
+  bool directly_ = false;
   ValueList values_;
   PageTable table_;  // without pages of a file that has none
   std::unique_ptr<RunPages> pages_;

@@ -1,11 +1,27 @@
 #include "run/run_pages.h"
 
+#include <algorithm>
 #include <new>
 
 #include "base/epoch.h"
 #include "run/stored_page.h"
 
 namespace lightning {
+
+namespace {
+
+constexpr uint64_t kBlockBytes = kLargeLeafBytes;
+
+uint32_t blocks_of(uint64_t bytes) { return static_cast<uint32_t>((bytes + kBlockBytes - 1) / kBlockBytes); }
+
+bool is_kept(RunPages::Use use) { return use == RunPages::Use::keep || use == RunPages::Use::scan; }
+
+// Pages that a long walk comes by are not kept.
+RunPages::Use use_of_walk(RunPages::Use use, const ReadAhead* ahead) {
+  return use == RunPages::Use::scan && ahead != nullptr && ahead->goes_on() ? RunPages::Use::pass : use;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<RunPages>> RunPages::create(std::unique_ptr<File> file, std::string name,
                                                    const Footer& footer, const ValueList& values,
@@ -15,8 +31,10 @@ Result<std::unique_ptr<RunPages>> RunPages::create(std::unique_ptr<File> file, s
   if (!pages->compressed_) pages->leaf_units_end_ = (footer.leaves_end - footer.leaf_bytes) / kUnitBytes + 1;
   pages->leaf_bytes_ = footer.leaf_bytes;
   pages->index_start_ = footer.index_offset / kUnitBytes;
-  if (pages->compressed_ && cache != nullptr) {
-    Result<std::unique_ptr<PageCache::Table>> cached = cache->table(table.size());
+  if (cache != nullptr && (pages->compressed_ || !mapped)) {
+    pages->leaf_places_ = pages->compressed_ ? table.size() : blocks_of(footer.leaves_end);
+    const uint32_t index_places = mapped ? 0 : blocks_of(footer.fences_offset - footer.index_offset);
+    Result<std::unique_ptr<PageCache::Table>> cached = cache->table(pages->leaf_places_ + index_places);
     if (!cached) return cached.status();
     pages->cached_ = *std::move(cached);
     pages->cache_ = cache->shared_from_this();
@@ -78,14 +96,38 @@ bool RunPages::verify(const Page& page, Status* status) const {
   return true;
 }
 
-bool RunPages::load_leaf(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const {
-  if (compressed_) return load_packed(page_number, page, owner, status, use);
+bool RunPages::fetch_leaf(uint64_t offset, uint64_t size, ReadAhead* ahead, Page* page, Owner* owner,
+                          Status* status) const {
+  if (ahead == nullptr || map_ != nullptr) return fetch(offset, size, page, owner, status);
+  try {
+    *page = {ahead->fetch(*file_, footer_.leaves_end, owner), size, offset / kUnitBytes};
+  } catch (const std::bad_alloc&) {
+    *status = Status(StatusCode::out_of_memory, "a buffer to read a run file");
+    return false;
+  }
+  return page->data != nullptr || fetch(offset, size, page, owner, status);
+}
+
+bool RunPages::load_leaf(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use,
+                         ReadAhead* ahead) const {
+  if (compressed_) return load_packed(page_number, page, owner, status, use, ahead);
   const uint64_t offset = page_number * kUnitBytes;
   if (page_number >= leaf_units_end_ || page_number % (footer_.leaf_bytes / kUnitBytes) != 0) {
     *status = corruption("a leaf's place", offset);
     return false;
   }
-  if (!fetch(offset, footer_.leaf_bytes, page, owner, status)) return false;
+  if (ahead != nullptr) ahead->step(offset, footer_.leaf_bytes);
+  if (pooled() && use != Use::reread) {
+    try {
+      if (pooled_leaf(page_number, page, owner, use_of_walk(use, ahead))) return true;
+    } catch (const std::bad_alloc&) {
+      *status = Status(StatusCode::out_of_memory, "a page of a run file");
+      return false;
+    }
+    if (inside_epoch()) return false;
+  }
+  if (!fetch_leaf(offset, footer_.leaf_bytes, ahead, page, owner, status)) return false;
+  note_read(use, footer_.leaf_bytes);
   const auto header = load<PageHeader>(page->data);
   const uint64_t size = header.units * kUnitBytes;
   if (header.kind == PageKind::jumbo && size > footer_.leaf_bytes && size <= footer_.leaves_end - offset) {
@@ -97,7 +139,8 @@ bool RunPages::load_leaf(uint64_t page_number, Page* page, Owner* owner, Status*
   return verify(*page, status);
 }
 
-bool RunPages::load_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const {
+bool RunPages::load_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use,
+                           ReadAhead* ahead) const {
   if (!table_.has(page_number)) {
     *status = corruption("a leaf's place", footer_.table_offset);
     return false;
@@ -108,16 +151,17 @@ bool RunPages::load_packed(uint64_t page_number, Page* page, Owner* owner, Statu
     *page = {data, leaf_bytes_, page_number};
     return data != nullptr;
   }
+  if (ahead != nullptr) ahead->step(table_.offset(page_number), table_.bytes(page_number));
   try {
     if (cached_ != nullptr && use != Use::reread) {
-      PageCache::Pin pin = cached_->pin(place, use == Use::keep);
+      PageCache::Pin pin = cached_->pin(place, is_kept(use));
       if (pin.data() != nullptr) {
         *page = {pin.data(), leaf_bytes_, page_number};
         *owner = std::make_shared<PageCache::Pin>(std::move(pin));
         return true;
       }
     }
-    return read_packed(page_number, page, owner, status, use);
+    return read_packed(page_number, page, owner, status, use, ahead);
   } catch (const std::bad_alloc&) {
     *status = Status(StatusCode::out_of_memory, "a page of a run file");
     return false;
@@ -125,12 +169,13 @@ bool RunPages::load_packed(uint64_t page_number, Page* page, Owner* owner, Statu
 }
 
 // Into a frame, if one is to be had and the page is to be kept.
-bool RunPages::read_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const {
+bool RunPages::read_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use,
+                           ReadAhead* ahead) const {
   const uint64_t offset = table_.offset(page_number);
   Page stored;
   Owner stored_owner;
-  if (!fetch(offset, table_.bytes(page_number), &stored, &stored_owner, status)) return false;
-  if (use == Use::keep && cache_ != nullptr) cache_->note_read(stored.size);
+  if (!fetch_leaf(offset, table_.bytes(page_number), ahead, &stored, &stored_owner, status)) return false;
+  note_read(use, stored.size);
   StoredPage packed;
   Status good = StoredPage::parse({stored.data, stored.size}, footer_.file_id, page_number,
                                   footer_.pages_end - page_number * kUnitBytes, &packed);
@@ -138,7 +183,8 @@ bool RunPages::read_packed(uint64_t page_number, Page* page, Owner* owner, Statu
     *status = placed(good, offset);
     return false;
   }
-  const bool keep = use == Use::keep && cached_ != nullptr && packed.header.kind == PageKind::leaf;
+  const bool keep =
+      is_kept(use_of_walk(use, ahead)) && cached_ != nullptr && packed.header.kind == PageKind::leaf;
   const uint32_t frame = keep ? cache_->take() : PageCache::kNoFrame;
   if (frame == PageCache::kNoFrame) {
     std::shared_ptr<char[]> bytes(new char[packed.size]);
@@ -166,12 +212,118 @@ Status RunPages::placed(const Status& status, uint64_t offset) const {
                                               : Status(status.code(), status.message(), name_, offset);
 }
 
-const char* RunPages::load_bucket(uint64_t number, RunBucket* copy, Status* status) const {
+void RunPages::note_read(Use use, uint64_t bytes) const {
+  if (cache_ == nullptr || !is_kept(use)) return;
+  cache_->note_read(use == Use::scan ? PageCache::Reader::scan : PageCache::Reader::point, bytes);
+}
+
+// Pooled files ----------------------------------------------------------------------------------------------
+
+RunPages::Block RunPages::leaf_block(uint64_t page_number) const {
+  const uint64_t number = page_number * kUnitBytes / kBlockBytes;
+  return {.place = static_cast<uint32_t>(number),
+          .offset = number * kBlockBytes,
+          .end = footer_.leaves_end,
+          .kind = PageKind::leaf,
+          .page_bytes = leaf_bytes_};
+}
+
+RunPages::Block RunPages::index_block(uint64_t page_number) const {
+  const uint64_t number = (page_number - index_start_) * kUnitBytes / kBlockBytes;
+  return {.place = leaf_places_ + static_cast<uint32_t>(number),
+          .offset = footer_.index_offset + number * kBlockBytes,
+          .end = footer_.fences_offset,
+          .kind = PageKind::index,
+          .page_bytes = kUnitBytes};
+}
+
+// Null where the frame has no such page.
+const char* RunPages::in_block(const Block& block, const char* bytes, uint64_t page_number) const {
+  if (bytes == nullptr) return nullptr;
+  const char* const page = bytes + (page_number * kUnitBytes - block.offset);
+  return load<PageKind>(page + offsetof(PageHeader, kind)) == block.kind ? page : nullptr;
+}
+
+// Marks what does not verify as a page of the block's kind; answers how many do.
+uint64_t RunPages::mark_bad_pages(const Block& block, char* bytes, uint64_t size) const {
+  uint64_t good = 0;
+  for (uint64_t at = 0; at < kBlockBytes; at += block.page_bytes) {
+    const uint64_t number = (block.offset + at) / kUnitBytes;
+    const bool whole = at + block.page_bytes <= size;
+    const auto header = whole ? load<PageHeader>(bytes + at) : PageHeader{};
+    if (whole && header.kind == block.kind && header.units * kUnitBytes == block.page_bytes &&
+        checksum(bytes + at + 8, block.page_bytes - 8, page_seed(footer_.file_id, number)) ==
+            header.checksum) {
+      ++good;
+    } else {
+      store<uint8_t>(bytes + at + offsetof(PageHeader, kind), 0);
+    }
+  }
+  return good;
+}
+
+// Pins what the block's frame holds, read before if that is to be kept; null data where no frame has it. What
+// cannot be read is left to a read of the page alone, which may go well.
+PageCache::Pin RunPages::load_block(const Block& block, Use use) const {
+  PageCache::Pin pin = cached_->pin(block.place, is_kept(use));
+  if (pin.data() != nullptr || !is_kept(use)) return pin;
+  const uint32_t frame = cache_->take();
+  if (frame == PageCache::kNoFrame) return pin;
+  char* const bytes = cache_->frame_data(frame);
+  const uint64_t size = std::min(kBlockBytes, block.end - block.offset);
+  const Result<uint64_t> read = file_->read(block.offset, bytes, size);
+  if (read && *read == size) {
+    note_read(use, size);
+    if (mark_bad_pages(block, bytes, size) != 0) return cached_->insert(block.place, frame);
+  }
+  cache_->give_back(frame);
+  return pin;
+}
+
+bool RunPages::pooled_leaf(uint64_t page_number, Page* page, Owner* owner, Use use) const {
+  const Block block = leaf_block(page_number);
+  if (inside_epoch()) {
+    *page = {in_block(block, cached_->find(block.place), page_number), leaf_bytes_, page_number};
+    return page->data != nullptr;
+  }
+  PageCache::Pin pin = load_block(block, use);
+  *page = {in_block(block, pin.data(), page_number), leaf_bytes_, page_number};
+  if (page->data == nullptr) return false;
+  *owner = std::make_shared<PageCache::Pin>(std::move(pin));
+  return true;
+}
+
+const char* RunPages::pooled_bucket(uint64_t number, RunBucket* copy, Use use) const {
+  const uint64_t page_number = bucket_page(number);
+  const Block block = index_block(page_number);
+  if (inside_epoch()) {
+    const char* const page = in_block(block, cached_->find(block.place), page_number);
+    return page == nullptr ? nullptr : page + bucket_offset(number);
+  }
+  const PageCache::Pin pin = load_block(block, use);
+  const char* const page = in_block(block, pin.data(), page_number);
+  if (page == nullptr) return nullptr;
+  store(copy, load<RunBucket>(page + bucket_offset(number)));
+  return reinterpret_cast<const char*>(copy);
+}
+
+void RunPages::count_cached(uint64_t* leaf_bytes, uint64_t* index_bytes) const {
+  if (cached_ == nullptr) return;
+  *leaf_bytes += cached_->resident(0, leaf_places_) * kBlockBytes;
+  *index_bytes += cached_->resident(leaf_places_, cached_->pages()) * kBlockBytes;
+}
+
+const char* RunPages::load_bucket(uint64_t number, RunBucket* copy, Status* status, Use use) const {
+  if (pooled() && use != Use::reread) {
+    const char* const bucket = pooled_bucket(number, copy, use);
+    if (bucket != nullptr || inside_epoch()) return bucket;
+  }
   const uint64_t page_number = bucket_page(number);
   Page page;
   Owner owner;
   if (!fetch(page_number * kUnitBytes, kUnitBytes, &page, &owner, status) || !verify(page, status))
     return nullptr;
+  note_read(use, kUnitBytes);
   if (load<PageHeader>(page.data).kind != PageKind::index) {
     *status = corruption("page header", page_number * kUnitBytes);
     return nullptr;
@@ -198,6 +350,7 @@ bool RunPages::value(const ValueRef& ref, uint64_t size, std::string_view* value
     return place(ref, size, &where, status) &&
            values_.read(ref.offset & ~kInValueFile, ref.checksum, value, owner, status);
   }
+  if (pooled() && inside_epoch()) return false;
   if ((ref.offset & kCompressedValue) != 0) return unpack_value(ref, size, value, owner, status);
   if (ref.offset > footer_.leaves_end || size > footer_.leaves_end - ref.offset) {
     *status = corruption("a value's place", ref.offset);

@@ -3,9 +3,14 @@
 // Invariants: what it hands out lies inside the file and had the right checksum: a page of the mapping when
 // it was first used, a page or value that was read when it was read, a value in the mapping each time.
 //
-// Leaves of a compressed file come from the page cache, or are read, verified and decompressed into it; then
-// reading may wait. Who is inside an epoch gets no more of such a file than the cache has: leaf() and value()
-// answer false, with an ok status, and the caller is to ask again outside (RunFile::Found::away).
+// Leaves of a compressed file, and all pages of a pooled one, which is not mapped, come from the page cache,
+// or are read into it, verified and decompressed; then reading may wait. Who is inside an epoch gets no more
+// of such a file than the cache has: leaf(), bucket() and value() answer that there is nothing, with an ok
+// status, and the caller is to ask again outside (RunFile::Found::away).
+//
+// A frame holds a leaf of a compressed file, or 16 KiB as they stand in a pooled one: a large leaf, or four
+// small ones, or four pages of the point index. What of these four is no page that verified is marked in the
+// frame, and left to reads of its own, which say what is wrong: so damage of one takes no other along.
 //
 // Thread safety: any threads; the bits of verified pages are relaxed atomics: a page may be verified twice.
 // Ownership: bytes of the mapping live as long as this object. Others live as long as their owner, which the
@@ -23,6 +28,7 @@
 #include "cache/page_cache.h"
 #include "io/env.h"
 #include "run/page_table.h"
+#include "run/read_ahead.h"
 #include "run/run_format.h"
 #include "run/value_list.h"
 
@@ -36,8 +42,9 @@ class RunPages {
     uint64_t number = 0;
   };
   using Owner = std::shared_ptr<const void>;
-  /// What a page is wanted for: to be kept in the cache, to be passed once (by a merge), to be read anew.
-  enum class Use { keep, pass, reread };
+  /// What a page is wanted for: by a point read or a scan, which have it kept in the cache, to be passed once
+  /// (by a merge), to be read anew.
+  enum class Use { keep, scan, pass, reread };
 
   /// `footer` is that of the file, verified, and outlives this object, as `values` and `table` do; `table` of
   /// a file with one. Without `cache` pages of a compressed file are read each time.
@@ -46,6 +53,12 @@ class RunPages {
                                                   const PageTable& table, bool mapped, PageCache* cache);
 
   bool mapped() const { return map_ != nullptr; }
+  /// Is it read through the cache?
+  bool pooled() const { return map_ == nullptr && cached_ != nullptr; }
+  /// Are its leaves read where they stand in the mapping?
+  bool maps_leaves() const { return map_ != nullptr && !compressed_; }
+  /// How many bytes of frames hold leaves of this file, and pages of its point index.
+  void count_cached(uint64_t* leaf_bytes, uint64_t* index_bytes) const;
   bool compressed() const { return compressed_; }
   uint64_t mapped_bytes() const { return map_ != nullptr ? footer_.file_bytes : 0; }
   uint64_t memory_bytes() const {
@@ -66,7 +79,12 @@ class RunPages {
       *page = {data, leaf_bytes_, page_number};
       return true;
     }
-    return load_leaf(page_number, page, owner, status, use);
+    return load_leaf(page_number, page, owner, status, use, nullptr);
+  }
+  /// The same for a walk, that comes to one leaf after the other.
+  bool leaf(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use, ReadAhead* ahead) const {
+    if (map_ != nullptr) return leaf(page_number, page, owner, status, use);
+    return load_leaf(page_number, page, owner, status, use, ahead);
   }
   /// Where a leaf stands in the file, of a leaf that there is.
   uint64_t leaf_offset(uint64_t page_number) const {
@@ -82,9 +100,9 @@ class RunPages {
     return verified(page_number) ? map_ + page_number * kUnitBytes + bucket_offset(number) : nullptr;
   }
   /// A bucket of the point index, in the mapping or copied to `copy`; null on an error.
-  const char* bucket(uint64_t number, RunBucket* copy, Status* status) const {
+  const char* bucket(uint64_t number, RunBucket* copy, Status* status, Use use = Use::keep) const {
     const char* bucket = verified_bucket(number);
-    return bucket != nullptr ? bucket : load_bucket(number, copy, status);
+    return bucket != nullptr ? bucket : load_bucket(number, copy, status, use);
   }
   void prefetch_bucket(uint64_t number) const {
     prefetch(bucket_page(number) * kUnitBytes + bucket_offset(number));
@@ -144,13 +162,36 @@ class RunPages {
   static uint64_t bucket_offset(uint64_t number) {
     return kIndexHeaderBytes + number % kBucketsPerPage * sizeof(RunBucket);
   }
-  bool load_leaf(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const;
-  bool load_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const;
-  bool read_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use) const;
+  // `ahead`: of a walk; null of others.
+  bool load_leaf(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use,
+                 ReadAhead* ahead) const;
+  bool load_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use,
+                   ReadAhead* ahead) const;
+  bool read_packed(uint64_t page_number, Page* page, Owner* owner, Status* status, Use use,
+                   ReadAhead* ahead) const;
+  /// fetch() of a leaf, from what the walk read ahead where it has that.
+  bool fetch_leaf(uint64_t offset, uint64_t size, ReadAhead* ahead, Page* page, Owner* owner,
+                  Status* status) const;
+  /// What a frame of a pooled file holds: pages of one kind.
+  struct Block {
+    uint32_t place;   // in the table
+    uint64_t offset;  // in the file, as `end`, where the pages of the kind end
+    uint64_t end;
+    PageKind kind;
+    uint64_t page_bytes;
+  };
+  Block leaf_block(uint64_t page_number) const;
+  Block index_block(uint64_t page_number) const;
+  const char* in_block(const Block& block, const char* bytes, uint64_t page_number) const;
+  PageCache::Pin load_block(const Block& block, Use use) const;
+  uint64_t mark_bad_pages(const Block& block, char* bytes, uint64_t size) const;
+  void note_read(Use use, uint64_t bytes) const;
+  bool pooled_leaf(uint64_t page_number, Page* page, Owner* owner, Use use) const;
+  const char* pooled_bucket(uint64_t number, RunBucket* copy, Use use) const;
   bool unpack_value(const ValueRef& ref, uint64_t size, std::string_view* value, Owner* owner,
                     Status* status) const;
   Status placed(const Status& status, uint64_t offset) const;
-  const char* load_bucket(uint64_t number, RunBucket* copy, Status* status) const;
+  const char* load_bucket(uint64_t number, RunBucket* copy, Status* status, Use use) const;
   bool verify(const Page& page, Status* status) const;
 
   std::unique_ptr<File> file_;  // null when mapped
@@ -159,8 +200,9 @@ class RunPages {
   const ValueList& values_;
   const PageTable& table_;
   const bool compressed_;
-  std::shared_ptr<PageCache> cache_;  // of a compressed file, as the next
+  std::shared_ptr<PageCache> cache_;  // of a compressed or pooled file, as the next
   std::unique_ptr<PageCache::Table> cached_;
+  uint32_t leaf_places_ = 0;  // of the table; behind them stand those of the point index
   std::unique_ptr<MappedRegion> region_;
   const char* map_ = nullptr;
   std::unique_ptr<std::atomic<uint64_t>[]> bits_;

@@ -24,6 +24,7 @@ namespace lightning {
 struct MemoryFiles {
   std::map<std::string, std::shared_ptr<std::vector<char>>> files;
   std::atomic<bool> faulted = false;  // what mappings answer
+  std::atomic<uint64_t> reads{0};
 };
 
 class MemoryRegion final : public MappedRegion {
@@ -40,10 +41,12 @@ class MemoryRegion final : public MappedRegion {
 
 class MemoryFile final : public File {
  public:
-  MemoryFile(std::shared_ptr<std::vector<char>> bytes, const std::atomic<bool>* faulted)
-      : bytes_(std::move(bytes)), faulted_(faulted) {}
+  MemoryFile(std::shared_ptr<std::vector<char>> bytes, const std::atomic<bool>* faulted,
+             std::atomic<uint64_t>* reads)
+      : bytes_(std::move(bytes)), faulted_(faulted), reads_(reads) {}
 
   Result<uint64_t> read(uint64_t offset, void* to, uint64_t size) override {
+    reads_->fetch_add(1, std::memory_order_relaxed);
     if (offset >= bytes_->size()) return uint64_t{0};
     size = std::min<uint64_t>(size, bytes_->size() - offset);
     std::memcpy(to, bytes_->data() + offset, size);
@@ -72,11 +75,14 @@ class MemoryFile final : public File {
  private:
   std::shared_ptr<std::vector<char>> bytes_;
   const std::atomic<bool>* faulted_;
+  std::atomic<uint64_t>* reads_;
 };
 
 class MemoryDirectory final : public Directory {
  public:
   std::vector<char>& bytes(const std::string& name) { return *memory_.files.at(name); }
+  /// Calls of File::read() so far.
+  uint64_t reads() const { return memory_.reads; }
   void set_faulted(bool faulted) { memory_.faulted = faulted; }
 
   Result<std::unique_ptr<File>> open(const std::string& name, OpenMode mode) override {
@@ -85,7 +91,7 @@ class MemoryDirectory final : public Directory {
     if (mode != OpenMode::create && !exists) return Status(StatusCode::not_found, "missing", name, 0);
     std::shared_ptr<std::vector<char>>& bytes = memory_.files[name];
     if (bytes == nullptr) bytes = std::make_shared<std::vector<char>>();
-    return std::unique_ptr<File>(new MemoryFile(bytes, &memory_.faulted));
+    return std::unique_ptr<File>(new MemoryFile(bytes, &memory_.faulted, &memory_.reads));
   }
   Status remove(const std::string& name) override {
     memory_.files.erase(name);

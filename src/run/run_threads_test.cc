@@ -14,8 +14,10 @@ TEST(RunThreads, ReadersShareAFile) {
   for (int i = 0; i < 4000; ++i) model["key" + std::to_string(i)] = {put_of("value" + std::to_string(i))};
   MemoryDirectory directory;
   const RunFileInfo info = *write_run(directory, model, {});
-  for (const bool mapped : {true, false}) {
-    const std::shared_ptr<const RunFile> run = *open_run(directory, info, mapped);
+  for (const uint64_t frames : {UINT64_MAX, uint64_t{0}, uint64_t{3}, uint64_t{100}}) {
+    const bool mapped = frames == UINT64_MAX;
+    const std::shared_ptr<PageCache> cache = cache_of_frames(mapped ? 0 : frames);
+    const std::shared_ptr<const RunFile> run = *open_run(directory, info, mapped, cache.get());
     std::vector<std::thread> readers;
     for (uint64_t seed = 1; seed <= 4; ++seed) {
       readers.emplace_back([&, seed] {

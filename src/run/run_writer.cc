@@ -245,12 +245,13 @@ Status RunWriter::write_leaf() {
   return Status();
 }
 
-// Units of the leaf in hand, or of its jumbo page.
+// Units of the leaf in hand, or of its jumbo page: without a prefix that may need no more than a leaf has,
+// and is larger all the same.
 uint64_t RunWriter::leaf_units() const {
   if (leaf_.size() <= leaf_bytes_) return leaf_bytes_ / kUnitBytes;
   const LeafBuilder::Entry& entry = leaf_.entries().front();
   const uint64_t size = LeafBuilder::jumbo_size(entry.key_size, entry.value_size, entry.body_size);
-  return align_up(size, kUnitBytes) / kUnitBytes;
+  return std::max(align_up(size, kUnitBytes), leaf_bytes_ + kUnitBytes) / kUnitBytes;
 }
 
 Status RunWriter::write_page(uint64_t page_number) {

@@ -1,11 +1,10 @@
 #include "txn/one_key.h"
 
-#include <lightning/snapshot.h>
-
 #include <array>
 #include <charconv>
 #include <string>
 
+#include "engine/scopes.h"
 #include "engine/snapshot_state.h"
 #include "format/internal_key.h"
 
@@ -22,12 +21,14 @@ struct Decision {
 /// `decide(value or nothing)` answers a Decision, whose bytes are good until it is called again.
 template <typename Fn>
 Status change_key(Engine& engine, uint32_t keyspace, std::string_view key, const WriteOptions& options,
-                  Fn&& decide) {
+                  CommitExtension* extension, Fn&& decide) {
   if (Status status = check_key(key); !status.ok()) return status;
   const InternalKey internal(keyspace, key);
   if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a write");
   Value value;
+  std::vector<Operation> operations;
   std::optional<Engine::WriteLocks> locks;
+  RetriedCommit retried(engine);
   for (bool first = true;; first = false) {
     if (!first && !locks && engine.locks().count() != 0) {
       // Whoever was first may have held a lock, and others wait for it: from now on nobody is first any more.
@@ -35,23 +36,10 @@ Status change_key(Engine& engine, uint32_t keyspace, std::string_view key, const
       const uint64_t deadline = engine.deadline_after(options.timeout_ms);
       Status status = engine.lock_key(locks->owner(), internal.view(), KeyLock::exclusive, deadline);
       if (!status.ok()) return status;
+      retried.commit_as(locks->owner());
     }
-    // At first without a registration: it is only needed where a segment ends meanwhile.
-    Snapshot moment;
-    CommitCheck check{
-        .since = 0, .reader = nullptr, .writes = true, .reads = nullptr, .owner = locks ? locks->owner() : 0};
-    ReadOptions read;
-    if (first) {
-      check.since = engine.published_lsn();
-    } else {
-      Result<std::shared_ptr<const SnapshotState>> state = engine.checked_snapshot();
-      if (!state) return state.status();
-      moment = Snapshot(*std::move(state));
-      check.since = moment.lsn();
-      check.reader = &moment.state()->reader();
-      read.snapshot = &moment;
-    }
-    const Lookup found = engine.get(keyspace, key, read, &value);
+    if (Status status = retried.begin(); !status.ok()) return status;
+    const Lookup found = engine.get(keyspace, key, retried.read(), &value);
     if (found.status().is(StatusCode::snapshot_too_old)) continue;
     if (!found.status().ok()) return found.status();
     const Decision decision = decide(found ? std::optional<std::string_view>(value.view()) : std::nullopt);
@@ -59,55 +47,84 @@ Status change_key(Engine& engine, uint32_t keyspace, std::string_view key, const
     if (decision.value) {
       if (Status status = check_value(*decision.value); !status.ok()) return status;
     }
-    Operation operation{.entry = {decision.value ? EntryKind::put : EntryKind::remove, internal.view(),
-                                  decision.value.value_or(std::string_view())},
-                        .hash = 0,
-                        .offset = 0,
-                        .expiry = options.ttl_ms};
-    Status status = engine.commit_checked({&operation, 1}, check, options);
-    // A moment may become too old while the commit waits for memory.
-    if (!status.is(StatusCode::conflict) && !status.is(StatusCode::snapshot_too_old)) return status;
+    operations.assign(1, {.entry = {decision.value ? EntryKind::put : EntryKind::remove, internal.view(),
+                                    decision.value.value_or(std::string_view())},
+                          .hash = 0,
+                          .offset = 0,
+                          .expiry = options.ttl_ms});
+    Status status = retried.commit(operations, options, extension);
+    if (!RetriedCommit::overtaken(status)) return status;
   }
 }
 
 }  // namespace
 
+Status RetriedCommit::begin() {
+  moment_.release();
+  read_ = {};
+  check_ = {.since = 0, .reader = nullptr, .writes = true, .reads = nullptr, .owner = owner_};
+  if (first_) {
+    first_ = false;
+    check_.since = engine_.published_lsn();
+    return {};
+  }
+  Result<std::shared_ptr<const SnapshotState>> state = engine_.checked_snapshot();
+  if (!state) return state.status();
+  moment_ = Snapshot(*std::move(state));
+  check_.since = moment_.lsn();
+  check_.reader = &moment_.state()->reader();
+  read_.snapshot = &moment_;
+  return {};
+}
+
+Status RetriedCommit::commit(std::vector<Operation>& operations, const WriteOptions& options,
+                             CommitExtension* extension) {
+  if (extension != nullptr && extension->concerns(operations)) {
+    if (Status status = extension->extend(&operations, read_, nullptr); !status.ok()) return status;
+    check_.index_version = extension->index_version();
+  }
+  return engine_.commit_checked(operations, check_, options);
+}
+
 Status compare_and_set(Engine& engine, uint32_t keyspace, std::string_view key,
                        std::optional<std::string_view> expected, std::optional<std::string_view> desired,
-                       const WriteOptions& options) {
-  return change_key(engine, keyspace, key, options, [&](std::optional<std::string_view> now) -> Decision {
-    if (now != expected)
-      return {.refusal = Status(StatusCode::conflict, "the key holds another value"), .value = {}};
-    return {.refusal = {}, .value = desired};
-  });
+                       const WriteOptions& options, CommitExtension* extension) {
+  return change_key(
+      engine, keyspace, key, options, extension, [&](std::optional<std::string_view> now) -> Decision {
+        if (now != expected)
+          return {.refusal = Status(StatusCode::conflict, "the key holds another value"), .value = {}};
+        return {.refusal = {}, .value = desired};
+      });
 }
 
 Status put_if_absent(Engine& engine, uint32_t keyspace, std::string_view key, std::string_view value,
-                     const WriteOptions& options) {
-  return change_key(engine, keyspace, key, options, [&](std::optional<std::string_view> now) -> Decision {
-    if (now) return {.refusal = Status(StatusCode::already_exists, "the key is there"), .value = {}};
-    return {.refusal = {}, .value = value};
-  });
+                     const WriteOptions& options, CommitExtension* extension) {
+  return change_key(
+      engine, keyspace, key, options, extension, [&](std::optional<std::string_view> now) -> Decision {
+        if (now) return {.refusal = Status(StatusCode::already_exists, "the key is there"), .value = {}};
+        return {.refusal = {}, .value = value};
+      });
 }
 
 Status update_key(Engine& engine, uint32_t keyspace, std::string_view key, const Keyspace::UpdateFn& fn,
-                  const WriteOptions& options) {
+                  const WriteOptions& options, CommitExtension* extension) {
   std::optional<std::string> next;
-  return change_key(engine, keyspace, key, options, [&](std::optional<std::string_view> now) -> Decision {
-    next = fn(now);
-    return {.refusal = {}, .value = next ? std::optional<std::string_view>(*next) : std::nullopt};
-  });
+  return change_key(
+      engine, keyspace, key, options, extension, [&](std::optional<std::string_view> now) -> Decision {
+        next = fn(now);
+        return {.refusal = {}, .value = next ? std::optional<std::string_view>(*next) : std::nullopt};
+      });
 }
 
 Result<int64_t> add_to_key(Engine& engine, uint32_t keyspace, std::string_view key, int64_t delta,
-                           const WriteOptions& options) {
+                           const WriteOptions& options, CommitExtension* extension) {
   int64_t sum = 0;
   std::array<char, 24> text{};
   const auto refuse = [](std::string_view why) -> Decision {
     return {.refusal = Status(StatusCode::invalid_argument, why), .value = {}};
   };
-  Status status =
-      change_key(engine, keyspace, key, options, [&](std::optional<std::string_view> now) -> Decision {
+  Status status = change_key(
+      engine, keyspace, key, options, extension, [&](std::optional<std::string_view> now) -> Decision {
         int64_t number = 0;
         if (now) {
           const auto [end, error] = std::from_chars(now->data(), now->data() + now->size(), number);

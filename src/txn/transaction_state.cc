@@ -8,6 +8,7 @@
 #include "engine/cursor_state.h"
 #include "engine/snapshot_state.h"
 #include "format/internal_key.h"
+#include "txn/one_key.h"
 
 namespace lightning {
 
@@ -77,6 +78,7 @@ TransactionState::TransactionState(const std::shared_ptr<Engine>& engine, const 
   active_.read_only = options.read_only;
   active_.began_ns = engine->env().clock().monotonic_ns();
   active_.used_ns = active_.began_ns;
+  began_lsn_ = engine->published_lsn();
 }
 
 TransactionState::~TransactionState() { end(); }
@@ -168,7 +170,24 @@ Status TransactionState::remove_range(uint32_t keyspace, std::string_view from, 
   return {};
 }
 
-Lookup TransactionState::get(uint32_t keyspace, std::string_view key, Value* value) {
+std::optional<Lookup> TransactionState::own(std::string_view internal_key, Value* value) {
+  std::string_view found;
+  switch (writes_.find(internal_key, &found)) {
+    case WriteSet::Own::put:
+      if (value != nullptr) {
+        if (Status status = value->copy(found); !status.ok()) return Lookup(std::move(status));
+      }
+      return Lookup(value);
+    case WriteSet::Own::removed:
+      return Lookup(Status());
+    case WriteSet::Own::none:
+      break;
+  }
+  return std::nullopt;
+}
+
+Lookup TransactionState::get_as(uint32_t keyspace, std::string_view key, const CursorState* cursor,
+                                Value* value) {
   const Call call(*this);
   if (value != nullptr) value->clear();
   if (Status status = usable(); !status.ok()) return status;
@@ -176,24 +195,34 @@ Lookup TransactionState::get(uint32_t keyspace, std::string_view key, Value* val
   if (!writes_.empty() || notes_keys()) {
     const InternalKey internal(keyspace, key);
     if (!internal.ok()) return no_memory_for_key();
-    std::string_view own;
-    switch (writes_.find(internal.view(), &own)) {
-      case WriteSet::Own::put:
-        if (value != nullptr) {
-          if (Status status = value->copy(own); !status.ok()) return status;
-        }
-        return Lookup(value);
-      case WriteSet::Own::removed:
-        return Lookup(Status());
-      case WriteSet::Own::none:
-        break;
-    }
+    if (std::optional<Lookup> mine = own(internal.view(), value)) return *std::move(mine);
     if (notes_keys()) {
       reads_.add_key(internal.view(), hash_key(keyspace, key));
       if (Status status = check_reads(); !status.ok()) return status;
     }
   }
+  if (cursor != nullptr && !snapshot_.valid())
+    return engine_->get_as(keyspace, key, cursor->reader(), cursor->moment(), value);
   return engine_->get(keyspace, key, read_options(), value);
+}
+
+Lookup TransactionState::peek(uint32_t keyspace, std::string_view key, Value* value) {
+  const Call call(*this);
+  value->clear();
+  if (Status status = usable(); !status.ok()) return status;
+  if (Status status = check_key(key); !status.ok()) return status;
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) return no_memory_for_key();
+  if (std::optional<Lookup> mine = own(internal.view(), value)) return *std::move(mine);
+  return engine_->get(keyspace, key, read_options(), value);
+}
+
+bool TransactionState::hides(uint32_t keyspace, std::string_view key) {
+  if (reads_at_moment() || writes_.empty()) return false;
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) throw std::bad_alloc();
+  std::string_view own;
+  return writes_.find(internal.view(), &own) != WriteSet::Own::none;
 }
 
 Status TransactionState::get_many(uint32_t keyspace, std::span<const std::string_view> keys,
@@ -272,6 +301,29 @@ std::unique_ptr<CursorState> TransactionState::cursor(uint32_t keyspace) {
   return engine_->cursor(keyspace, read_options(), shared_from_this());
 }
 
+namespace {
+
+class PeekingOverlay final : public CursorOverlay {
+ public:
+  explicit PeekingOverlay(std::shared_ptr<TransactionState> transaction)
+      : transaction_(std::move(transaction)) {}
+  Status usable() const override { return transaction_->usable(); }
+  uint64_t sequence() const override { return transaction_->sequence(); }
+  void lay_over(ViewCursors* view) override { transaction_->lay_over(view); }
+  uint64_t moment() override { return transaction_->moment(); }
+  void saw(SeenStretch*, std::string_view, std::string_view, const std::string_view*) override {}
+
+ private:
+  const std::shared_ptr<TransactionState> transaction_;
+};
+
+}  // namespace
+
+std::unique_ptr<CursorState> TransactionState::peeking_cursor(uint32_t keyspace) {
+  if (Status status = usable(); !status.ok()) return std::make_unique<CursorState>(status);
+  return engine_->cursor(keyspace, read_options(), std::make_shared<PeekingOverlay>(shared_from_this()));
+}
+
 uint64_t TransactionState::moment() { return snapshot_.valid() ? snapshot_.state()->moment() : 0; }
 
 void TransactionState::saw(SeenStretch* stretch, std::string_view from, std::string_view to,
@@ -304,7 +356,7 @@ CommitCheck TransactionState::check_for_commit() {
   return check;
 }
 
-Status TransactionState::commit() {
+Status TransactionState::commit(CommitExtension& extension) {
   const Call call(*this);
   if (Status status = usable(); !status.ok()) return status;
   if (writes_.empty()) {
@@ -315,10 +367,14 @@ Status TransactionState::commit() {
     end();
     return Engine::too_old();
   }
-  std::vector<Operation> operations = writes_.operations();
-  const CommitCheck check = check_for_commit();
-  Status status = engine_->commit_checked(
-      operations, check, {.durability = options_.durability, .timeout_ms = options_.timeout_ms, .ttl_ms = 0});
+  const auto version = [this] { return has_indexes() ? engine_->index_version() : 0; };
+  Status status;
+  for (;;) {
+    const uint64_t before = version();
+    status = commit_extended(extension);
+    // The indexes may have changed while it was on its way.
+    if (!status.is(StatusCode::conflict) || version() == before) break;
+  }
   const bool may_be_repeated =
       status.is(StatusCode::busy) || status.is(StatusCode::no_space) || status.is(StatusCode::out_of_memory);
   if (!may_be_repeated) end();
@@ -349,45 +405,122 @@ Status TransactionState::lock_for_prepare(std::span<const Operation> operations,
   return status;
 }
 
-Status TransactionState::prepare(std::string_view gid) {
+// Entries of indexes are made again by the commit, from which on expiries count; what is locked of them here
+// keeps the keys of unique indexes free until then.
+Status TransactionState::lock_extended(CommitExtension& extension, std::span<const Operation> operations,
+                                       std::vector<Operation>* extended) {
+  std::vector<std::string> locked;
+  for (;;) {
+    extended->assign(operations.begin(), operations.end());
+    if (!extension.concerns(operations)) return {};
+    Status status = extension.extend(extended, read_options(), notes_keys() ? &reads_ : nullptr);
+    if (!status.ok()) return status;
+    const std::span<const Operation> added = std::span(*extended).subspan(operations.size());
+    std::vector<std::string> keys;
+    for (const Operation& operation : added) keys.emplace_back(operation.entry.key);
+    if (keys == locked) return {};
+    if (status = lock_for_prepare(added, nullptr); !status.ok()) return status;
+    // What is of one moment is checked; the rest is read again, now that nobody changes it any more.
+    if (snapshot_.valid()) return {};
+    locked = std::move(keys);
+  }
+}
+
+// Locks all that the transaction writes and relies on, and says of it what is promised and what is checked.
+Status TransactionState::make_promise(CommitExtension& extension, Promise* promise) {
+  promise->operations = operations();
+  Status status = lock_for_prepare(promise->operations, nullptr);
+  if (!status.ok()) return status;
+  // From here on a keyspace gets an index only behind the resolution.
+  std::vector<Operation> extended;
+  if (status = lock_extended(extension, promise->operations, &extended); !status.ok()) return status;
+  promise->check = check_for_commit();
+  if (promise->check.reads != nullptr) {
+    if (status = lock_for_prepare({}, promise->check.reads); !status.ok()) return status;
+    promise->guards.add(*promise->check.reads);
+  }
+  const std::span<const Operation> added = std::span(extended).subspan(promise->operations.size());
+  // Nobody was first up to the place of the promise; behind it the locks see to that.
+  if (promise->check.writes) {
+    for (const Operation& operation : extended) promise->written.add(operation.entry);
+    promise->written.seal();
+    promise->check.writes = false;
+    promise->check.reads = &promise->written;
+  }
+  for (const Operation& operation : added) {
+    if (extension.is_derived(operation.entry.key)) {
+      promise->guards.add(operation.entry);
+    } else {
+      promise->operations.push_back(operation);
+    }
+  }
+  promise->guards.seal();
+  return {};
+}
+
+Status TransactionState::prepare(std::string_view gid, CommitExtension& extension) {
   const Call call(*this);
   if (Status status = writable(0); !status.ok()) return status;
   if (snapshot_.valid() && snapshot_.state()->reader().too_old()) {
     end();
     return Engine::too_old();
   }
-  const std::vector<Operation> operations = writes_.operations();
-  CommitCheck check = check_for_commit();
-  const Footprint* const reads = check.reads;
-  // Nobody was first up to the place of the promise; behind it the locks see to that.
-  Footprint written;
-  if (check.writes) {
-    for (const Operation& operation : operations) {
-      const LogEntry& entry = operation.entry;
-      if (entry.kind == EntryKind::remove_range) {
-        written.add_range(entry.key, entry.value);
-      } else {
-        written.add_key(entry.key, hash_key(entry.key));
-      }
-    }
-    written.seal();
-    check.writes = false;
-    check.reads = &written;
-  }
-  Status status = lock_for_prepare(operations, reads);
+  Promise promise;
+  Status status = make_promise(extension, &promise);
+  const bool taken = status.is(StatusCode::already_exists);  // a key of a unique index
   if (status.ok()) {
-    status =
-        engine_->prepare(gid, {.operations = operations, .guards = reads, .check = check},
-                         {.durability = options_.durability, .timeout_ms = options_.timeout_ms, .ttl_ms = 0});
+    status = engine_->prepare(
+        gid, {.operations = promise.operations, .guards = promise.guards, .check = promise.check},
+        {.durability = options_.durability, .timeout_ms = options_.timeout_ms, .ttl_ms = 0});
   }
-  const bool prepared = status.ok() || status.is(StatusCode::unknown_outcome);
-  if (prepared) {
+  if (status.ok() || status.is(StatusCode::unknown_outcome)) {
     end(Locks::stay);
-  } else if (status.is(StatusCode::conflict) || status.is(StatusCode::deadlock) ||
-             status.is(StatusCode::snapshot_too_old)) {
-    end();
+    return status;
   }
+  const bool first = status.is(StatusCode::conflict);
+  if (first) status = extension.explain(std::move(status));
+  if (first || taken || status.is(StatusCode::deadlock) || status.is(StatusCode::snapshot_too_old)) end();
   return status;
+}
+
+void TransactionState::derive(uint32_t keyspace) {
+  if (std::find(derived_.begin(), derived_.end(), keyspace) == derived_.end()) derived_.push_back(keyspace);
+}
+
+std::vector<Operation> TransactionState::operations() const {
+  std::vector<Operation> operations = writes_.operations();
+  if (derived_.empty()) return operations;
+  std::erase_if(operations, [&](const Operation& operation) {
+    uint32_t keyspace = 0;
+    (void)parse_keyspace_prefix(operation.entry.key, &keyspace);
+    return std::find(derived_.begin(), derived_.end(), keyspace) != derived_.end();
+  });
+  return operations;
+}
+
+// Of a transaction without a moment the entries of indexes have one: what they are made of must still be so.
+Status TransactionState::commit_extended(CommitExtension& extension) {
+  const WriteOptions options{
+      .durability = options_.durability, .timeout_ms = options_.timeout_ms, .ttl_ms = 0};
+  std::vector<Operation> operations = this->operations();
+  if (!extension.concerns(operations))
+    return engine_->commit_checked(operations, check_for_commit(), options);
+  if (snapshot_.valid()) {
+    if (Status status = extension.extend(&operations, read_options(), notes_keys() ? &reads_ : nullptr);
+        !status.ok())
+      return status;
+    CommitCheck check = check_for_commit();
+    check.index_version = extension.index_version();
+    Status status = engine_->commit_checked(operations, check, options);
+    return status.is(StatusCode::conflict) ? extension.explain(std::move(status)) : status;
+  }
+  RetriedCommit retried(*engine_);
+  retried.commit_as(active_.id);
+  for (;; operations = this->operations()) {
+    if (Status status = retried.begin(); !status.ok()) return status;
+    const Status status = retried.commit(operations, options, &extension);
+    if (!RetriedCommit::overtaken(status)) return status;
+  }
 }
 
 std::vector<TransactionInfo> list_transactions(const Engine& engine) {

@@ -15,13 +15,16 @@
 #include <lightning/transaction.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "engine/active_transactions.h"
 #include "engine/cursor_overlay.h"
 #include "engine/engine.h"
 #include "engine/footprint.h"
+#include "txn/commit_extension.h"
 #include "txn/write_set.h"
 
 namespace lightning {
@@ -42,19 +45,36 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
   Status remove_range(uint32_t keyspace, std::string_view from, std::string_view to);
 
   /// Fills `value`, if it is not null.
-  Lookup get(uint32_t keyspace, std::string_view key, Value* value);
+  Lookup get(uint32_t keyspace, std::string_view key, Value* value) {
+    return get_as(keyspace, key, nullptr, value);
+  }
+  /// The same at the moment of a cursor of it. What it reads counts as read.
+  Lookup get_as(uint32_t keyspace, std::string_view key, const CursorState* cursor, Value* value);
+  /// What the transaction sees, which does not count as read.
+  Lookup peek(uint32_t keyspace, std::string_view key, Value* value);
+  /// Does its own write of this key stand in front of commits that it sees besides?
+  bool hides(uint32_t keyspace, std::string_view key);
   Status get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values);
   std::unique_ptr<CursorState> cursor(uint32_t keyspace);
+  /// One whose reads do not count.
+  std::unique_ptr<CursorState> peeking_cursor(uint32_t keyspace);
   Status lock(uint32_t keyspace, std::string_view key);
   Lookup get_for_update(uint32_t keyspace, std::string_view key, Value* value);
 
-  Status commit();
+  Status commit(CommitExtension& extension);
   void abort() { end(); }
-  Status prepare(std::string_view gid);
+  Status prepare(std::string_view gid, CommitExtension& extension);
   Result<uint64_t> set_savepoint();
   Status rollback_to(uint64_t savepoint);
   Status release(uint64_t savepoint);
 
+  /// What it writes there is for its own reads alone: the extension of its commit makes it anew.
+  void derive(uint32_t keyspace);
+  /// Where the log ended when it began.
+  uint64_t began_lsn() const { return began_lsn_; }
+  const std::shared_ptr<Engine>& shared_engine() const { return engine_; }
+  Engine* engine() const { return engine_.get(); }
+  bool has_indexes() const { return engine_ != nullptr && engine_->has_indexes(); }
   uint64_t id() const { return active_.id; }
   Isolation isolation() const { return options_.isolation; }
 
@@ -84,6 +104,21 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
   Status check_locks(std::string_view key);
   Status note_use() const;
   CommitCheck check_for_commit();
+  Status commit_extended(CommitExtension& extension);
+  /// Without what is derived.
+  std::vector<Operation> operations() const;
+  /// What it wrote of a key; nothing: it wrote none.
+  std::optional<Lookup> own(std::string_view internal_key, Value* value);
+  /// What it needs to be prepared.
+  struct Promise {
+    std::vector<Operation> operations;
+    Footprint guards;   // as of encode_prepared()
+    Footprint written;  // what `check` is about
+    CommitCheck check;
+  };
+  Status make_promise(CommitExtension& extension, Promise* promise);
+  Status lock_extended(CommitExtension& extension, std::span<const Operation> operations,
+                       std::vector<Operation>* extended);
   /// All that keep others from what it writes and from what its level relies on.
   Status lock_for_prepare(std::span<const Operation> operations, const Footprint* reads);
   enum class Locks : uint8_t { go, stay };
@@ -99,6 +134,8 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
   Snapshot snapshot_;
   WriteSet writes_;
   Footprint reads_;
+  uint64_t began_lsn_ = 0;
+  std::vector<uint32_t> derived_;  // keyspaces
 };
 
 /// Those under way, oldest first.

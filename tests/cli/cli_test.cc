@@ -294,6 +294,41 @@ TEST_F(CliTest, CheckpointBackupRestore) {
   EXPECT_TRUE(fails_with(cli({"restore", path("nothing"), path("new")}), 1, "not_found"));
 }
 
+TEST_F(CliTest, IndexesAreMadeListedAndDropped) {
+  cli_ok({"load", db_, "-"}, "1\tOslo,31\n2\tRome,7\n3\tOslo,58\n");
+  EXPECT_EQ(cli_ok({"index", "create", db_, "age", "--column", "1", "--type", "integer", "--unique"}), "");
+  EXPECT_EQ(cli_ok({"index", "create", db_, "city", "--column", "0"}), "");
+  const Outcome twice = cli({"put", db_, "4", "Bonn,7"});
+  EXPECT_TRUE(fails_with(twice, 5, "already_exists"));
+  cli_ok({"put", db_, "4", "Bonn,8"});
+  const json list = json::parse(cli_ok({"index", "list", db_, "--json"}));
+  ASSERT_EQ(list["indexes"].size(), 2u);
+  EXPECT_EQ(list["indexes"][0]["name"], "age");
+  EXPECT_EQ(list["indexes"][0]["state"], "ready");
+  EXPECT_EQ(list["indexes"][0]["unique"], true);
+  EXPECT_NE(cli_ok({"index", "list", db_}).find("city\tready\tcolumn 0 of the value"), std::string::npos);
+  const json stats = json::parse(cli_ok({"index", "stats", db_, "city", "--json"}));
+  EXPECT_EQ(stats["entries"], 4);
+  EXPECT_EQ(stats["distinct"], 3);
+  EXPECT_EQ(cli_ok({"query", db_, "age >= 8 and city = \"Oslo\" order by age desc"}),
+            "3\tOslo,58\n1\tOslo,31\n");
+  EXPECT_EQ(cli_ok({"query", db_, "age < 10 limit 1"}), "2\tRome,7\n");
+  EXPECT_NE(
+      json::parse(cli_ok({"query", db_, "age = 7", "--explain", "--json"}))["plan"].get<std::string>().find(
+          "index age"),
+      std::string::npos);
+  EXPECT_TRUE(fails_with(cli({"query", db_, "age = "}), 2, "too early"));
+  EXPECT_TRUE(fails_with(cli({"query", db_, "colour = 7"}), 1, "colour"));
+  // What cannot be unique is not left behind.
+  EXPECT_TRUE(fails_with(cli({"index", "create", db_, "u", "--column", "0", "--unique"}), 5, "Oslo"));
+  EXPECT_EQ(json::parse(cli_ok({"index", "list", db_, "--json"}))["indexes"].size(), 2u);
+  EXPECT_TRUE(fails_with(cli({"index", "create", db_, "age", "--column", "1"}), 5, "already_exists"));
+  EXPECT_EQ(cli_ok({"index", "drop", db_, "age"}), "");
+  EXPECT_TRUE(fails_with(cli({"index", "drop", db_, "age"}), 1, "not_found"));
+  EXPECT_TRUE(fails_with(cli({"index", "turn", db_}), 2, "create, drop, list or stats"));
+  EXPECT_TRUE(fails_with(cli({"index", "create", db_, "x", "--type", "colour"}), 2, ""));
+}
+
 TEST_F(CliTest, HelpOfEachVerb) {
   const std::string overview = cli_ok({"--help"});
   for (const std::string verb :

@@ -72,6 +72,10 @@ constexpr StatsField kStatsFields[] = {
     {"cache_ghost_hits", &Stats::cache_ghost_hits},
     {"cache_evictions", &Stats::cache_evictions},
     {"page_bytes_read", &Stats::page_bytes_read},
+    {"point_pages_read", &Stats::point_pages_read},
+    {"point_bytes_read", &Stats::point_bytes_read},
+    {"scan_pages_read", &Stats::scan_pages_read},
+    {"scan_bytes_read", &Stats::scan_bytes_read},
     {"unasked_scan_errors", &Stats::unasked_scan_errors},
     {"recovered_records", &Stats::recovered_records},
     {"recovery_us", &Stats::recovery_us},
@@ -99,6 +103,9 @@ constexpr LevelField kLevelFields[] = {
     {"compressed_files", &Stats::Level::compressed_files},
     {"compressed_bytes", &Stats::Level::compressed_bytes},
     {"plain_bytes", &Stats::Level::plain_bytes},
+    {"pooled_files", &Stats::Level::pooled_files},
+    {"cache_leaf_bytes", &Stats::Level::cache_leaf_bytes},
+    {"cache_index_bytes", &Stats::Level::cache_index_bytes},
 };
 static_assert(sizeof(Stats::Level) == sizeof(uint64_t) * std::size(kLevelFields));
 

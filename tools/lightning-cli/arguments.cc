@@ -26,6 +26,34 @@ void add_positionals(CLI::App& app, uint32_t accepts, Arguments& arguments) {
   if (accepts & kGid) app.add_option("GID", arguments.gid, "Name of a prepared transaction")->required();
   if (accepts & kMillis) app.add_option("MS", arguments.ttl_ms, "Milliseconds; 0: for ever")->required();
   if (accepts & kName) app.add_option("NAME", arguments.name, "Keyspace")->required();
+  if (accepts & kQuery) {
+    app.add_option(
+           "QUERY", arguments.query,
+           "Conditions with `and` between: FIELD = VALUE, < <= > >=, between V and V, prefix V, in (V, ...); "
+           "then `order by FIELD [desc]`, `limit N`. A field is an index or the JSON pointer of one")
+        ->required();
+    app.add_flag("--explain", arguments.explain, "Print how the rows are found, and not the rows");
+  }
+  if (accepts & kIndexName) app.add_option("NAME", arguments.name, "Index")->required();
+}
+
+void add_index_fields(CLI::App& app, Arguments& arguments) {
+  CLI::Option* pointer = app.add_option("--json-pointer", arguments.json_pointer,
+                                        "Of what this points to in values that are JSON: /address/city");
+  CLI::Option* column =
+      app.add_option("--column", arguments.column, "Of this column of values, counted from 0");
+  CLI::Option* key_column =
+      app.add_option("--key-column", arguments.key_column, "Of this column of keys, counted from 0");
+  pointer->excludes(column)->excludes(key_column);
+  column->excludes(key_column);
+  app.add_option("--delimiter", arguments.delimiter,
+                 "The byte between columns; a comma of values, a colon of keys unless it is said");
+  app.add_option("--type", arguments.type, "What it is kept as and ordered by; text unless it is said")
+      ->check(CLI::IsMember({"bytes", "text", "integer", "floating", "timestamp"}));
+  app.add_flag("--unique", arguments.unique, "No two entries have the same");
+  app.add_flag("--hash", arguments.hash, "For whole keys only, without an order");
+  app.add_flag("--refuse-missing", arguments.refuse_missing,
+               "Refuse writes in which it is missing, instead of leaving them out of the index");
 }
 
 void add_range(CLI::App& app, uint32_t accepts, Arguments& arguments) {
@@ -53,6 +81,7 @@ void add_range(CLI::App& app, uint32_t accepts, Arguments& arguments) {
 void add_arguments(CLI::App& app, uint32_t accepts, Arguments& arguments) {
   add_positionals(app, accepts, arguments);
   add_range(app, accepts, arguments);
+  if (accepts & kIndexFields) add_index_fields(app, arguments);
   if (accepts & kKeyspace)
     app.add_option("--keyspace", arguments.keyspace, "Keyspace instead of the default one");
   if (accepts & kJson) {

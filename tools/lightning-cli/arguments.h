@@ -34,6 +34,9 @@ enum Accepts : uint32_t {
   kPrepare = 1 << 18,
   kGid = 1 << 19,  // the same as a word of its own
   kOpenMetrics = 1 << 20,
+  kIndexName = 1 << 21,
+  kIndexFields = 1 << 22,
+  kQuery = 1 << 23,  // a query, and --explain
 };
 
 struct Arguments {
@@ -57,6 +60,17 @@ struct Arguments {
   bool keys_only = false;
   bool sorted = false;
   bool openmetrics = false;
+  std::string query;
+  bool explain = false;
+  // Of an index.
+  std::string json_pointer;
+  std::optional<uint64_t> column;
+  std::optional<uint64_t> key_column;
+  std::string delimiter;
+  std::string type;  // empty: text
+  bool unique = false;
+  bool hash = false;
+  bool refuse_missing = false;
 };
 
 /// Lets `app` take what `accepts` says, into `arguments`, which must outlive the parse.

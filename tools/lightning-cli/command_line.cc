@@ -1,5 +1,9 @@
 #include "tools/lightning-cli/command_line.h"
 
+#ifdef LIGHTNING_CLI_JSON
+#include <lightning/json.h>
+#endif
+
 #include <CLI/CLI.hpp>
 
 namespace lightning::cli {
@@ -20,6 +24,9 @@ Result<CommandLine> parse_command_line(const Verb& verb, int argc, const char* c
 
 Result<Options> database_options(const Arguments& arguments) {
   Options options;
+#ifdef LIGHTNING_CLI_JSON
+  options.extractors.push_back(json_extractor());
+#endif
   for (const std::string& assignment : arguments.options) {
     const size_t equals = assignment.find('=');
     if (equals == std::string::npos) {

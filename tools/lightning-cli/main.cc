@@ -93,6 +93,12 @@ ExitCode run_arguments(int argc, char** argv) {
   if (name == "--version") return print("lightning-cli " LIGHTNING_VERSION "\n");
   const Verb* verb = find_verb(name);
   if (verb != nullptr) return run_line(*verb, argc - 1, argv + 1);
+  if (name == "index" && argc > 2) {  // of two words
+    verb = find_verb("index " + std::string(argv[2]));
+    if (verb != nullptr) return run_line(*verb, argc - 2, argv + 2);
+    complain("index is followed by create, drop, list or stats (lightning-cli --help)");
+    return kExitUsage;
+  }
   complain(name.empty() ? "a verb is missing (lightning-cli --help)"
                         : "there is no verb \"" + std::string(name) + "\" (lightning-cli --help)");
   return kExitUsage;

@@ -71,6 +71,12 @@ Status run_keyspaces(Session& session);
 Status run_set_ttl(Session& session);
 Status run_drop(Session& session);
 Status run_options(Session& session);
+// index_verbs.cc
+Status run_index_create(Session& session);
+Status run_index_drop(Session& session);
+Status run_index_list(Session& session);
+Status run_index_stats(Session& session);
+Status run_query(Session& session);
 // copy_verbs.cc
 Status run_checkpoint(Session& session);
 Status run_backup(Session& session);

@@ -1,0 +1,88 @@
+// Reads by index: IndexScanState is what a public IndexScan holds: a scan of entries, and the moment by which
+// the rows are read that they stand for.
+//
+// The cursor over the entries is registered, so that rows can be read at its LSN; in a transaction the
+// transaction's own writes stand in front of both.
+// Thread safety: IndexScanState one thread at a time; the functions any. Hold the engine.
+#pragma once
+
+#include <lightning/index.h>
+#include <lightning/scan.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/cursor_state.h"
+#include "index/index_set.h"
+#include "txn/transaction_state.h"
+
+namespace lightning {
+
+/// Where a read by index takes place.
+struct IndexPlace {
+  std::shared_ptr<Engine> engine;                 // of the transaction, if there is one
+  std::shared_ptr<TransactionState> transaction;  // null: outside of any
+  ReadOptions options;                            // outside of transactions
+};
+
+class IndexScanState {
+ public:
+  /// One that failed.
+  explicit IndexScanState(Status status) : status_(std::move(status)) {}
+  /// Over entries with from <= key < to, where "" for `to` is no end.
+  IndexScanState(IndexPlace place, std::shared_ptr<const LiveIndex> index, std::string from, std::string to);
+
+  void limit(uint64_t entries);
+  void reverse();
+  /// Skips entries whose index key is not just `key`.
+  void only(std::string key) { only_ = std::move(key); }
+  bool advance();
+  const EntryParts& parts() const { return parts_; }
+  std::string_view entry_key() const { return scan_.entry().key(); }
+  /// Of the row; null: it has none any more, or status() says why not.
+  const Value* row();
+  const Status& status() const;
+  const LiveIndex& index() const { return *index_; }
+
+ private:
+  bool step();
+  /// Is the entry one that somebody committed of a row that the transaction wrote?
+  bool is_hidden();
+
+  Status status_;
+  IndexPlace place_;
+  std::shared_ptr<const LiveIndex> index_;
+  const CursorState* cursor_ = nullptr;  // of scan_
+  Scan scan_{nullptr, {}, {}, false};
+  uint64_t left_ = UINT64_MAX;
+  EntryParts parts_;
+  std::string only_;
+  std::vector<MadeEntry> made_;
+  bool row_read_ = false;
+  Value row_;
+};
+
+/// The index, unless it cannot be read there: it is being built, came after the transaction, ...
+Result<std::shared_ptr<const LiveIndex>> readable_index(const IndexPlace& place, uint32_t keyspace,
+                                                        std::string_view name);
+/// Entries whose index key begins with `key`; or with from <= index key < to.
+std::unique_ptr<IndexScanState> find_in_index(const IndexPlace& place, uint32_t keyspace,
+                                              std::string_view name, std::string_view key);
+std::unique_ptr<IndexScanState> range_of_index(const IndexPlace& place, uint32_t keyspace,
+                                               std::string_view name, std::string_view from,
+                                               std::string_view to);
+std::unique_ptr<IndexScanState> text_prefix_in_index(const IndexPlace& place, uint32_t keyspace,
+                                                     std::string_view name, std::string_view text);
+/// Fills `value` with the first row whose key in the index is `key`, and `primary_key` if it is not null.
+Lookup get_by_index(const IndexPlace& place, uint32_t keyspace, std::string_view name, std::string_view key,
+                    Value* value, std::string* primary_key);
+Result<uint64_t> count_in_index(const IndexPlace& place, uint32_t keyspace, std::string_view name,
+                                std::string_view from, std::string_view to);
+
+/// IndexStats of an index (index_statistics.cc).
+Result<IndexStats> statistics_of(const std::shared_ptr<Engine>& engine, const LiveIndex& index);
+
+}  // namespace lightning
