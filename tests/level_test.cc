@@ -4,12 +4,14 @@
 #include <lightning/database.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 
 #include "api/open_in.h"
+#include "engine/compactions.h"
 #include "testing/random.h"
 #include "testing/sim_env.h"
 
@@ -432,6 +434,86 @@ TEST_F(Levels, ACompactionInTheBackgroundThatFailsIsTriedAgain) {
   work();
   EXPECT_TRUE(db_.background_error().ok());
   expect_compact();
+}
+
+// What lies within another range is none of its own, and of many ranges it makes one.
+TEST(Compactions, AreBounded) {
+  Compactions compactions;
+  EXPECT_TRUE(compactions.empty());
+  compactions.add({.from = "b", .to = "d"});
+  compactions.add({.from = "b", .to = "c"});
+  EXPECT_EQ(compactions.first().span().to, "d");
+  compactions.add({.from = "a", .to = ""});
+  const Compactions::Range all = compactions.first();
+  EXPECT_EQ(all.from + "," + all.to, "a,");
+  compactions.add({.from = "x", .to = "y"});
+  compactions.remove(all);
+  EXPECT_TRUE(compactions.empty());
+  std::string from = "a";
+  std::string to = "a";
+  for (char c = 'a'; c <= 'z'; ++c) {
+    for (const char d : {'0', '2', '4', '6'}) {
+      from = {c, d};
+      to = {c, static_cast<char>(d + 1)};
+      compactions.add({.from = from, .to = to});
+    }
+  }
+  std::set<std::string> bounds;
+  int count = 0;
+  for (; !compactions.empty(); ++count) {
+    const Compactions::Range range = compactions.first();
+    bounds.insert({range.from, range.to});
+    compactions.remove(range);
+  }
+  EXPECT_LE(count, 64);
+  EXPECT_EQ(*bounds.begin(), "a0");
+  EXPECT_EQ(*bounds.rbegin(), "z7");
+}
+
+TEST_F(Levels, TheBackgroundCompactsManyRanges) {
+  reopen(1 * MiB);
+  for (uint64_t i = 0; i < 20'000; ++i) put(i);
+  ASSERT_TRUE(db_.compact().ok());
+  for (uint64_t i = 0; i < 20'000; i += 100) remove(i);
+  for (uint64_t i = 0; i < 20'000; i += 200) {
+    ASSERT_TRUE(db_.compact_range(key_of(i), key_of(i + 200), {.wait = false}).ok());
+  }
+  work();
+  expect_compact();
+  EXPECT_EQ(level(kLast).entries, 19'800u);
+}
+
+// With bounds of the rows nobody knows where their entries are.
+TEST_F(Levels, AKeyspaceIsCompactedWithItsIndexes) {
+  constexpr uint64_t kKeys = 5'000;
+  reopen(1 * MiB);
+  Result<Keyspace> other = db_.keyspace("other");
+  ASSERT_TRUE(other);
+  ASSERT_TRUE(db_.create_index({.name = "all", .key = {IndexField::value_column(0)}}).ok());
+  ASSERT_TRUE(db_.wait_for_index("all").ok());
+  const auto change = [&](auto&& row, const std::function<Status(const std::string&)>& other_row,
+                          uint64_t stride) {
+    for (uint64_t i = 0; i < kKeys; i += stride) {
+      row(i);
+      ASSERT_TRUE(other_row(key_of(i)).ok());
+    }
+  };
+  change([&](uint64_t i) { put(i); }, [&](const std::string& key) { return other->put(key, key); }, 1);
+  ASSERT_TRUE(db_.compact().ok());
+  const uint64_t rest = level(kLast).entries - 3 * kKeys;  // of the catalogue
+  EXPECT_LT(rest, 8u);
+  const auto entries = [&] { return level(kLast).entries - rest; };
+  change([&](uint64_t i) { remove(i); }, [&](const std::string& key) { return other->remove(key); }, 100);
+  constexpr uint64_t kRemoved = kKeys / 100;
+  ASSERT_TRUE(db_.compact_range("0").ok());
+  EXPECT_EQ(entries(), 3 * kKeys - kRemoved);
+  ASSERT_TRUE(db_.compact_range().ok());
+  EXPECT_EQ(entries(), 3 * kKeys - 2 * kRemoved);
+  EXPECT_GT(level(0).entries, 0u);
+  ASSERT_TRUE(other->compact_range({}, {}, {.wait = false}).ok());
+  work();
+  EXPECT_EQ(entries(), 3 * kKeys - 3 * kRemoved);
+  EXPECT_EQ(stats().sorted_runs, 1u);
 }
 
 TEST_F(Levels, ACompactionOfARangeIsRefusedWhereItMeansNothing) {
