@@ -111,11 +111,14 @@ TEST(CompactionBesideIngestion, IsDoneWhenItReturns) {
     for (uint64_t i = 0; i < 100; ++i) ASSERT_TRUE(db.put(key_of(i), "value").ok());
     ASSERT_TRUE(db.flush().ok());
     env.spawn("ingestion", [&] {
-      EntriesSource source({{key_of(50), "ingested"}});
-      EXPECT_TRUE(db.ingest(source).ok());
+      for (uint64_t i = 0; i < 6; ++i) {
+        EntriesSource source({{key_of(50), "ingested"}});
+        EXPECT_TRUE(db.ingest(source).ok());
+      }
     });
     env.spawn("compaction", [&] {
-      for (int i = 0; i < 5; ++i) {
+      for (uint64_t i = 0; i < 12; ++i) {
+        EXPECT_TRUE(db.put(key_of(i), "later").ok());
         EXPECT_TRUE(db.compact().ok());
         const Result<Stats> stats = db.stats();
         for (const Stats::Level& level : stats->levels) EXPECT_NE(level.number, kDrain) << seed;
