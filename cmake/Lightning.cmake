@@ -61,20 +61,24 @@ foreach(line IN LISTS room_lines)
 endforeach()
 
 # One room of src/: an object library, part of both libraries. A room without sources yet is skipped. SMALL: no get and
-# no plain put comes through it, so that it is built for size (the shared library has less than 2 MiB).
+# no plain put comes through it, so that it is built for size (the shared library has less than 2 MiB), as are
+# SMALL_SOURCES of a room that has others.
 function(lightning_room room)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "SMALL" "" "SOURCES;DEPS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SMALL" "" "SOURCES;SMALL_SOURCES;DEPS")
   if(NOT room IN_LIST LIGHTNING_ROOMS)
     message(FATAL_ERROR "${room} is not in cmake/rooms.txt")
   endif()
   if(NOT arg_SOURCES)
     return()
   endif()
-  add_library(lightning_${room} OBJECT ${arg_SOURCES})
+  add_library(lightning_${room} OBJECT ${arg_SOURCES} ${arg_SMALL_SOURCES})
   target_include_directories(lightning_${room} PUBLIC "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src")
   target_link_libraries(lightning_${room} PUBLIC ${arg_DEPS})
   if(arg_SMALL AND CMAKE_BUILD_TYPE STREQUAL "Release")
     target_compile_options(lightning_${room} PRIVATE -Os)
+  endif()
+  if(arg_SMALL_SOURCES AND CMAKE_BUILD_TYPE STREQUAL "Release")
+    set_source_files_properties(${arg_SMALL_SOURCES} PROPERTIES COMPILE_OPTIONS -Os)
   endif()
   if(LIGHTNING_LTO)
     target_compile_options(lightning_${room} PRIVATE -flto=auto -ffat-lto-objects)

@@ -102,7 +102,7 @@ class Script {
         &Script::put,     &Script::put,   &Script::remove,   &Script::batch,      &Script::get,
         &Script::walk,    &Script::burst, &Script::keyspace, &Script::sync,       &Script::flush,
         &Script::compact, &Script::idle,  &Script::reopen,   &Script::snapshot,   &Script::read_snapshots,
-        &Script::compare, &Script::crash, &Script::fault,    &Script::faults_end,
+        &Script::compare, &Script::crash, &Script::fault,    &Script::faults_end, &Script::compact_range,
     };
     (this->*kOperations[bytes_.byte() % std::size(kOperations)])();
   }
@@ -241,6 +241,12 @@ class Script {
   }
   void flush() {
     if (succeeded(database_.flush(), "flush")) note_all_durable();
+  }
+  void compact_range() {
+    const std::string from(1, static_cast<char>(bytes_.byte()));
+    const bool wait = bytes_.byte() % 2 == 0;
+    if (succeeded(database_.compact_range(from, std::nullopt, {.wait = wait}), "compact_range") && wait)
+      note_all_durable();
   }
   void compact() {
     if (succeeded(database_.compact(), "compact")) note_all_durable();

@@ -29,9 +29,10 @@ constexpr uint64_t kDefaultStride = 211;  // slow builds: sanitizers
 
 std::vector<CrashStep> life() {
   using enum CrashStep;
-  return {put_power, keyspace, batch,  put_process, read,     burst,        flush, batch,  read,
-          compact,   ingest,   remove, put_power,   keyspace, put_oversize, read,  reopen, put_power,
-          read,      flush,    idle,   copy,        read,     put_power,    copy};
+  return {put_power,    keyspace, batch,   put_process, read,   burst,     flush,
+          batch,        read,     compact, ingest,      remove, put_power, keyspace,
+          put_oversize, read,     reopen,  put_power,   read,   flush,     compact_range,
+          idle,         copy,     read,    put_power,   copy};
 }
 
 // Once there is memory again.

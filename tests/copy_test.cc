@@ -622,7 +622,7 @@ TEST(Copy, EndsWithTheDatabase) {
     });
     env.spawn("closer", [&] {
       for (uint64_t i = 0; i < seed % 20; ++i) (void)(*engine)->get(kDefaultKeyspaceId, "key0", {}, nullptr);
-      EXPECT_TRUE((*engine)->compact().ok());
+      EXPECT_TRUE((*engine)->compact({}).ok());
       EXPECT_TRUE((*engine)->close().ok());
     });
     const Status outcome = env.run();

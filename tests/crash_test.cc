@@ -125,8 +125,8 @@ TEST(Levels, SurviveCrashesAtEveryStep) {
   for (const bool mapped : {true, false}) {
     uint64_t moves = 0;
     uint64_t merges = 0;
-    const std::vector<CrashStep> steps = {CrashStep::levels, CrashStep::remove, CrashStep::levels,
-                                          CrashStep::compact};
+    const std::vector<CrashStep> steps = {CrashStep::levels, CrashStep::remove,        CrashStep::levels,
+                                          CrashStep::burst,  CrashStep::compact_range, CrashStep::compact};
     {
       SimEnv env({.seed = 7, .supports_allocate = mapped});
       CrashWorkload workload(env, 7, false);

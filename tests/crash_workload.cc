@@ -22,9 +22,10 @@ constexpr uint64_t kFarTtlMs = 1'000'000'000'000;  // longer than any test
 constexpr uint64_t kTimeoutMs = 1000;              // of a write that waits for space, memory or a lock
 constexpr char kGid[] = "prepared";
 
-constexpr std::array kStepNames = {
-    "put_power",    "put_process", "remove", "batch", "keyspace", "sync", "flush",  "compact",      "reopen",
-    "put_oversize", "burst",       "idle",   "read",  "levels",   "copy", "ingest", "remove_range", "index"};
+constexpr std::array kStepNames = {"put_power", "put_process",  "remove",        "batch",  "keyspace",
+                                   "sync",      "flush",        "compact",       "reopen", "put_oversize",
+                                   "burst",     "idle",         "read",          "levels", "copy",
+                                   "ingest",    "remove_range", "compact_range", "index"};
 static_assert(kStepNames.size() == kCrashSteps);
 
 std::string name_of(CrashStep step) { return kStepNames[static_cast<size_t>(step)]; }
@@ -79,6 +80,7 @@ std::string describe(const std::vector<CrashStep>& steps) {
 Options CrashWorkload::options() const {
   Options options = usual_options();
   if (compresses_) options.compression = Compression::lz4;
+  if (compresses_) options.max_garbage_age_ms = 1000;
   options.page_source = page_source_;
   return options;
 }
@@ -341,6 +343,15 @@ std::string CrashWorkload::remove_range() {
       [&] { return database_.remove_range(from, to, {.durability = durability, .timeout_ms = kTimeoutMs}); });
 }
 
+std::string CrashWorkload::compact_range(const std::string& from) {
+  const std::string to = from + static_cast<char>('0' + random_.below(9));
+  const CompactOptions options{.wait = random_.chance(0.6)};
+  const auto end = random_.chance(0.7) ? std::optional<std::string_view>(to) : std::nullopt;
+  const Status status = ask([&] { return database_.compact_range(from, end, options); });
+  if (status.ok() && options.wait) note_all_durable();
+  return note(status);
+}
+
 std::string CrashWorkload::keyspace() {
   if (model_.has_keyspace(kCrashKeyspace)) {
     return commit(
@@ -545,17 +556,18 @@ std::string CrashWorkload::make(CrashStep step) {
       return put(key, value(30), Durability::power);
     case CrashStep::put_process:
       return put(key, value(random_.chance(0.2) ? 3000 : 40), Durability::process);
-    case CrashStep::remove: {
+    case CrashStep::remove:
       return commit(
           Durability::process, [&](Model& model) { model.remove("", key); },
           [&] {
             return database_.remove(key, {.durability = Durability::process, .timeout_ms = kTimeoutMs});
           });
-    }
     case CrashStep::batch:
       return batch();
     case CrashStep::remove_range:
       return remove_range();
+    case CrashStep::compact_range:
+      return compact_range(key);
     case CrashStep::index:
       return index();
     case CrashStep::keyspace:
@@ -563,9 +575,8 @@ std::string CrashWorkload::make(CrashStep step) {
     case CrashStep::sync:
       return expect(ask([&] { return database_.sync(); }));
     case CrashStep::flush:
-      return expect(ask([&] { return database_.flush(); }));
     case CrashStep::compact:
-      return expect(ask([&] { return database_.compact(); }));
+      return expect(ask([&] { return step == CrashStep::flush ? database_.flush() : database_.compact(); }));
     case CrashStep::reopen:
       return reopen();
     case CrashStep::put_oversize:

@@ -41,18 +41,19 @@ enum class CrashStep : uint8_t {
   sync,
   flush,
   compact,
-  reopen,        // closes and opens
-  put_oversize,  // a commit that needs a segment of its own
-  burst,         // enough of class `process` for several segments
-  idle,          // lets timers and background work run
-  read,          // everything that reads; takes a snapshot, or compares and releases the one that was taken
-  levels,        // flushes and background work until runs were moved and merged
-  copy,          // a checkpoint or a backup, opened and compared
-  ingest,        // some keys that others write too, and some that nobody does
-  remove_range,  // over some of the keys, or all
-  index,         // makes two of the default keyspace, or drops them
+  reopen,         // closes and opens
+  put_oversize,   // a commit that needs a segment of its own
+  burst,          // enough of class `process` for several segments
+  idle,           // lets timers and background work run
+  read,           // everything that reads; takes a snapshot, or compares and releases the one that was taken
+  levels,         // flushes and background work until runs were moved and merged
+  copy,           // a checkpoint or a backup, opened and compared
+  ingest,         // some keys that others write too, and some that nobody does
+  remove_range,   // over some of the keys, or all
+  compact_range,  // some of the keys, or all behind one; waits for it, or has it done in the background
+  index,          // makes two of the default keyspace, or drops them
 };
-inline constexpr uint8_t kCrashSteps = 18;
+inline constexpr uint8_t kCrashSteps = 19;
 /// The first ones: what the enumeration of short sequences uses.
 inline constexpr uint8_t kSmallCrashSteps = 10;
 
@@ -103,7 +104,8 @@ class CrashWorkload {
   uint64_t moves() const { return moves_; }
   uint64_t merges() const { return merges_; }
 
-  /// Those of this life: with an even seed it compresses, with half of all its runs are pooled.
+  /// Those of this life: with an even seed it compresses, and lets no garbage grow old; with half of all its
+  /// runs are pooled.
   Options options() const;
   static Options usual_options();
 
@@ -121,6 +123,7 @@ class CrashWorkload {
   std::string two_phases(const std::vector<ModelWrite>& writes, const Keyspace& second);
   std::string resolve(bool commits, const std::vector<ModelWrite>& writes);
   std::string remove_range();
+  std::string compact_range(const std::string& from);
   std::string keyspace();
   std::string reopen();
   std::string take_opened();

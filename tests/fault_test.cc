@@ -28,10 +28,10 @@ uint64_t seed() { return uint_from_environment("LIGHTNING_FAULT_SEED", 5); }
 
 std::vector<CrashStep> life() {
   using enum CrashStep;
-  return {put_power, keyspace,     index,        batch, put_process, read,   burst,  flush, batch,
-          read,      remove_range, flush,        read,  compact,     ingest, remove, index, put_power,
-          idle,      keyspace,     put_oversize, read,  reopen,      levels, burst,  read,  put_power,
-          index,     flush,        sync,         copy,  reopen,      read};
+  return {put_power, keyspace,     index,        batch, put_process, read,   burst,  flush,         batch,
+          read,      remove_range, flush,        read,  compact,     ingest, remove, index,         put_power,
+          idle,      keyspace,     put_oversize, read,  reopen,      levels, burst,  compact_range, idle,
+          read,      put_power,    index,        flush, sync,        copy,   reopen, read};
 }
 
 /// What is to fail, and which errors explain themselves by it.

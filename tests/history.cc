@@ -86,6 +86,7 @@ void History::run(uint64_t steps) {
       {6, &History::expire_in_ranges},
       {6, &History::flush},
       {2, &History::compact},
+      {4, &History::compact_range},
       {10, &History::sync},
       {4, &History::reopen},
       {40, &History::idle},
@@ -542,7 +543,17 @@ void History::list_keyspaces() {
 
 void History::flush() { check(database_.flush(), "flush"); }
 
-void History::compact() { check(database_.compact(), "compact"); }
+void History::compact() { check(database_.compact({.wait = random_.chance(0.8)}), "compact"); }
+
+void History::compact_range() {
+  std::string name;
+  const Keyspace& keyspace = random_keyspace(&name);
+  const auto [from, to] = random_range();
+  if (std::max(from.size(), to.size()) > kKeyBytesMax) return;
+  std::optional<std::string_view> end;
+  if (!random_.chance(0.2)) end = to;
+  check(Keyspace(keyspace).compact_range(from, end, {.wait = random_.chance(0.6)}), "compact_range");
+}
 
 void History::sync() {
   check(database_.sync(), "sync");
@@ -612,6 +623,7 @@ Options History::random_options() {
     options.write_buffer_size = 2 * MiB - random_.below(6) * 16 * KiB;
   }
   if (random_.chance(0.5)) options.max_snapshot_age_ms = kReaderAgeMs;
+  if (random_.chance(0.3)) options.max_garbage_age_ms = kReaderAgeMs;
   huge_budget_ = allow_huge_ && options.memory_limit > 256 * MiB ? 1 : 0;
   return options;
 }

@@ -111,6 +111,7 @@ class History {
   void pass_time();
   void flush();
   void compact();
+  void compact_range();
   void sync();
   void reopen();
   void idle();

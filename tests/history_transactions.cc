@@ -70,6 +70,7 @@ class HistoryTransaction {
       if (kind >= 16 && kind < 19 && h_.random_.chance(0.3)) somebody_else();
       if (kind == 19 && h_.random_.chance(0.3)) h_.random_.chance(0.8) ? h_.idle() : h_.flush();
       if (kind == 19 && h_.random_.chance(0.03)) h_.compact();
+      if (kind == 19 && h_.random_.chance(0.03)) h_.compact_range();
       if (kind == 19 && given_up()) return;
       if (kind >= 20 && !lock()) return;
     }

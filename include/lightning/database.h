@@ -103,9 +103,9 @@ class [[nodiscard]] LIGHTNING_EXPORT Database : public Keyspace {
   Status sync();
   /// Turns what is in memory into runs and waits for it; not needed for durability.
   Status flush();
-  /// Merges all runs into one sorted run without removals or versions that nobody reads; waits for it. What
-  /// is written meanwhile is left to background work.
-  Status compact();
+  /// Merges all runs into one sorted run without removals or versions that nobody reads. What is written
+  /// meanwhile is left to background work. Of a range of keys: compact_range().
+  Status compact(const CompactOptions& options = {});
 
   /// Reads every byte of every file of the database while it works, but for what of the log is not durable
   /// yet. Damage stands in the report (admin.h).

@@ -99,6 +99,13 @@ class LIGHTNING_EXPORT Keyspace {
   Scan scan_from(std::string_view from, const ReadOptions& options = {}) const;
   Scan scan_prefix(std::string_view prefix, const ReadOptions& options = {}) const;
 
+  /// Merges what the runs hold of the keys with from <= key < to (nothing: to the end of the keyspace) into
+  /// one sorted run, without removals or versions that nobody reads. Of the last level it touches the files
+  /// that hold such keys, and small ones beside them. Without bounds it does the same with the entries of the
+  /// indexes, which it leaves otherwise. What is written meanwhile is left to background work.
+  Status compact_range(std::string_view from = {}, std::optional<std::string_view> to = {},
+                       const CompactOptions& options = {});
+
   // Indexes (index.h): other keys for the entries, kept in the same commits.
   /// From its return on writers keep the index; the entries that are there already get into it in the
   /// background, beside writes, and it can be read once all are. `already_exists`: one of that name.

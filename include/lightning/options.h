@@ -99,6 +99,10 @@ struct Options {
   /// A transaction without a call for as long is aborted in the background, so that others get its locks; its
   /// further calls answer `closed`. 0 = none is.
   uint64_t max_transaction_idle_ms = 0;
+  /// What was removed or overwritten is gone from the run files at most as long after no reader can see it
+  /// any more, if the disk keeps up; 0 = when merges come by. Less than a second is a second. All that is
+  /// written is then merged into the last level within that time, however little is to be gained.
+  uint64_t max_garbage_age_ms = 0;
   /// Functions that indexes use (extractor.h), each under its own name. Where one is missing, writes to the
   /// keyspaces whose indexes need it are refused, and nothing else.
   std::vector<Extractor> extractors = {};
@@ -147,6 +151,12 @@ struct KeyspaceOptions {
   /// How long an entry lives that is put without a time of its own; 0 = for ever. Of a keyspace that is
   /// made: one that exists keeps its default.
   uint64_t ttl_ms = 0;
+};
+
+struct CompactOptions {
+  /// Wait until it is done. False: it is done in the background, beside other work; what stands against it
+  /// then shows in Database::background_error(), and close() ends it where it is.
+  bool wait = true;
 };
 
 struct ReadOptions {

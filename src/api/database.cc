@@ -132,9 +132,9 @@ Status Database::flush() {
   return guarded([&] { return engine_->flush(); });
 }
 
-Status Database::compact() {
+Status Database::compact(const CompactOptions& options) {
   if (engine_ == nullptr) return closed_handle();
-  return guarded([&] { return engine_->compact(); });
+  return guarded([&] { return engine_->compact(options); });
 }
 
 Result<Stats> Database::stats() const {

@@ -146,6 +146,12 @@ Result<int64_t> Keyspace::add(std::string_view key, int64_t delta, const WriteOp
   });
 }
 
+Status Keyspace::compact_range(std::string_view from, std::optional<std::string_view> to,
+                               const CompactOptions& options) {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->compact_range(id_, from, to, options); });
+}
+
 Result<uint64_t> Keyspace::approximate_size(std::string_view from, std::string_view to) const {
   if (engine_ == nullptr) return closed_handle();
   return guarded([&] { return engine_->approximate_size(id_, from, to); });

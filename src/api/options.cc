@@ -208,6 +208,13 @@ constexpr Option kOptions[] = {
      &Options::max_transaction_idle_ms,
      0,
      UINT64_MAX},
+    {{"max_garbage_age_ms", "milliseconds", "0", "0 to 18446744073709551615",
+      "What was removed or overwritten is gone from the run files as long after nobody can read it any more, "
+      "if the disk keeps up; less than a second is a second; 0: when merges come by."},
+     set_millis,
+     &Options::max_garbage_age_ms,
+     0,
+     UINT64_MAX},
     {{"compression", "", "none", "none, lz4, zstd",
       "How settled data is compressed: files of the last level of runs, and what is ingested. What is there "
       "is "

@@ -13,8 +13,8 @@ auto fields(const Options& options) {
   return std::tuple(options.create, options.read_only, options.durability, options.flush_interval_ms,
                     options.memory_limit, options.write_buffer_size, options.value_separation,
                     options.sigbus_guard, options.max_active_transactions, options.max_snapshot_age_ms,
-                    options.max_transaction_idle_ms, options.compression, options.compression_level,
-                    options.page_source);
+                    options.max_transaction_idle_ms, options.max_garbage_age_ms, options.compression,
+                    options.compression_level, options.page_source);
 }
 
 // What set_option says to `value`, "" for ok.

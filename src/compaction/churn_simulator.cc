@@ -172,10 +172,17 @@ void ChurnSimulator::work(Goal goal, uint64_t choices) {
   }
 }
 
-void ChurnSimulator::compact() {
+void ChurnSimulator::compact(const std::string& from, const std::string& to) {
   flush();
+  const KeySpan span = {.from = from, .to = to};
   const Shape now = shape();
-  if (execute(begin_compaction(now, limits_), now)) work(Goal::compact, UINT64_MAX);
+  if (!execute(begin_compaction(now, limits_, span), now)) return;
+  const auto drains = [&](const SortedRunInfo& run) {
+    return run.level == kDrainLevel &&
+           std::any_of(run.pieces.begin(), run.pieces.end(),
+                       [&](const RunPiece& piece) { return span.meets(range_of(piece)); });
+  };
+  while (std::any_of(runs_.begin(), runs_.end(), drains)) work(Goal::compact, 1);
 }
 
 bool ChurnSimulator::execute(const Choice& choice, const Shape& shape) {
@@ -241,12 +248,13 @@ std::vector<ChurnSimulator::Entry> ChurnSimulator::merged(const std::vector<std:
 MergeOutput ChurnSimulator::merge(const Choice& choice) {
   const bool into_last = choice.level == kLastLevel;
   std::vector<std::vector<Entry>> sources;
-  std::string drained_smallest = entries_of(runs_[choice.first], 0, 1).front().key;
+  // Of what a file answers for there may be nothing.
+  std::string drained_smallest(range_of(runs_[choice.first].pieces.front()).smallest);
   std::string drained_largest;
   for (size_t i = choice.first; i < choice.end; ++i) {
     sources.push_back(entries_of(runs_[i], 0, runs_[i].pieces.size()));
-    drained_smallest = std::min(drained_smallest, sources.back().front().key);
-    drained_largest = std::max(drained_largest, sources.back().back().key);
+    drained_smallest = std::min(drained_smallest, std::string(range_of(runs_[i].pieces.front()).smallest));
+    drained_largest = std::max(drained_largest, std::string(range_of(runs_[i].pieces.back()).largest));
   }
   OlderKeys older;
   for (size_t i = choice.end; i < runs_.size(); ++i) {

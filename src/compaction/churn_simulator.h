@@ -58,7 +58,8 @@ class ChurnSimulator {
   void flush();
   void work(Goal goal, uint64_t choices);
   void settle() { work(Goal::settle, UINT64_MAX); }
-  void compact();
+  /// Of keys as key_of() makes them; empty bounds are none.
+  void compact(const std::string& from = {}, const std::string& to = {});
   void take_snapshot();
   void release_snapshot();
 

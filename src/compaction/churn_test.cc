@@ -76,6 +76,46 @@ TEST_F(Churn, SequentialPutsAreWrittenOnce) {
   expect_compact();
 }
 
+TEST_F(Churn, ARangeIsCompactedByItself) {
+  overwrite(5 * kKeys / 2);
+  simulator.flush();
+  const auto key = [](uint64_t number) { return ChurnSimulator::key_of(number); };
+  // Files and pieces that hold keys of the range.
+  const auto pieces = [&](const std::string& from, const std::string& to, bool upper) {
+    std::vector<uint64_t> ids;
+    for (const SortedRunInfo& run : simulator.levels()) {
+      for (const RunPiece& piece : run.pieces) {
+        const bool meets = KeySpan{.from = from, .to = to}.meets(range_of(piece));
+        if (meets && (run.level != kLastLevel) == upper) ids.push_back(piece.file.id);
+      }
+    }
+    return ids;
+  };
+  simulator.take_snapshot();
+  for (int i = 0; i < 8; ++i) {
+    const uint64_t first = random() % kKeys;
+    const std::string from = key(first);
+    const std::string to = key(first + random() % (kKeys / 5));
+    const std::vector<uint64_t> far = pieces(key(0), key(first - std::min(first, kKeys / 4)), false);
+    simulator.compact(from, to);
+    EXPECT_EQ(simulator.verify(), "");
+    if (from < to) {
+      EXPECT_TRUE(pieces(from, to, true).empty());
+    }
+    EXPECT_EQ(pieces(key(0), key(first - std::min(first, kKeys / 4)), false), far);
+    simulator.work(Goal::keep_up, UINT64_MAX);
+    overwrite(200);
+    if (i == 4) simulator.release_snapshot();
+  }
+  // A second time there is nothing to be done.
+  simulator.compact(key(1'000), key(4'000));
+  const uint64_t steps = simulator.totals.drain_steps;
+  simulator.compact(key(1'000), key(4'000));
+  EXPECT_EQ(simulator.totals.drain_steps, steps);
+  simulator.compact();
+  expect_compact();
+}
+
 TEST_F(Churn, SettlesWhenNobodyWrites) {
   overwrite(3 * kKeys / 2);
   simulator.flush();

@@ -50,11 +50,61 @@ Pieces pieces_of(const std::vector<RunFileInfo>& files) {
   return pieces;
 }
 
-void apply_move(const Choice& choice, size_t first, size_t end, std::vector<SortedRunInfo>* runs) {
-  if (choice.level != kLastLevel) {
-    for (size_t i = first; i < end; ++i) (*runs)[i].level = choice.level;
-    return;
+/// Takes what the pieces hold in the span out of them; pieces that cross a bound are cut there.
+Pieces take_span(const KeySpan& span, Pieces* pieces) {
+  Pieces taken;
+  Pieces left;
+  for (RunPiece& piece : *pieces) {
+    const KeyRange range = range_of(piece);
+    if (!span.meets(range)) {
+      left.push_back(std::move(piece));
+      continue;
+    }
+    const bool before = range.smallest < span.from;
+    const bool behind = !span.to.empty() && !range.ends_before(span.to);
+    RunPiece inside = piece;
+    if (before) {
+      inside.from = span.from;
+      left.push_back(piece);
+      left.back().to = span.from;
+    }
+    if (behind) {
+      inside.to = span.to;
+      left.push_back(std::move(piece));
+      left.back().from = span.to;
+    }
+    taken.push_back(std::move(inside));
   }
+  *pieces = std::move(left);
+  return taken;
+}
+
+// What goes stands behind all that stays in tiers: newer runs alone are passed.
+void move_to_drain(const Choice& choice, size_t first, size_t end, std::vector<SortedRunInfo>* runs) {
+  const KeySpan span = {.from = choice.from, .to = choice.to};
+  std::vector<SortedRunInfo> moved;
+  size_t at = first;  // where they will stand
+  for (size_t i = first; i < end; ++i) {
+    SortedRunInfo& run = (*runs)[i];
+    if (run.level == kLastLevel) {
+      const auto begin = run.pieces.begin() + static_cast<ptrdiff_t>(choice.file_first);
+      const auto behind = run.pieces.begin() + static_cast<ptrdiff_t>(choice.file_end);
+      moved.push_back({.level = kDrainLevel, .pieces = {begin, behind}});
+      run.pieces.erase(begin, behind);
+    } else if (run.level == kDrainLevel) {
+      moved.push_back({.level = kDrainLevel, .pieces = std::move(run.pieces)});
+      run.pieces.clear();
+    } else {
+      moved.push_back({.level = kDrainLevel, .pieces = take_span(span, &run.pieces)});
+      at = i + 1;
+    }
+  }
+  runs->insert(runs->begin() + static_cast<ptrdiff_t>(at), std::make_move_iterator(moved.begin()),
+               std::make_move_iterator(moved.end()));
+}
+
+void apply_move(const Choice& choice, size_t first, size_t end, std::vector<SortedRunInfo>* runs) {
+  if (choice.level != kLastLevel) return move_to_drain(choice, first, end, runs);
   Pieces& from = (*runs)[first].pieces;
   const auto begin = from.begin() + static_cast<ptrdiff_t>(choice.file_first);
   const auto behind = from.begin() + static_cast<ptrdiff_t>(choice.file_end);
@@ -109,14 +159,14 @@ void apply_drop(std::span<const FileAt> files, size_t runs_then, std::vector<Sor
 
 std::vector<uint64_t> files_gone(const std::vector<SortedRunInfo>& before,
                                  const std::vector<SortedRunInfo>& after) {
-  std::unordered_set<uint64_t> left;
+  std::unordered_set<uint64_t> left;  // of two pieces of a file the first is enough
   for (const SortedRunInfo& run : after) {
     for (const RunPiece& piece : run.pieces) left.insert(piece.file.id);
   }
   std::vector<uint64_t> gone;
   for (const SortedRunInfo& run : before) {
     for (const RunPiece& piece : run.pieces) {
-      if (!left.contains(piece.file.id)) gone.push_back(piece.file.id);
+      if (left.insert(piece.file.id).second) gone.push_back(piece.file.id);
     }
   }
   return gone;

@@ -30,7 +30,7 @@ void apply_choice(const Choice& choice, size_t runs_then, const MergeOutput& out
 /// Takes files out of the runs of a View of `runs_then` runs. `files` ascend.
 void apply_drop(std::span<const FileAt> files, size_t runs_then, std::vector<SortedRunInfo>* runs);
 
-/// The files that `before` names and `after` does not.
+/// The files that `before` names and `after` does not, each once.
 std::vector<uint64_t> files_gone(const std::vector<SortedRunInfo>& before,
                                  const std::vector<SortedRunInfo>& after);
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
+#include <utility>
 
 namespace lightning {
 
@@ -25,6 +27,9 @@ constexpr size_t kTierRunsBesideDrain = 12;
 constexpr uint64_t kRemovedShareOfTiers = 4;
 constexpr uint64_t kRemovedShareOfTouched = 3;
 constexpr uint64_t kCoveredShareOfLast = 3;
+// What reading beside one another costs, and merging, in the same measure.
+constexpr uint64_t kExtraSeekBytes = 1 << 10;
+constexpr uint64_t kMergeBytesMin = 4 << 20;
 
 struct Sums {
   uint64_t bytes = 0;
@@ -78,7 +83,10 @@ class Chooser {
   Choice choose() const {
     if (goal_ != Goal::compact) {
       if (const auto found = move_down()) return *found;
-      if (tiers_ == uppers_ && tiers_ > 0 && drain_is_due()) return to_drain(tiers_);
+      if (tiers_ == uppers_ && tiers_ > 0) {
+        if (drain_is_due() || garbage_is_overdue()) return to_drain(tiers_);
+        if (const auto found = drain_for_scans()) return *found;
+      }
       // The next drain takes what the tiers hold; merging them first made this one wait for seconds.
       if (tiers_ != uppers_ && tiers_ < kTierRunsBesideDrain) return drain_step();
       if (const auto found = merge_tiers()) return *found;
@@ -90,13 +98,20 @@ class Chooser {
     return {};
   }
 
-  Choice begin_compaction() const {
-    if (shape_.runs.empty() || is_compact()) return {};
-    return to_drain(shape_.runs.size());
+  Choice begin_compaction(const KeySpan& span) const {
+    if (span.whole() ? shape_.runs.empty() || is_compact() : is_compact(span)) return {};
+    Choice choice = to_drain(shape_.runs.size());
+    choice.from = span.from;
+    choice.to = span.to;
+    if (last_ == nullptr) return choice;
+    std::tie(choice.file_first, choice.file_end) = last_files(span);
+    return choice;
   }
 
  private:
   bool is_small(uint64_t bytes) const { return bytes < limits_.file_bytes_min / kSmallFileDivisor; }
+  /// Is nothing moved down as it is that a rewrite would gain something from?
+  bool thorough() const { return goal_ == Goal::compact || goal_ == Goal::compact_beside; }
   bool fits_one_file() const { return total_ <= limits_.file_bytes_max; }
   uint64_t file_bytes() const {
     if (fits_one_file()) return limits_.file_bytes_max;
@@ -178,11 +193,12 @@ class Chooser {
   /// rewrite leaves none that has, so that it is not chosen again.
   std::optional<Choice> rewrite_expired() const {
     const size_t files = last_ == nullptr ? 0 : last_->files.size();
+    const auto due = [&](const FileShape& file) { return is_expired(file) || file.overdue; };
     for (size_t at = 0; at < files; ++at) {
-      if (!is_expired(last_->files[at])) continue;
+      if (!due(last_->files[at])) continue;
       size_t end = at + 1;
       uint64_t bytes = last_->files[at].bytes;
-      for (; end < files && is_expired(last_->files[end]); ++end) {
+      for (; end < files && due(last_->files[end]); ++end) {
         bytes += last_->files[end].bytes;
         if (bytes > limits_.file_bytes_max) break;
       }
@@ -203,6 +219,77 @@ class Chooser {
                     .end = run + 1,
                     .level = shape_.runs[run].level,
                     .file_bytes = tier_file_bytes()};
+    }
+    return {};
+  }
+
+  bool garbage_is_overdue() const {
+    return std::any_of(
+        shape_.runs.begin(), shape_.runs.begin() + static_cast<ptrdiff_t>(tiers_),
+        [](const RunShape& run) { return std::ranges::any_of(run.files, &FileShape::overdue); });
+  }
+
+  /// From the first key of a file of the last level to that of the next; the first and last one also what is
+  /// before and behind.
+  KeySpan place_of(size_t file) const {
+    KeySpan span;
+    if (file > 0) span.from = last_->files[file].range.smallest;
+    if (file + 1 < last_->files.size()) span.to = last_->files[file + 1].range.smallest;
+    return span;
+  }
+
+  /// What a merge of tiers with each file of the last level reads; 0 where no tier has anything.
+  std::vector<uint64_t> merges_of_places() const {
+    const std::vector<FileShape>& places = last_->files;
+    std::vector<uint64_t> bytes(places.size(), 0);
+    for (size_t run = 0; run < tiers_; ++run) {
+      for (const FileShape& file : shape_.runs[run].files) {
+        const auto behind = std::partition_point(places.begin(), places.end(), [&](const FileShape& place) {
+          return place.range.smallest <= file.range.smallest;
+        });
+        const auto first = static_cast<size_t>(behind - places.begin()) - (behind == places.begin() ? 0 : 1);
+        size_t end = first + 1;
+        while (end < places.size() && place_of(end).meets(file.range)) ++end;
+        const uint64_t share = (file.bytes - file.value_bytes) / (end - first) + 1;
+        for (size_t at = first; at < end; ++at) bytes[at] += share;
+      }
+    }
+    for (size_t at = 0; at < places.size(); ++at) {
+      if (bytes[at] != 0) bytes[at] += places[at].bytes - places[at].value_bytes;
+    }
+    return bytes;
+  }
+
+  /// Neighbouring files of the last level, over which tiers cost scans more than a merge does.
+  std::optional<Choice> drain_for_scans() const {
+    const std::vector<FileShape>& oldest = shape_.runs.back().files;
+    if (std::ranges::all_of(oldest, [](const FileShape& file) { return file.extra_seeks == 0; })) return {};
+    if (last_ == nullptr) {
+      uint64_t seeks = 0;
+      for (const FileShape& file : oldest) seeks += file.extra_seeks;
+      const bool pays = tiers_ > 1 && seeks * kExtraSeekBytes >= 2 * total_ + kMergeBytesMin;
+      return pays ? std::optional(to_drain(tiers_)) : std::nullopt;
+    }
+    const std::vector<uint64_t> merges = merges_of_places();
+    const auto hot = [&](size_t file) {
+      return merges[file] != 0 && oldest[file].extra_seeks * kExtraSeekBytes >= 2 * merges[file];
+    };
+    for (size_t first = 0; first < oldest.size(); ++first) {
+      if (!hot(first)) continue;
+      size_t end = first;
+      uint64_t lost = 0;
+      uint64_t merged = 0;
+      for (; end < oldest.size() && hot(end); ++end) {
+        lost += oldest[end].extra_seeks * kExtraSeekBytes;
+        merged += 2 * merges[end];
+      }
+      if (lost >= merged + kMergeBytesMin) {
+        Choice choice = to_drain(tiers_);
+        choice.from = place_of(first).from;
+        choice.to = place_of(end - 1).to;
+        return choice;
+      }
+      first = end;
     }
     return {};
   }
@@ -258,7 +345,7 @@ class Chooser {
   bool may_move(size_t run, const FileShape& file) const {
     if (file.range.clipped || removes(file) || file.other_codec || is_small(file.bytes)) return false;
     const bool gains = !file.plain || file.expired != Expired::none;
-    if (goal_ == Goal::compact && (gains || (fits_one_file() && files_ > 1))) return false;
+    if (thorough() && (gains || (fits_one_file() && files_ > 1))) return false;
     return is_alone(file.range, tiers_, shape_.runs.size(), run);
   }
 
@@ -294,6 +381,7 @@ class Chooser {
     choice.file_first = choice.file_end = at;
     uint64_t bytes = 0;
     while (choice.file_end < files && (bytes == 0 || is_small(bytes))) {
+      if (thorough() && !drain_reaches(last_->files[choice.file_end].range.smallest)) break;
       bytes += last_->files[choice.file_end++].bytes;
     }
     std::string_view to;
@@ -315,15 +403,48 @@ class Chooser {
     return choice;
   }
 
+  /// Is any key of the drained runs at or above this one?
+  bool drain_reaches(std::string_view key) const {
+    for (size_t i = tiers_; i < uppers_; ++i) {
+      if (!shape_.runs[i].files.back().range.ends_before(key)) return true;
+    }
+    return false;
+  }
+
+  /// The files of the last level that meet the span.
+  std::pair<size_t, size_t> last_files(const KeySpan& span) const {
+    size_t first = 0;
+    size_t end = last_ == nullptr ? 0 : last_->files.size();
+    while (first < end && !span.meets(last_->files[first].range)) ++first;
+    while (end > first && !span.meets(last_->files[end - 1].range)) --end;
+    return {first, end};
+  }
+
+  /// Would a rewrite of this file of the last level gain anything by itself?
+  bool is_good(const FileShape& file) const {
+    return file.plain && !removes(file) && !file.range.clipped && file.expired == Expired::none &&
+           !file.other_codec;
+  }
+
+  bool is_compact(const KeySpan& span) const {
+    for (size_t i = 0; i < uppers_; ++i) {
+      const std::vector<FileShape>& files = shape_.runs[i].files;
+      if (std::any_of(files.begin(), files.end(), [&](const auto& file) { return span.meets(file.range); }))
+        return false;
+    }
+    const auto [first, end] = last_files(span);
+    for (size_t file = first; file < end; ++file) {
+      if (!is_good(last_->files[file])) return false;
+    }
+    return true;
+  }
+
   bool is_compact() const {
     if (shape_.runs.size() != 1 || last_ == nullptr) return false;
     if (fits_one_file() && files_ > 1) return false;
     bool small_before = false;
     for (const FileShape& file : last_->files) {
-      if (!file.plain || removes(file) || file.range.clipped || file.expired != Expired::none ||
-          file.other_codec) {
-        return false;
-      }
+      if (!is_good(file)) return false;
       if (small_before && is_small(file.bytes)) return false;
       small_before = is_small(file.bytes);
     }
@@ -398,17 +519,19 @@ std::vector<FileAt> covered_files(const Shape& shape, std::span<const RangeMap* 
   return found;
 }
 
-Choice begin_compaction(const Shape& shape, const PolicyLimits& limits) {
-  return Chooser(shape, Goal::compact, limits).begin_compaction();
+Choice begin_compaction(const Shape& shape, const PolicyLimits& limits, const KeySpan& span) {
+  return Chooser(shape, Goal::compact, limits).begin_compaction(span);
 }
 
 namespace {
 
 std::string_view check_move(const Shape& shape, const Choice& choice) {
   if (choice.level != kLastLevel) {
-    return choice.end < shape.runs.size() && shape.runs[choice.end].level < choice.level
-               ? "a move past an older run"
-               : "";
+    if (choice.end < shape.runs.size() && shape.runs[choice.end].level < choice.level)
+      return "a move past an older run";
+    if (!choice.from.empty() && !choice.to.empty() && choice.from >= choice.to) return "keys that are none";
+    const size_t files = choice.end > shape.upper_runs() ? shape.runs.back().files.size() : 0;
+    return choice.file_first <= choice.file_end && choice.file_end <= files ? "" : "files of a move";
   }
   if (choice.end != choice.first + 1) return "a move of several runs into the last level";
   const RunShape& run = shape.runs[choice.first];

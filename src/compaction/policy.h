@@ -22,11 +22,19 @@
 //   - when a third of what they touch is removed, by tiers of which a quarter is removals: a queue's front;
 //   - when range removals are over a third of the last level (over anything, when nobody writes). Files that
 //     they cover wholly go without being read before that: covered_files().
-//   - when compact() asks; then the last level goes through the drain, too.
+//   - when what they hold is older than garbage may become (Options::max_garbage_age_ms);
+//   - within a range that is scanned: when the seeks there, since its files of the last level were written,
+//     have lost more time by looking into tiers than a merge takes. A seek that looks into one run more is
+//     taken for 1 KiB of a merge's reading and writing; a merge is 4 MiB for its files and syncs, and twice
+//     the bytes of the files of the last level and of what tiers hold over them. So merges for scans never
+//     take more time than the scans had lost before. A merge begins the count anew, and without a new run
+//     over these keys nothing is counted;
+//   - when compact() asks; then the last level goes through the drain, too. Of a range of keys, what tiers
+//     hold in it goes, their files being cut at its bounds, and the files of the last level that overlap it.
 // While a drain is under way tiers are not merged, unless they are twelve runs: the next one takes them all.
 //
 // A file of the last level, or a run of a tier, of which half has expired (a quarter when nobody writes) is
-// rewritten in its place.
+// rewritten in its place; so is a file of the last level that kept for readers what may not stay any longer.
 //
 // Invariant I8: a Choice takes with a run every older run above its target, and of the last level every file
 // that overlaps; check_choice() holds each one against it.
@@ -68,6 +76,8 @@ struct FileShape {
   bool other_codec = false;  // not the one of the last level
   bool plain = false;  // no entry but one version, no range removal, no keyspace that was dropped: nothing to
                        // be gained by rewriting
+  bool overdue = false;      // what it has, or hides, may not stay garbage any longer
+  uint64_t extra_seeks = 0;  // of the oldest run: newer runs that seeks at its keys looked into, each time
 };
 
 struct RunShape {
@@ -104,8 +114,20 @@ struct PolicyLimits {
   static PolicyLimits of(uint64_t write_buffer_size);
 };
 
-/// keep_up: writers are at work. settle: nobody writes. compact: what compact() began is finished.
-enum class Goal : uint8_t { keep_up, settle, compact };
+/// keep_up: writers are at work. settle: nobody writes. compact: what compact() began is finished;
+/// compact_beside: the same beside all that keep_up does.
+enum class Goal : uint8_t { keep_up, settle, compact, compact_beside };
+
+/// Internal keys: from <= key < to. An empty bound is none.
+struct KeySpan {
+  std::string_view from = {};
+  std::string_view to = {};
+
+  bool whole() const { return from.empty() && to.empty(); }
+  bool meets(const KeyRange& range) const {
+    return (to.empty() || range.smallest < to) && (from.empty() || !range.ends_before(from));
+  }
+};
 
 struct Choice {
   enum class Kind : uint8_t { nothing, move, merge };
@@ -115,10 +137,12 @@ struct Choice {
   size_t end = 0;
   uint32_t level = 0;  // where they go
   /// Of a move into the last level: the files of run `first` that go. Of a merge into it: the files of the
-  /// last level that are rewritten.
+  /// last level that are rewritten. Of a move to the drain level, if the last level is among its runs: its
+  /// files that go, whole.
   size_t file_first = 0;
   size_t file_end = 0;
-  std::string to = {};      // of a merge into the last level: keys below this, all if it is empty
+  std::string from = {};    // of a move to the drain level: what tiers hold from here on, all if it is empty
+  std::string to = {};      // of that and of a merge into the last level: keys below this, all if it is empty
   uint64_t file_bytes = 0;  // about where a merge cuts its output
 };
 
@@ -139,8 +163,9 @@ struct FileAt {
 std::vector<FileAt> covered_files(const Shape& shape, std::span<const RangeMap* const> covers,
                                   std::span<const uint64_t> read_lsns);
 
-/// What compact() begins with: everything goes to the drain level, if there is anything to be gained.
-Choice begin_compaction(const Shape& shape, const PolicyLimits& limits);
+/// What a compaction of these keys begins with: all that holds any goes to the drain level, if there is
+/// anything to be gained. It is over when nothing at that level meets the span any more.
+Choice begin_compaction(const Shape& shape, const PolicyLimits& limits, const KeySpan& span = {});
 
 /// The rule that `choice` breaks, empty if none.
 std::string_view check_choice(const Shape& shape, const Choice& choice);

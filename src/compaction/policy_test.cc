@@ -25,6 +25,8 @@ struct TableFile {
   Expired expired = Expired::none;
   bool ranges = false;
   bool other_codec = false;
+  uint64_t extra_seeks = 0;
+  bool overdue = false;
 };
 
 /// A run in a table.
@@ -55,7 +57,9 @@ Shape shape_of_table(const std::vector<TableRun>& runs) {
                             .expired = file.expired,
                             .ranges = file.ranges,
                             .other_codec = file.other_codec,
-                            .plain = file.plain});
+                            .plain = file.plain,
+                            .overdue = file.overdue,
+                            .extra_seeks = file.extra_seeks});
     }
   }
   return shape;
@@ -72,6 +76,7 @@ std::string words(const Shape& shape, const Choice& choice) {
   std::string text = choice.kind == Choice::Kind::move ? "move " : "merge ";
   text += range(choice.first, choice.end) + " to " + std::to_string(choice.level);
   if (choice.level == kLastLevel) text += ": files " + range(choice.file_first, choice.file_end);
+  if (!choice.from.empty()) text += " from " + choice.from;
   return choice.to.empty() ? text : text + " below " + choice.to;
 }
 
@@ -226,6 +231,45 @@ TEST(Policy, CompactionTakesWhatCanBeMadeBetter) {
             "merge 0 to 7: files 0-0 below f");
 }
 
+TEST(Policy, CompactionOfARangeTakesWhatOverlapsIt) {
+  const auto begun = [](const std::vector<TableRun>& runs, const KeySpan& span) {
+    const Shape shape = shape_of_table(runs);
+    const Choice choice = begin_compaction(shape, kLimits, span);
+    std::string text = words(shape, choice);
+    if (choice.file_first < choice.file_end)
+      text += ", files " + std::to_string(choice.file_first) + "-" + std::to_string(choice.file_end);
+    return text;
+  };
+  // Nothing above, and nothing to be gained where it asks.
+  EXPECT_EQ(begun({}, {.from = "a", .to = "c"}), "nothing");
+  EXPECT_EQ(begun({kLarge}, {.from = "a", .to = "z"}), "nothing");
+  EXPECT_EQ(begun({flushed("a", "c"), kLarge}, {.from = "d", .to = "e"}), "nothing");
+  EXPECT_EQ(begun({flushed("d", "e"), kLarge}, {.from = "a", .to = "d"}), "nothing");
+  EXPECT_EQ(begun({flushed("d", "e"), kLarge}, {.from = "f"}), "nothing");
+  // Files of the last level go whole, those that overlap alone.
+  EXPECT_EQ(begun({flushed("d", "e"), kLarge}, {.from = "a", .to = "dd"}),
+            "move 0-2 to 6 from a below dd, files 0-1");
+  EXPECT_EQ(begun({flushed(), kLarge}, {.from = "i", .to = "j"}), "move 0-2 to 6 from i below j");
+  EXPECT_EQ(begun({flushed(), kLarge}, {.from = "p"}), "move 0-2 to 6 from p, files 1-3");
+  EXPECT_EQ(begun({flushed(), kLarge}, {.to = "k"}), "move 0-2 to 6 below k, files 0-2");
+  EXPECT_EQ(begun({flushed()}, {.from = "b", .to = "c"}), "move 0 to 6 from b below c");
+  // Garbage in the last level itself, in the range and beside it.
+  const TableRun last = {kLastLevel, {{"b", "h"}, {"j", "p", kBuffer, 0, false, false}, {"r", "x"}}};
+  EXPECT_EQ(begun({last}, {.from = "k", .to = "l"}), "move 0 to 6 from k below l, files 1-2");
+  EXPECT_EQ(begun({last}, {.from = "q"}), "nothing");
+  // A step does not go on to files that nothing is drained into.
+  const TableRun drained = {kDrainLevel, {{"c", "e", kBuffer, 1}}};
+  const std::vector<TableRun> runs = {drained, {kLastLevel, {{"f", "h"}, {"j", "p"}}}};
+  EXPECT_EQ(chosen(runs, Goal::compact), "merge 0 to 7: files 0-0 below f");
+  EXPECT_EQ(chosen(runs, Goal::compact_beside), "merge 0 to 7: files 0-0 below f");
+  EXPECT_EQ(chosen(runs), "merge 0 to 7: files 0 below j");
+  // Beside other work files are made as good as by a compaction that is waited for.
+  EXPECT_EQ(chosen({{kDrainLevel, {{"a", "c", kBuffer, 0, false, false}}}}, Goal::compact_beside),
+            "merge 0 to 7: files 0-0");
+  EXPECT_EQ(chosen({flushed(), flushed(), flushed(), flushed(), kLarge}, Goal::compact_beside),
+            "merge 0-4 to 1");
+}
+
 // What check_choice() is there for.
 TEST(Policy, EveryBrokenChoiceIsNoticed) {
   const Shape shape = shape_of_table({{0, {{"c", "k"}}}, {1, {{"a", "z"}}}, kLarge});
@@ -248,6 +292,10 @@ TEST(Policy, EveryBrokenChoiceIsNoticed) {
   EXPECT_EQ(check({.kind = move, .first = 0, .end = 1, .level = kLastLevel, .file_end = 1}),
             "a move below an older version");
   EXPECT_EQ(check({.kind = move, .first = 0, .end = 2, .level = kDrainLevel}), "");
+  EXPECT_EQ(check({.kind = move, .end = 2, .level = kDrainLevel, .file_end = 1}), "files of a move");
+  EXPECT_EQ(check({.kind = move, .end = 3, .level = kDrainLevel, .file_end = 4}), "files of a move");
+  EXPECT_EQ(check({.kind = move, .end = 3, .level = kDrainLevel, .file_end = 3, .from = "d", .to = "c"}),
+            "keys that are none");
 }
 
 // Outcomes.
@@ -269,7 +317,8 @@ std::string words(const std::vector<SortedRunInfo>& runs) {
   for (const SortedRunInfo& run : runs) {
     text += (text.empty() ? "" : " | ") + std::to_string(run.level) + ":";
     for (const RunPiece& piece : run.pieces)
-      text += " " + std::to_string(piece.file.id) + (piece.from.empty() ? "" : " from " + piece.from);
+      text += " " + std::to_string(piece.file.id) + (piece.from.empty() ? "" : " from " + piece.from) +
+              (piece.to.empty() ? "" : " below " + piece.to);
   }
   return text;
 }
@@ -314,8 +363,107 @@ TEST(Outcome, MovesKeepTheOrderOfKeys) {
   EXPECT_EQ(words(runs), "0: 1 | 7: 2");
   apply_choice({.kind = Choice::Kind::move, .end = 1, .level = kLastLevel, .file_end = 1}, 2, {}, &runs);
   EXPECT_EQ(words(runs), "7: 1 2");
-  apply_choice({.kind = Choice::Kind::move, .end = 1, .level = kDrainLevel}, 1, {}, &runs);
+  apply_choice({.kind = Choice::Kind::move, .end = 1, .level = kDrainLevel, .file_end = 2}, 1, {}, &runs);
   EXPECT_EQ(words(runs), "6: 1 2");
+}
+
+TEST(Outcome, WhatARangeHoldsIsTakenOutOfItsRuns) {
+  std::vector<SortedRunInfo> runs = {run_info(0, {{"a", "c"}, {"e", "k"}, {"m", "z"}}, 1),
+                                     run_info(1, {{"g", "h"}}, 4), run_info(2, {{"x", "y"}}, 5),
+                                     run_info(kDrainLevel, {{"p", "q"}}, 6),
+                                     run_info(kLastLevel, {{"a", "e"}, {"f", "o"}, {"r", "z"}}, 7)};
+  runs.insert(runs.begin(), run_info(0, {{"a", "z"}}, 10));  // flushed since
+  Choice choice{.kind = Choice::Kind::move, .end = 5, .level = kDrainLevel, .file_first = 1, .file_end = 2};
+  choice.from = "f";
+  choice.to = "n";
+  apply_choice(choice, 5, {}, &runs);
+  EXPECT_EQ(words(runs),
+            "0: 10 | 0: 1 2 below f 3 from n | 2: 5 | "
+            "6: 2 from f 3 below n | 6: 4 | 6: 6 | 6: 8 | 7: 7 9");
+  // Again, where pieces are cut already; bounds that no piece crosses cut none.
+  choice.end = 2;
+  choice.file_first = choice.file_end = 0;
+  choice.from = "b";
+  choice.to = "m";
+  std::vector<SortedRunInfo> more(runs.begin() + 1, runs.begin() + 3);
+  apply_choice(choice, 2, {}, &more);
+  EXPECT_EQ(words(more), "0: 1 below b 3 from n | 2: 5 | 6: 1 from b 2 below f");
+  choice.from = "";
+  choice.to = "c";
+  apply_choice(choice, 3, {}, &more);
+  EXPECT_EQ(words(more), "0: 3 from n | 2: 5 | 6: 1 below b | 6: 1 from b 2 below f");
+  // A file of two pieces goes once, with the second one.
+  const std::vector<SortedRunInfo> both = more;
+  more.erase(more.begin() + 2);
+  EXPECT_EQ(files_gone(both, more), std::vector<uint64_t>());
+  more.pop_back();
+  EXPECT_EQ(files_gone(both, more), (std::vector<uint64_t>{1, 2}));
+}
+
+// Scans.
+
+/// A last level of three files of four buffers each, into which so many seeks looked beside tiers.
+TableRun scanned(uint64_t first, uint64_t second, uint64_t third) {
+  const auto file = [](const char* from, const char* to, uint64_t seeks) {
+    return TableFile{.smallest = from, .largest = to, .bytes = 4 * kBuffer, .extra_seeks = seeks};
+  };
+  return {kLastLevel, {file("b", "h", first), file("j", "p", second), file("r", "x", third)}};
+}
+
+TEST(Policy, ARangeThatIsScannedBecomesOneRun) {
+  // A buffer of tiers over three files: a merge of one reads 4 1/3 buffers, and is 4 more and twice that.
+  constexpr uint64_t kPays = (4 + 2 * 4) * kBuffer / 1024 + 2 * kBuffer / 1024;
+  const TableRun tier = flushed("a", "z");
+  EXPECT_EQ(chosen({tier, scanned(0, 0, 0)}), "nothing");
+  EXPECT_EQ(chosen({tier, scanned(0, kPays * 8 / 10, 0)}), "nothing");
+  for (const Goal goal : {Goal::keep_up, Goal::settle}) {
+    EXPECT_EQ(chosen({tier, scanned(0, kPays, 0)}, goal), "move 0 to 6 from j below r");
+    EXPECT_EQ(chosen({tier, scanned(kPays, 0, 0)}, goal), "move 0 to 6 below j");
+    EXPECT_EQ(chosen({tier, scanned(0, 0, kPays)}, goal), "move 0 to 6 from r");
+    EXPECT_EQ(chosen({tier, scanned(kPays, kPays, 0)}, goal), "move 0 to 6 below r");
+    EXPECT_EQ(chosen({tier, scanned(kPays, 0, kPays)}, goal), "move 0 to 6 below j");
+    EXPECT_EQ(chosen({tier, scanned(kPays, kPays, kPays)}, goal), "move 0 to 6");
+  }
+  // The fixed cost is paid by neighbours together.
+  const uint64_t together = kPays - 3 * kBuffer / 1024;
+  EXPECT_EQ(chosen({tier, scanned(0, together, 0)}), "nothing");
+  EXPECT_EQ(chosen({tier, scanned(0, together, together)}), "move 0 to 6 from j");
+  // Where no tier has anything there is nothing to be gained, whatever was counted.
+  EXPECT_EQ(chosen({flushed("b", "c", {0}), scanned(0, 100 * kPays, 0)}), "nothing");
+  EXPECT_EQ(chosen({scanned(0, 100 * kPays, 0)}), "nothing");
+  EXPECT_EQ(chosen({flushed("a", "h", {0}), scanned(100 * kPays, 0, 0)}), "move 0 to 6 below j");
+  // Keys between two files go with the first of them.
+  EXPECT_EQ(chosen({flushed("i", "ii", {1}), scanned(100 * kPays, 0, 0)}), "move 0 to 7: files 0");
+  EXPECT_EQ(chosen({{0, {{"i", "ii", kBuffer, 1}}, {1}}, scanned(100 * kPays, 0, 0)}), "move 0 to 6 below j");
+  // More runs are more to be read.
+  EXPECT_EQ(chosen({tier, tier, tier, scanned(0, kPays, 0)}), "nothing");
+  // A drain that is under way goes on; it may do that, too.
+  EXPECT_EQ(chosen({tier, {kDrainLevel, {{"c", "d"}}}, scanned(0, kPays, 0)}),
+            "merge 1 to 7: files 0 below j");
+  // Without a last level all tiers become one.
+  TableRun oldest = tier;
+  oldest.files[0].removals = 1;  // else it moves
+  oldest.files[0].extra_seeks = 8 * kBuffer / 1024;
+  EXPECT_EQ(chosen({tier, oldest}), "move 0-2 to 6");
+  oldest.files[0].extra_seeks /= 2;
+  EXPECT_EQ(chosen({tier, oldest}), "nothing");
+}
+
+// The age of garbage.
+
+TEST(Policy, WhatIsOverdueGoes) {
+  TableRun tier = flushed("d", "e", {0});
+  EXPECT_EQ(chosen({flushed(), tier, kLarge}), "nothing");
+  tier.files[0].overdue = true;
+  EXPECT_EQ(chosen({flushed(), tier, kLarge}), "move 0-2 to 6");
+  EXPECT_EQ(chosen({flushed(), tier, {kDrainLevel, {{"k", "m"}}}, kLarge}), "merge 2 to 7: files 1 below r");
+  // Versions that were kept for readers.
+  TableRun last = kLarge;
+  last.files[1].plain = false;
+  EXPECT_EQ(chosen({last}), "nothing");
+  last.files[1].overdue = true;
+  EXPECT_EQ(chosen({last}), "merge 0-0 to 7: files 1");
+  EXPECT_EQ(chosen({flushed(), last}), "merge 1-1 to 7: files 1");
 }
 
 // Range removals.
@@ -478,6 +626,34 @@ TEST(Shape, TellsHowMuchHasExpired) {
     EXPECT_EQ(shape.runs[0].files[0].expired, Expired::none);
     EXPECT_EQ(shape.runs[0].files[1].expired, expired) << time;
   }
+}
+
+TEST(Shape, TellsWhatIsOverdue) {
+  class Due final : public RunProbe {
+   public:
+    double share(size_t, size_t) const override { return 1; }
+    bool first_key_from(size_t, std::string_view, std::string*) const override { return false; }
+    uint64_t covered_bytes(size_t, size_t) const override { return 0; }
+    uint64_t due_before() const override { return 100; }
+    uint64_t extra_seeks(size_t, size_t piece) const override { return 7 + piece; }
+  };
+  SortedRunInfo upper = run_info(0, {{"a", "b"}, {"c", "d"}, {"e", "f"}}, 1);
+  for (size_t i = 0; i < 3; ++i) upper.pieces[i].file.since_us = i == 0 ? 0 : 98 + i;
+  SortedRunInfo last = run_info(kLastLevel, {{"a", "b"}, {"c", "d"}, {"e", "f"}, {"g", "h"}}, 4);
+  for (RunPiece& piece : last.pieces) piece.file.plain = true;
+  last.pieces[1].file.plain = false;
+  last.pieces[2].file.plain = false;
+  last.pieces[2].file.since_us = 100;
+  last.pieces[3].file.expiry = {.expiring = 1, .first_us = 99};
+  const std::vector<const SortedRunInfo*> runs = {&upper, &last};
+  const Shape shape = shape_of(runs, {}, Due(), [] { return uint64_t{0}; });
+  const auto overdue = [&](size_t run, size_t file) { return shape.runs[run].files[file].overdue; };
+  EXPECT_TRUE(overdue(0, 0) && overdue(0, 1) && !overdue(0, 2));
+  EXPECT_TRUE(!overdue(1, 0) && overdue(1, 1) && !overdue(1, 2) && overdue(1, 3));
+  EXPECT_EQ(shape.runs[0].files[1].extra_seeks, 0u);  // of the oldest run alone
+  EXPECT_EQ(shape.runs[1].files[1].extra_seeks, 8u);
+  const Shape off = shape_of(runs, {}, NoProbe(), [] { return uint64_t{0}; });
+  EXPECT_FALSE(off.runs[0].files[0].overdue || off.runs[1].files[1].overdue || off.runs[1].files[3].overdue);
 }
 
 // A file that is compressed otherwise than the last level is to be does not go there as it is, and compact()

@@ -48,6 +48,7 @@ Status RunSetWriter::finish(std::string_view end) {
   if (writer_ == nullptr) return {};
   Result<RunFileInfo> info = writer_->finish(lsn_min_, lsn_max_);
   if (!info) return info.status();
+  info->since_us = since_us_;
   bytes_ += info->size;
   files_.push_back(*std::move(info));
   writer_ = nullptr;

@@ -37,6 +37,8 @@ class RunSetWriter {
 
   /// Those of all keys to come; what they refer to must stay until finish().
   void set_ranges(RangeMap ranges) { ranges_ = std::move(ranges); }
+  /// RunFileInfo::since_us of all files.
+  void set_since(uint64_t time_us) { since_us_ = time_us; }
   /// Does the next key begin another file?
   bool full() const { return writer_ != nullptr && writer_->full(); }
   Status add(std::string_view key, std::span<const Version> versions);
@@ -60,6 +62,7 @@ class RunSetWriter {
   const RunWriterOptions options_;
   const uint64_t lsn_min_;
   const uint64_t lsn_max_;
+  uint64_t since_us_ = 0;
   RangeMap ranges_;
   size_t range_at_ = 0;     // the first of ranges_ that is not yet written
   std::string range_from_;  // of it, nothing below this

@@ -29,6 +29,15 @@ Expired expired_by(uint64_t time, const RunExpiry& expiry) {
   return passed(expiry.first_us) ? Expired::some : Expired::none;
 }
 
+/// A tier may hide what is older, and a file of the last level has garbage of its own where it is not plain.
+/// That of dropped keyspaces is under a range removal.
+bool is_overdue(uint32_t level, const RunFileInfo& file, bool clipped, uint64_t due_before) {
+  if (level != kLastLevel) return file.since_us < due_before;
+  const uint64_t expired_us = file.expiry.first_us;
+  return ((!file.plain || clipped) && file.since_us < due_before) ||
+         (expired_us != 0 && expired_us < due_before);
+}
+
 /// Keys of the run that fall behind the last file of all touch none.
 std::vector<uint32_t> touched_by(size_t run, const Shape& shape, const RunProbe& probe) {
   std::vector<uint32_t> touched;
@@ -49,6 +58,7 @@ Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint3
                const RunProbe& probe, const std::function<uint64_t()>& purge_time) {
   Shape shape;
   uint64_t time = 0;  // not asked for yet
+  const uint64_t due_before = probe.due_before();
   for (size_t i = 0; i < runs.size(); ++i) {
     RunShape& run = shape.runs.emplace_back();
     run.level = runs[i]->level;
@@ -56,6 +66,7 @@ Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint3
       const RunFileInfo& file = runs[i]->pieces[p].file;
       const KeyRange range = range_of(runs[i]->pieces[p]);
       if (file.expiry.expiring != 0 && time == 0) time = purge_time();
+      const bool plain = file.plain && !range.clipped && !holds_dropped(range, dropped);
       const double share = range.clipped ? std::clamp(probe.share(i, p), 0.0, 1.0) : 1.0;
       run.files.push_back({.range = range,
                            .bytes = part_of(file.size + file.value_bytes, share),
@@ -65,7 +76,9 @@ Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint3
                            .expired = expired_by(time, file.expiry),
                            .ranges = file.range_removals != 0,
                            .other_codec = probe.other_codec(i, p),
-                           .plain = file.plain && !range.clipped && !holds_dropped(range, dropped)});
+                           .plain = plain,
+                           .overdue = is_overdue(run.level, file, range.clipped, due_before),
+                           .extra_seeks = i + 1 == runs.size() ? probe.extra_seeks(i, p) : 0});
     }
   }
   if (!shape.has_last()) return shape;

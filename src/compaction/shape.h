@@ -28,6 +28,10 @@ class RunProbe {
   virtual bool other_codec(size_t /*run*/, size_t /*piece*/) const { return false; }
   /// The first key of a run at or above `key`, or under its range removals; false when there is none.
   virtual bool first_key_from(size_t run, std::string_view key, std::string* found) const = 0;
+  /// Of a file of the oldest run: into how many newer runs seeks at its keys looked beside it.
+  virtual uint64_t extra_seeks(size_t /*run*/, size_t /*piece*/) const { return 0; }
+  /// What was written before this time, in microseconds since 1970, may not stay garbage; 0: anything may.
+  virtual uint64_t due_before() const { return 0; }
   /// How many bytes of run `under` the range removals of a run are over that every reader sees.
   virtual uint64_t covered_bytes(size_t run, size_t under) const = 0;
 };

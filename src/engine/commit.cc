@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/interleave.h"
 #include "engine/engine.h"
+#include "engine/scopes.h"
 #include "format/internal_key.h"
 
 namespace lightning {

@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/interleave.h"
 #include "engine/engine.h"
+#include "engine/scopes.h"
 #include "format/internal_key.h"
 #include "log/scan.h"
 

@@ -23,6 +23,7 @@
 #include "base/epoch.h"
 #include "base/interleave.h"
 #include "engine/engine.h"
+#include "engine/scopes.h"
 
 namespace lightning {
 

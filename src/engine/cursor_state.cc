@@ -8,6 +8,8 @@ namespace {
 // So many hidden entries in a row are worth remembering.
 constexpr uint32_t kWorthKeeping = 40;
 constexpr uint32_t kStepsPerTimed = 256;
+// One in so many seeks, of all cursors together and of each, counts for all.
+constexpr uint32_t kSeeksPerNoted = 16;
 }  // namespace
 
 class CursorState::Step {
@@ -63,6 +65,7 @@ CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, Regi
   char bytes[kKeyspaceIdBytesMax];
   prefix_.assign(bytes, put_keyspace_prefix(bytes, keyspace));
   until_timed_ = 1 + random_below(kStepsPerTimed);
+  until_noted_ = 1 + reader_->number() % kSeeksPerNoted;
   if (overlay_ == nullptr) return;
   bound_from_ = prefix_;
   bound_to_ = end_of_keyspace(keyspace);
@@ -144,10 +147,17 @@ void CursorState::seek_with(const std::string* from, const std::string* to, Fn&&
   if (!prepare()) return;
   seek(*merge_);
   take_status();
+  if (--until_noted_ == 0) [[unlikely]]
+    note_seek();
   if (overlay_ == nullptr) [[likely]]
     return;
   seen_ = {};
   note_seen(from, to);
+}
+
+void CursorState::note_seek() {
+  until_noted_ = kSeeksPerNoted;
+  if (merge_->valid()) engine_->note_seeks(*walk_->view, merge_->key(), kSeeksPerNoted);
 }
 
 void CursorState::seek_first() {

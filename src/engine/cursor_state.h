@@ -102,6 +102,7 @@ class CursorState final : private ExpiryJudge, private HiddenMemory, private Idl
     return overlay_->usable();
   }
   void take_status();
+  [[gnu::noinline, gnu::cold]] void note_seek();
   /// Tells the overlay what the last move passed.
   void note_seen(const std::string* from, const std::string* to);
   bool has_expired(uint64_t expiry_us) override;
@@ -128,6 +129,7 @@ class CursorState final : private ExpiryJudge, private HiddenMemory, private Idl
   std::string bound_to_;
   std::unique_ptr<Walk> walk_;
   uint32_t until_timed_ = 0;      // steps
+  uint32_t until_noted_ = 0;      // seeks
   uint64_t sequence_ = kNoView;   // of its View
   MergeCursor* merge_ = nullptr;  // of walk_; null when that failed
   bool shows_expired_ = false;

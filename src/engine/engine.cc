@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <set>
 
 #include "base/check.h"
 #include "base/interleave.h"
@@ -164,7 +165,8 @@ void Engine::report(EventKind kind, std::string_view message, uint64_t bytes, ui
 
 namespace {
 
-void count_run(const SortedRun& run, Stats* stats) {
+// A file of which two levels have a part counts at both, but once among all: `seen` has their ids.
+void count_run(const SortedRun& run, Stats* stats, std::set<uint64_t>* seen) {
   const uint32_t number = run.info().level;
   if (stats->levels.empty() || stats->levels.back().number != number)
     stats->levels.push_back({.number = number});
@@ -177,17 +179,19 @@ void count_run(const SortedRun& run, Stats* stats) {
     level.removals += file->info().removals;
     level.expiring += file->info().expiry.expiring;
     level.range_removals += file->info().range_removals;
+    level.pooled_files += file->mapped() ? 0 : 1;
+    file->count_cached(&level.cache_leaf_bytes, &level.cache_index_bytes);
+    if (file->compressed()) {
+      ++level.compressed_files;
+      level.compressed_bytes += file->packed_bytes();
+      level.plain_bytes += file->unpacked_bytes();
+    }
+    if (!seen->insert(file->info().id).second) continue;
     ++stats->run_files;
     stats->run_entries += file->info().entries;
     stats->fence_bytes += file->fence_bytes();
     stats->run_memory_bytes += file->memory_bytes() - file->fence_bytes();
     stats->mapped_bytes += file->mapped_bytes();
-    level.pooled_files += file->mapped() ? 0 : 1;
-    file->count_cached(&level.cache_leaf_bytes, &level.cache_index_bytes);
-    if (!file->compressed()) continue;
-    ++level.compressed_files;
-    level.compressed_bytes += file->packed_bytes();
-    level.plain_bytes += file->unpacked_bytes();
   }
 }
 
@@ -226,7 +230,8 @@ Result<Stats> Engine::stats() const {
   Stats stats;
   if (view->active != nullptr) count_source(*view->active, &stats);
   for (const auto& source : view->sealed) count_source(*source, &stats);
-  for (const auto& run : view->runs) count_run(*run, &stats);
+  std::set<uint64_t> seen;
+  for (const auto& run : view->runs) count_run(*run, &stats, &seen);
   stats.sorted_runs = view->runs.size();
   const ValueExtents values(*view, nullptr);
   for (const auto& [number, file] : values.files()) {

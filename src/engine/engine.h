@@ -20,6 +20,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,6 +40,7 @@
 #include "engine/commit_check.h"
 #include "engine/commit_outcome.h"
 #include "engine/commit_plan.h"
+#include "engine/compactions.h"
 #include "engine/copy_moment.h"
 #include "engine/counters.h"
 #include "engine/held_memory.h"
@@ -117,19 +119,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status check_unchanged(std::string_view key, const RegisteredReader& reader) const;
   /// `timeout_ms` from now, on the monotonic clock.
   uint64_t deadline_after(uint64_t timeout_ms) const;
-  /// The locks of a write, given back at its end.
-  class WriteLocks {
-   public:
-    explicit WriteLocks(Engine& engine) : engine_(engine), owner_(engine.locks_.write_owner()) {}
-    ~WriteLocks() { engine_.release_locks(owner_); }
-    WriteLocks(const WriteLocks&) = delete;
-    WriteLocks& operator=(const WriteLocks&) = delete;
-    LockOwner owner() const { return owner_; }
-
-   private:
-    Engine& engine_;
-    const LockOwner owner_;
-  };
+  class WriteLocks;  // scopes.h has these
 
   // Two-phase commit (two_phase.cc).
   struct Preparation {
@@ -207,7 +197,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status flush();
   /// The same in the background, of what is there now.
   void begin_flush();
-  Status compact();
+  Status compact(const CompactOptions& options);
+  Status compact_range(uint32_t keyspace, std::string_view from, std::optional<std::string_view> to,
+                       const CompactOptions& options);
 
   Result<Stats> stats() const;
   Result<std::vector<Reader>> readers() const;
@@ -228,6 +220,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::atomic<uint64_t>& working_memory() { return merge_bytes_; }
   uint64_t view_sequence() const { return view_sequence_.load(std::memory_order_acquire); }
   std::shared_ptr<const View> view() const;
+  /// So many walks began at this internal key of the View: where newer runs lie over it for nothing they are
+  /// merged.
+  void note_seeks(const View& view, std::string_view key, uint64_t seeks);
   /// One that was registered for the caller. False in a forked child, whose copy of the registry may be
   /// locked for ever.
   bool remove_reader(RegisteredReader* reader) {
@@ -359,17 +354,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool is_first(const CommitPlan& plan, const CheckedCommit& checked, const MemSource& source, uint64_t lsn,
                 std::string_view* key);
   void fill_empty(const MemSource& source, uint64_t lsn, uint32_t length);
-  /// Between the two a commit with a range removal is under way.
-  class RangeCommit {
-   public:
-    explicit RangeCommit(Engine& engine);
-    ~RangeCommit();
-    RangeCommit(const RangeCommit&) = delete;
-    RangeCommit& operator=(const RangeCommit&) = delete;
-
-   private:
-    Engine& engine_;
-  };
+  class RangeCommit;
   // Commits and locks (commit_locks.cc).
   /// Under the locks of the plan's buckets: does somebody else hold a lock of what it writes?
   bool is_blocked(const CommitPlan& plan, LockOwner owner, Outcome* outcome) const {
@@ -384,19 +369,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Behind a new lock: until those are over that looked at the table before.
   void settle_unseen() EXCLUDES(switch_mutex_);
   void settle_key(uint64_t hash);
-  /// Under switch_mutex_: what nobody sees yet will be in the log. Before a look at the table.
-  class Unseen {
-   public:
-    explicit Unseen(Engine& engine) : engine_(engine) {
-      engine.unseen_commits_.fetch_add(1, std::memory_order_seq_cst);
-    }
-    ~Unseen() { engine_.unseen_commits_.fetch_sub(1, std::memory_order_seq_cst); }
-    Unseen(const Unseen&) = delete;
-    Unseen& operator=(const Unseen&) = delete;
-
-   private:
-    Engine& engine_;
-  };
+  class Unseen;
 
   // Two-phase commit (two_phase.cc).
   /// `commit(owner of its locks, removal of its record)`.
@@ -473,15 +446,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// All that memory_limit counts.
   uint64_t memory_bytes(const View& view) const;
 
-  /// Between the two a flush gives memory up: whoever waits for it waits on.
-  class Releasing {
-   public:
-    explicit Releasing(Engine& engine) : engine_(engine) { engine.releasing_.store(true); }
-    ~Releasing() { engine_.memory_released(); }
-
-   private:
-    Engine& engine_;
-  };
+  class Releasing;
   void memory_released() EXCLUDES(switch_mutex_);
   Status count_disk_bytes(Stats* stats) const;
 
@@ -563,9 +528,15 @@ class Engine : public std::enable_shared_from_this<Engine> {
                RunSetWriter& writer, MergeOutput* output) REQUIRES(merge_mutex_);
   /// Gives up files that range removals cover.
   Status drop(const std::vector<FileAt>& files, const View& view) REQUIRES(merge_mutex_);
+  Status drop_empty() REQUIRES(merge_mutex_);
   Status install_runs(const std::function<void(std::vector<SortedRunInfo>*)>& apply,
                       const MergeOutput& output, RunSetWriter* writer) REQUIRES(merge_mutex_);
-  Status compact_runs() REQUIRES(merge_mutex_);
+
+  // Compaction that is asked for, by a caller, by scans or by the age of garbage (compact.cc).
+  Status begin_compaction(const KeySpan& span) REQUIRES(merge_mutex_);
+  Status compact_runs(const KeySpan& span) REQUIRES(merge_mutex_);
+  Status compact_all(std::vector<Compactions::Range> ranges, const CompactOptions& options);
+  Result<Step> begin_compactions() EXCLUDES(merge_mutex_);
   /// Counts what merges owe.
   void measure_runs(const View& view, Debt* debt) const;
   uint64_t reclaimable_bytes(const View& view) const;
@@ -578,6 +549,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Looks at the runs again after `delay_ns`.
   void watch_runs(uint64_t delay_ns);
   void look_at_runs();
+  /// Has what is older than Options::max_garbage_age_ms flushed and merged, from time to time.
+  void watch_garbage();
+  void look_at_garbage();
+  /// For RunFileInfo::since_us: who limits no age does not ask the clock.
+  uint64_t garbage_time() const { return options_.max_garbage_age_ms == 0 ? 0 : expiry_clock_.now(); }
+  /// What was written before is to go from the tiers; 0: nothing is.
+  uint64_t garbage_due_before() const;
   bool removals_in_memory_hide_much() const;
   /// How long it takes until a file of the View holds so much that has expired that it is worth a rewrite;
   /// UINT64_MAX: no file ever will.
@@ -671,10 +649,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool log_started_ GUARDED_BY(switch_mutex_) = false;          // a segment was active since the open
 
   Mutex merge_mutex_;  // one move or merge at a time; before store and view_mutex_
+  bool compacting_ GUARDED_BY(merge_mutex_) = false;  // a compaction in the background is in the drain
   UnswitchedRuns unswitched_ GUARDED_BY(merge_mutex_);
   std::atomic<bool> merge_scheduled_{false};
   std::atomic<bool> idle_watch_{false};
   std::atomic<uint64_t> idle_commits_{0};  // when the idle watch last looked
+  std::atomic<bool> garbage_watch_{false};
+  Compactions compactions_;
   RetiredFiles retired_files_;
   LongCalls long_calls_;
 

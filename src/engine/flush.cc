@@ -10,6 +10,7 @@
 #include "compaction/older_keys.h"
 #include "compaction/sieve.h"
 #include "engine/engine.h"
+#include "engine/scopes.h"
 #include "engine/value_extents.h"
 #include "log/scan.h"
 #include "run/run_writer.h"
@@ -45,6 +46,8 @@ bool overlap(const std::vector<std::unique_ptr<SourceCursor>>& tables, const Old
   }
   return !largest.empty() && older.may_hold_any(smallest, largest);
 }
+
+uint64_t begun_of(const std::shared_ptr<const MemSource>& source) { return source->begun_us; }
 
 }  // namespace
 
@@ -164,6 +167,7 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
   const RangeMap ranges = RangeMap::of(removals, sieve.read_lsns());
   VersionMerger merger(std::move(cursors), {.by_lsn = ranges.empty() ? nullptr : &ranges, .by_source = {}});
   RunSetWriter writer(*directory_, *store_, run_options(file_bytes, !overlaps), lsn_min, lsn_max);
+  writer.set_since(std::ranges::min(sources, {}, begun_of)->begun_us);
   writer.set_ranges(sieve.keep_ranges(ranges));
   merger.seek_first();
   const PlaceValues place = stay_in_segments(std::move(value_segments));
@@ -206,6 +210,15 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     }
     if (run != nullptr) next.runs.insert(next.runs.begin(), run);
   };
+  // Of the log behind them; what comes meanwhile is later.
+  uint64_t log_since_us = garbage_time();
+  const std::shared_ptr<const View> before = view();
+  const auto look = [&](const std::shared_ptr<const MemSource>& source) {
+    if (source != nullptr && source->segment->base_lsn() >= floor)
+      log_since_us = std::min(log_since_us, source->begun_us);
+  };
+  std::ranges::for_each(before->sealed, look);
+  look(before->active);
   // Nothing may fail behind the commit: a run that the durable state names and the View does not would be
   // missed by the next flush, which then gives up removals that it still needs.
   ViewRoom room = room_for_view(kSealedMax, kRunsRoom);
@@ -216,6 +229,7 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     if (run != nullptr) next.runs.insert(next.runs.begin(), std::move(info));
     std::erase_if(next.log_segments, [&](const LogSegmentInfo& segment) { return segment.base_lsn < floor; });
     next.log_floor = floor;
+    next.log_since_us = log_since_us;
     // Their numbers are above those of all others (I8).
     next.value_files.insert(next.value_files.end(), value_infos.begin(), value_infos.end());
     next.durable_lsn = std::max(next.durable_lsn, floor);
@@ -232,6 +246,7 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     if (std::ranges::binary_search(value_files, source->segment->number())) source->segment->keep_file();
   }
   reclaim_soon(value_files);
+  watch_garbage();
   return {};
 }
 

@@ -25,6 +25,7 @@
 #include "base/check.h"
 #include "base/interleave.h"
 #include "engine/engine.h"
+#include "engine/scopes.h"
 #include "format/expiry.h"
 #include "format/internal_key.h"
 
@@ -92,6 +93,7 @@ Result<IngestReport> Engine::ingest(uint32_t keyspace, ExpiringSource& source, c
   RunSetWriter writer(*directory_, *store_,
                       run_options(PolicyLimits::of(options_.write_buffer_size).file_bytes_max, true), floor,
                       floor);
+  writer.set_since(garbage_time());
   Ingestion ingestion{.keyspace = keyspace,
                       .source = source,
                       .check = check,
@@ -263,6 +265,7 @@ Status Engine::name_ingested(Ingestion& ingestion, const SortedRun& run, LockOwn
   Status status = store_->commit([&](DurableState& next) {
     next.runs.insert(next.runs.begin(), info);
     next.log_segments.clear();
+    next.log_since_us = 0;
     next.log_floor = behind;
     next.durable_lsn = std::max(next.durable_lsn, behind);
     next.next_base_lsn = behind;

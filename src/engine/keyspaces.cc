@@ -2,6 +2,7 @@
 
 #include "base/epoch.h"
 #include "engine/engine.h"
+#include "engine/scopes.h"
 #include "format/internal_key.h"
 #include "format/log_entry.h"
 

@@ -43,9 +43,10 @@ double share_of(const RunFile& file, const KeyRange& range) {
 /// Looks into the runs of a View.
 class ViewProbe final : public RunProbe {
  public:
-  ViewProbe(const View& view, uint8_t codec, const std::vector<uint64_t>& read_lsns)
+  ViewProbe(const View& view, uint8_t codec, const std::vector<uint64_t>& read_lsns, uint64_t due_before)
       : view_(view),
         codec_(codec),
+        due_before_(due_before),
         cursors_(view.runs.size()),
         first_reader_(read_lsns.empty() ? UINT64_MAX : read_lsns[0]) {}
 
@@ -55,6 +56,10 @@ class ViewProbe final : public RunProbe {
   bool other_codec(size_t run, size_t piece) const override {
     return view_.runs[run]->files()[piece]->codec() != codec_;
   }
+  uint64_t extra_seeks(size_t run, size_t piece) const override {
+    return view_.runs[run]->files()[piece]->extra_seeks();
+  }
+  uint64_t due_before() const override { return due_before_; }
   // What cannot be read is taken for touched.
   bool first_key_from(size_t run, std::string_view key, std::string* found) const override {
     std::unique_ptr<SourceCursor>& cursor = cursors_[run];
@@ -98,6 +103,7 @@ class ViewProbe final : public RunProbe {
  private:
   const View& view_;
   const uint8_t codec_;
+  const uint64_t due_before_;
   mutable std::vector<std::unique_ptr<SourceCursor>> cursors_;
   const uint64_t first_reader_;
 };
@@ -251,7 +257,7 @@ Result<Engine::Step> Engine::guarded_step(Goal goal) {
 // One step a task: others of the lane come between.
 void Engine::merge_in_background() {
   merge_scheduled_.store(false, std::memory_order_release);
-  const Result<Step> step = guarded_step(Goal::keep_up);
+  const Result<Step> step = compactions_.empty() ? guarded_step(Goal::keep_up) : begin_compactions();
   refuse_after_store_failure();
   if (step.status().is(StatusCode::closed)) return;
   note_background(Work::merge, step.status());
@@ -365,7 +371,7 @@ Shape Engine::shape_of_runs(const View& view) const {
   std::vector<const SortedRunInfo*> infos;
   for (const auto& run : view.runs) infos.push_back(&run->info());
   return shape_of(infos, catalogue_.dropped_ids(),
-                  ViewProbe(view, codec_id(options_.compression), snapshots_.list()),
+                  ViewProbe(view, codec_id(options_.compression), snapshots_.list(), garbage_due_before()),
                   [this] { return purge_time(); });
 }
 
@@ -380,6 +386,9 @@ Result<Engine::Step> Engine::merge_step(Goal goal) {
     if (Status status = drop(covered, *now); !status.ok()) return status;
     return Step::made;
   }
+  const bool drains = shape.tier_runs() != shape.upper_runs();
+  compacting_ = compacting_ && drains;
+  if (compacting_ && goal != Goal::compact) goal = Goal::compact_beside;
   const Choice choice = choose(shape, goal, PolicyLimits::of(options_.write_buffer_size));
   LIGHTNING_INVARIANT("I8", check_choice(shape, choice).empty());
   if (choice.kind == Choice::Kind::nothing) return Step::none;
@@ -396,7 +405,7 @@ Status Engine::execute(const Choice& choice, const View& view) {
       apply_choice(choice, view.runs.size(), {}, runs);
     };
     if (Status status = install_runs(apply, {}, nullptr); !status.ok()) return status;
-    if (choice.level != kLastLevel) return {};
+    if (choice.level != kLastLevel) return choice.from.empty() && choice.to.empty() ? Status() : drop_empty();
     uint64_t bytes = 0;
     for (size_t i = choice.file_first; i < choice.file_end; ++i) {
       bytes += view.runs[choice.first]->files()[i]->info().size;
@@ -418,6 +427,12 @@ Status Engine::execute(const Choice& choice, const View& view) {
   uint64_t bytes_read = 0;
   RunSetWriter writer(*directory_, *store_, run_options(choice.file_bytes, choice.level == kLastLevel),
                       lsn_min, lsn_max);
+  uint64_t since_us = garbage_time();
+  for (size_t i = choice.first; i < choice.end && choice.level != kLastLevel; ++i) {
+    for (const RunPiece& piece : view.runs[i]->info().pieces)
+      since_us = std::min(since_us, piece.file.since_us);
+  }
+  writer.set_since(since_us);
   Purge purge(expiry_clock_, snapshots_);
   if (Status status = merge(choice, view, purge, &bytes_read, writer, &output); !status.ok()) return status;
   INTERLEAVE("merge.before_commit");
@@ -446,6 +461,25 @@ Status Engine::drop(const std::vector<FileAt>& files, const View& view) {
   counters_.drop_bytes.fetch_add(bytes, std::memory_order_relaxed);
   report(EventKind::merge, "files under range removals were given up", bytes, 0, {});
   return {};
+}
+
+// Of a file that was cut, a part may hold nothing.
+Status Engine::drop_empty() {
+  const std::shared_ptr<const View> now = view();
+  const ViewProbe probe(*now, codec_id(options_.compression), {}, 0);
+  std::vector<FileAt> files;
+  for (size_t run = 0; run < now->runs.size() && now->runs[run]->info().level < kTiers; ++run) {
+    const std::vector<KeyRange>& ranges = now->runs[run]->ranges();
+    for (size_t file = 0; file < ranges.size(); ++file) {
+      std::string found;
+      if (!ranges[file].clipped) continue;
+      const bool some = probe.first_key_from(run, ranges[file].smallest, &found);
+      if (!some || ranges[file].ends_before(found)) files.push_back({.run = run, .file = file});
+    }
+  }
+  if (files.empty()) return {};
+  const auto apply = [&](std::vector<SortedRunInfo>* runs) { apply_drop(files, now->runs.size(), runs); };
+  return install_runs(apply, {}, nullptr);
 }
 
 // A merge into the last level ends with the first file that is full, if its runs go on behind it: what was
@@ -539,8 +573,8 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
     next.runs.insert(next.runs.end(), runs.begin(), runs.end());
   };
   // Nothing may fail behind the commit.
-  LIGHTNING_INVARIANT("I5", runs.size() <= now->runs.size() + kRunsRoom);
-  ViewRoom room = room_for_view(kSealedMax, kRunsRoom + kRunsRoom);
+  const size_t more = runs.size() - std::min(runs.size(), now->runs.size());
+  ViewRoom room = room_for_view(kSealedMax, kRunsRoom + more);
   if (writer != nullptr) writer->keep();
   const Status status = store_->commit([&](DurableState& next) {
     apply(&next.runs);
@@ -556,34 +590,6 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
   retired_files_.retire(*directory_, std::move(gone));
   reclaim_soon(touched, gone_values);
   return {};
-}
-
-Status Engine::compact() {
-  if (Status status = flush(); !status.ok()) return status;
-  Status status;
-  {
-    MutexLock lock(merge_mutex_);
-    status = compact_runs();
-  }
-  refuse_after_store_failure();
-  schedule_merge();
-  reclaim_values();
-  return status;
-}
-
-// What flushes add meanwhile is left to others: it ends whatever writers do.
-Status Engine::compact_runs() {
-  const std::shared_ptr<const View> now = view();
-  const Shape shape = shape_of_runs(*now);
-  const Choice choice = begin_compaction(shape, PolicyLimits::of(options_.write_buffer_size));
-  LIGHTNING_INVARIANT("I8", check_choice(shape, choice).empty());
-  if (choice.kind == Choice::Kind::nothing) return {};
-  if (Status status = execute(choice, *now); !status.ok()) return status;
-  for (;;) {
-    Result<Step> step = merge_step(Goal::compact);
-    if (!step) return step.status();
-    if (*step == Step::none) return {};
-  }
 }
 
 }  // namespace lightning

@@ -130,6 +130,7 @@ Status Engine::load_database() {
   if (options_.read_only) return {};
   if (view()->sealed.size() >= kSegmentsKeptAtClose) schedule_flush();
   if (!view()->runs.empty()) schedule_merge();
+  watch_garbage();
   if (store_->damage().empty()) {
     std::vector<uint64_t> numbers;
     for (const ValueFileInfo& file : state.value_files) numbers.push_back(file.number);

@@ -140,6 +140,7 @@ Status LogRecovery::index(const Walked& walked, RecoveredLog* log) const {
   source->segment = segment;
   source->table = *std::move(made);
   source->end_lsn = walked.end;
+  source->begun_us = state_.log_since_us;
   log->sealed.push_back(std::move(source));
   return {};
 }

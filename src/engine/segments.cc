@@ -135,7 +135,9 @@ Result<std::shared_ptr<Segment>> Engine::make_segment(uint64_t capacity) {
   }
   if (!segment) return give_up(segment.status());
   // Before its first record: its name and its place in the log are durable.
+  const uint64_t now_us = garbage_time();
   const Status status = store_->commit([&](DurableState& next) {
+    if (next.log_segments.empty()) next.log_since_us = now_us;
     next.log_segments.push_back({.number = identity.number, .base_lsn = identity.base_lsn});
     next.next_segment_number = identity.number + 1;
     next.next_base_lsn = identity.base_lsn + capacity;
@@ -164,6 +166,7 @@ Result<std::shared_ptr<const MemSource>> Engine::make_source(uint64_t capacity) 
   LIGHTNING_INVARIANT("I1", segment->capacity() >= capacity || capacity == next_capacity());
   source->end_lsn = segment->end_lsn();
   source->removals_before = counters_.removals.sum();
+  source->begun_us = garbage_time();
   source->segment = std::move(segment);
   source->table = *std::move(table);
   return std::shared_ptr<const MemSource>(std::move(source));

@@ -9,6 +9,7 @@ namespace lightning {
 
 RegisteredReader* Snapshots::insert(ReaderKind kind, uint64_t lsn, uint64_t since_ns) {
   RegisteredReader& reader = readers_.emplace_back(kind, lsn, since_ns);
+  reader.number_ = ++added_;
   reader.place_ = std::prev(readers_.end());
   return &reader;
 }

@@ -55,6 +55,8 @@ class RegisteredReader {
   ReaderKind kind() const { return kind_; }
   uint64_t lsn() const { return lsn_; }
   uint64_t since_ns() const { return since_ns_; }
+  /// Of those of its registry, from 1.
+  uint32_t number() const { return number_; }
   /// It was given up.
   bool too_old() const { return too_old_.load(std::memory_order_acquire); }
 
@@ -64,6 +66,7 @@ class RegisteredReader {
   const ReaderKind kind_;
   const uint64_t lsn_;
   const uint64_t since_ns_;
+  uint32_t number_ = 0;
   std::atomic<bool> too_old_{false};  // set under the registry's lock; partner: a View that is loaded before
   // By the registry's lock.
   std::list<RegisteredReader>::iterator place_;
@@ -199,6 +202,7 @@ class Snapshots {
 
   mutable Mutex mutex_;
   uint64_t bytes_ GUARDED_BY(mutex_) = 0;  // of all readers
+  uint32_t added_ GUARDED_BY(mutex_) = 0;
   std::list<RegisteredReader> readers_ GUARDED_BY(mutex_);
   std::map<uint64_t, uint64_t> moments_ GUARDED_BY(mutex_);
   std::map<uint64_t, uint64_t> purges_ GUARDED_BY(mutex_);

@@ -4,7 +4,8 @@
 //  F1  A page's checksum is verified before its first use, every offset and length in it at each use.
 //  F2  Damage gives the right answer or `corruption` with file and offset: no other answer, no fault.
 //
-// Thread safety: immutable, any threads; the bits that say which pages were verified are relaxed atomics.
+// Thread safety: immutable, any threads; the bits that say which pages were verified, and a count, are
+// relaxed atomics.
 // Ownership: by shared_ptr. Views into a mapped file live as long as the RunFile; what was read from a file
 // that is not mapped lives as long as its owner.
 // Costs: fences, key range and a bit per 4 KiB page are in memory, about one byte a key; the rest is mapped.
@@ -14,6 +15,7 @@
 
 #include <lightning/status.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -121,6 +123,13 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   /// values.
   Status faulted() const;
 
+  /// Walks began at keys that this file answers for, and looked into so many newer runs beside it: where that
+  /// is often for nothing, they are merged. The sum.
+  uint64_t note_extra_seeks(uint64_t runs) const {
+    return extra_seeks_.fetch_add(runs, std::memory_order_relaxed) + runs;
+  }
+  uint64_t extra_seeks() const { return extra_seeks_.load(std::memory_order_relaxed); }
+
   /// Reads everything: footer, pages, values, order, fences, the point index against the leaves, counts, key
   /// and LSN range, and whether gaps are zero. Answers the first finding; goes on to tell `events` of all, of
   /// each damaged page once.
@@ -154,6 +163,7 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   std::unique_ptr<RunPages> pages_;
   std::unique_ptr<Fences> fences_;
   std::unique_ptr<RunRanges> ranges_;
+  mutable std::atomic<uint64_t> extra_seeks_{0};
 };
 
 }  // namespace lightning

@@ -27,6 +27,9 @@ struct RunFileInfo {
   uint64_t lsn_min = 0;      // the log range [lsn_min, lsn_max) that the versions came from
   uint64_t lsn_max = 0;
   RunExpiry expiry;
+  /// Nothing in a file of a tier was written before this time, in microseconds since 1970; of one of the last
+  /// level it is when it was written. 0: not known.
+  uint64_t since_us = 0;
   uint64_t range_removals = 0;    // fragments of them
   bool plain = false;             // every entry is one settled version; false also where that is not known
   bool largest_excluded = false;  // `largest` is where the last range removal ends, behind the last key

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <string>
 
+#include "engine/scopes.h"
 #include "engine/snapshot_state.h"
 #include "format/internal_key.h"
 

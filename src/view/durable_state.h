@@ -72,6 +72,7 @@ struct DurableState {
   uint64_t durable_lsn = 0;  // everything below was durable when this was written
   int64_t time_max_us = 0;   // the largest time seen
   uint32_t next_keyspace_id = 0;
+  uint64_t log_since_us = 0;   // nothing in log_segments was written before; 0: not known
   uint64_t removal_floor = 0;  // unknown files of a lower id are never removed; kept by StateStore
   std::vector<LogSegmentInfo> log_segments;  // those that end above the floor, as known when this was written
   std::vector<SortedRunInfo> runs;

@@ -22,6 +22,7 @@ enum Field : uint32_t {
   kRemovalFloor = 20,
   kLogSegments = 22,
   kValueFiles = 24,
+  kLogSince = 25,
 };
 
 bool may_be_ignored(uint32_t tag) { return tag % 2 == 1; }
@@ -32,6 +33,7 @@ constexpr std::pair<Field, uint64_t DurableState::*> kNumbers[] = {
     {kNextFileId, &DurableState::next_file_id},   {kNextSegmentNumber, &DurableState::next_segment_number},
     {kNextBaseLsn, &DurableState::next_base_lsn}, {kLogFloor, &DurableState::log_floor},
     {kDurableLsn, &DurableState::durable_lsn},    {kRemovalFloor, &DurableState::removal_floor},
+    {kLogSince, &DurableState::log_since_us},
 };
 
 enum PieceFlag : uint32_t {
@@ -43,7 +45,8 @@ enum PieceFlag : uint32_t {
   kHasRangeRemovals = 32,
   kLargestExcluded = 64,
   kHasValueBytes = 128,
-  kAllPieceFlags = 255,
+  kHasSince = 256,
+  kAllPieceFlags = 511,
 };
 
 constexpr uint64_t RunExpiry::* kExpiryNumbers[] = {&RunExpiry::expiring, &RunExpiry::first_us,
@@ -123,6 +126,7 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   if (file.range_removals != 0) flags |= kHasRangeRemovals;
   if (file.largest_excluded) flags |= kLargestExcluded;
   if (file.value_bytes != 0) flags |= kHasValueBytes;
+  if (file.since_us != 0) flags |= kHasSince;
   std::string item;
   put_number(&item, flags);
   if ((flags & kBeginsRun) != 0) put_number(&item, run.level);
@@ -137,6 +141,7 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   }
   if (file.range_removals != 0) put_number(&item, file.range_removals);
   if (file.value_bytes != 0) put_number(&item, file.value_bytes);
+  if (file.since_us != 0) put_number(&item, file.since_us);
   put_bytes(&item, file.smallest);
   put_bytes(&item, file.largest);
   if (!piece.from.empty()) put_bytes(&item, piece.from);
@@ -170,6 +175,7 @@ Status read_item(std::string_view item, std::vector<SortedRunInfo>* runs) {
   }
   if ((flags & kHasRangeRemovals) != 0) reader.number(&file.range_removals);
   if ((flags & kHasValueBytes) != 0) reader.number(&file.value_bytes);
+  if ((flags & kHasSince) != 0) reader.number(&file.since_us);
   reader.bytes(&file.smallest);
   reader.bytes(&file.largest);
   if ((flags & kHasFrom) != 0) reader.bytes(&piece.from);

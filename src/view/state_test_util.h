@@ -38,6 +38,7 @@ inline RunPiece sample_piece(Random& random, uint64_t id, uint64_t from, uint64_
                 .lsn_min = lsn_min,
                 .lsn_max = lsn_min + random.below(1000),
                 .expiry = random.chance(0.5) ? RunExpiry() : sample_expiry(random),
+                .since_us = random.chance(0.3) ? 0 : random.next() >> 12,
                 .range_removals = random.below(3),
                 .plain = random.chance(0.5),
                 .largest_excluded = from < to && random.chance(0.3),
@@ -101,6 +102,7 @@ inline void sample_edit(Random& random, DurableState* state, const std::function
   if (random.chance(0.6)) sample_run_edit(random, state, new_id);
   if (random.chance(0.4)) sample_log_edit(random, state);
   state->time_max_us += static_cast<int64_t>(random.below(1'000'000));
+  if (random.chance(0.3)) state->log_since_us = random.chance(0.3) ? 0 : random.next() >> 12;
   if (random.chance(0.1)) ++state->next_keyspace_id;
   if (random.chance(0.1)) state->incarnation = random.next();
 }
@@ -118,7 +120,8 @@ inline bool same_piece(const RunPiece& a, const RunPiece& b) {
     const RunFileInfo& f = p.file;
     return std::tie(f.id, f.size, f.footer_hash, f.entries, f.removals, f.raw_bytes, f.value_bytes, f.lsn_min,
                     f.lsn_max, f.expiry.expiring, f.expiry.first_us, f.expiry.quarter_us, f.expiry.half_us,
-                    f.range_removals, f.plain, f.largest_excluded, f.smallest, f.largest, p.from, p.to);
+                    f.since_us, f.range_removals, f.plain, f.largest_excluded, f.smallest, f.largest, p.from,
+                    p.to);
   };
   return all(a) == all(b);
 }
@@ -132,7 +135,8 @@ inline bool same_run(const SortedRunInfo& a, const SortedRunInfo& b) {
 inline bool same_state(const DurableState& a, const DurableState& b) {
   const auto all = [](const DurableState& s) {
     return std::tie(s.database_id, s.incarnation, s.next_segment_number, s.next_base_lsn, s.log_floor,
-                    s.durable_lsn, s.time_max_us, s.next_keyspace_id, s.log_segments, s.value_files);
+                    s.durable_lsn, s.time_max_us, s.log_since_us, s.next_keyspace_id, s.log_segments,
+                    s.value_files);
   };
   return all(a) == all(b) && std::equal(a.runs.begin(), a.runs.end(), b.runs.begin(), b.runs.end(), same_run);
 }

@@ -34,6 +34,7 @@ struct MemSource {
   std::shared_ptr<MemTable> table;
   uint64_t end_lsn = 0;          // no record at or behind it: the segment's end, or where recovery cut it
   uint64_t removals_before = 0;  // of keys, that commits had made when it began
+  uint64_t begun_us = 0;         // nothing in it was written before, in microseconds since 1970; 0: not known
 
   uint64_t memory_bytes() const { return segment->memory_bytes() + table->index_bytes(); }
   /// Brings the order index up to every record below `lsn`; all of them are published.

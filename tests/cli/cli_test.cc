@@ -236,6 +236,32 @@ TEST_F(CliTest, StatsFlushCompact) {
   EXPECT_EQ(cli_ok({"scan", db_}), "a\t3\nb\t2\nc\t4\n");
 }
 
+TEST_F(CliTest, CompactsARange) {
+  // So many others that nothing is merged by itself.
+  std::string lines = "a\t1\nb\t2\nc\t3\nd\t4\n";
+  for (int i = 100; i < 300; ++i) lines += "other" + std::to_string(i) + "\tvalue\n";
+  cli_ok({"load", db_, "-"}, lines);
+  cli_ok({"compact", db_});
+  const auto removals = [&] {
+    const json stats = json::parse(cli_ok({"stats", db_, "--json"}));
+    uint64_t count = 0;
+    for (const json& level : stats["levels"]) count += level["removals"].get<uint64_t>();
+    return count;
+  };
+  for (const std::string key : {"a", "b", "d"}) cli_ok({"delete", db_, key});
+  cli_ok({"flush", db_});
+  ASSERT_EQ(removals(), 3u);
+  EXPECT_TRUE(fails_with(cli({"compact", db_, "--keyspace", "none"}), 1, "not_found"));
+  EXPECT_EQ(removals(), 3u);
+  cli_ok({"compact", db_, "--from", "b", "--to", "c"});
+  EXPECT_EQ(cli_ok({"scan", db_, "--to", "o"}), "c\t3\n");
+  cli_ok({"compact", db_, "--hex", "--prefix", "64"});
+  cli_ok({"compact", db_, "--to", "b"});
+  EXPECT_EQ(removals(), 0u);
+  EXPECT_EQ(json::parse(cli_ok({"stats", db_, "--json"}))["run_entries"], 201);
+  EXPECT_EQ(cli_ok({"scan", db_, "--to", "o"}), "c\t3\n");
+}
+
 TEST_F(CliTest, OptionsArePrinted) {
   const json table = json::parse(cli_ok({"options", "--json"}))["options"];
   ASSERT_EQ(table.size(), option_table().size());

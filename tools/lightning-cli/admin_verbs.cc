@@ -1,4 +1,4 @@
-// stats, metrics, flush, compact, keyspaces, set-ttl, drop, options: verbs of the whole database, and of
+// stats, metrics, flush, keyspaces, set-ttl, drop, options: verbs of the whole database, and of
 // none.
 #include <cstdio>
 
@@ -183,8 +183,6 @@ Status run_metrics(Session& session) {
 }
 
 Status run_flush(Session& session) { return session.database.flush(); }
-
-Status run_compact(Session& session) { return session.database.compact(); }
 
 Status run_keyspaces(Session& session) {
   const Result<std::vector<std::string>> names = session.database.keyspaces();

@@ -1,4 +1,4 @@
-// scan, count, dump, remove-range: verbs of a range of keys.
+// scan, count, dump, remove-range, compact: verbs of a range of keys.
 #include "tools/lightning-cli/verb.h"
 
 namespace lightning::cli {
@@ -19,6 +19,31 @@ Result<Scan> range(const Session& session) {
   if (arguments.prefix) return session.keyspace.scan_prefix(*prefix);
   if (arguments.to) return session.keyspace.scan(*from, *to);
   return session.keyspace.scan_from(*from);
+}
+
+struct Bounds {
+  std::string from;
+  std::optional<std::string> to;  // nothing: to the end of the keyspace
+};
+
+Result<Bounds> bounds(const Arguments& arguments) {
+  Result<std::string> from =
+      arguments.format.argument(arguments.prefix.value_or(arguments.from.value_or("")));
+  if (!from) return from.status();
+  Bounds keys{.from = *std::move(from), .to = {}};
+  if (arguments.to) {
+    Result<std::string> to = arguments.format.argument(*arguments.to);
+    if (!to) return to.status();
+    keys.to = *std::move(to);
+  } else if (arguments.prefix) {
+    std::string end = keys.from;
+    while (!end.empty() && end.back() == '\xff') end.pop_back();
+    if (!end.empty()) {
+      end.back() = static_cast<char>(end.back() + 1);
+      keys.to = std::move(end);
+    }
+  }
+  return keys;
 }
 
 }  // namespace
@@ -49,22 +74,20 @@ Status run_count(Session& session) {
 }
 
 Status run_remove_range(Session& session) {
-  const Arguments& arguments = session.arguments;
-  if (!arguments.prefix && !arguments.to)
+  if (!session.arguments.prefix && !session.arguments.to)
     return Status(StatusCode::invalid_argument, "remove-range needs --to or --prefix");
-  const bool whole = arguments.prefix.has_value();
-  const Result<std::string> from =
-      arguments.format.argument((whole ? arguments.prefix : arguments.from).value_or(""));
-  if (!from) return from.status();
-  if (!whole) {
-    const Result<std::string> to = arguments.format.argument(*arguments.to);
-    return to ? session.keyspace.remove_range(*from, *to) : to.status();
-  }
-  std::string end = *from;
-  while (!end.empty() && end.back() == '\xff') end.pop_back();
-  if (end.empty()) return Status(StatusCode::invalid_argument, "no key lies behind those of this prefix");
-  end.back() = static_cast<char>(end.back() + 1);
-  return session.keyspace.remove_range(*from, end);
+  const Result<Bounds> keys = bounds(session.arguments);
+  if (!keys) return keys.status();
+  if (!keys->to) return Status(StatusCode::invalid_argument, "no key lies behind those of this prefix");
+  return session.keyspace.remove_range(keys->from, *keys->to);
+}
+
+Status run_compact(Session& session) {
+  const Arguments& arguments = session.arguments;
+  if (arguments.keyspace.empty() && !arguments.prefix && !arguments.from && !arguments.to)
+    return session.database.compact();
+  const Result<Bounds> keys = bounds(arguments);
+  return keys ? session.keyspace.compact_range(keys->from, keys->to) : keys.status();
 }
 
 Status run_dump(Session& session) { return run_scan(session); }  // without any of its restrictions

@@ -38,7 +38,10 @@ constexpr Verb kVerbs[] = {
      Access::read, kDatabase | kOpenMetrics, run_metrics},
     {"flush", "Turns what is in memory and in the log into sorted files", Access::write, kDatabase,
      run_flush},
-    {"compact", "Merges all sorted files into one sorted run", Access::write, kDatabase, run_compact},
+    {"compact",
+     "Merges all sorted files into one sorted run; with --from, --to or --prefix what they hold of these "
+     "keys",
+     Access::write, kDatabase | kEntries | kRange, run_compact},
     {"keyspaces", "Lists the keyspaces beside the default one", Access::read, kDatabase | kJson,
      run_keyspaces},
     {"set-ttl", "Says how long entries live that are put from now on; makes the keyspace if needed",

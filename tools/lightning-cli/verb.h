@@ -56,6 +56,7 @@ Status run_scan(Session& session);
 Status run_count(Session& session);
 Status run_dump(Session& session);
 Status run_remove_range(Session& session);
+Status run_compact(Session& session);
 // load_verb.cc
 Status run_load(Session& session);
 // tx_verb.cc
@@ -66,7 +67,6 @@ Status run_abort_prepared(Session& session);
 Status run_stats(Session& session);
 Status run_metrics(Session& session);
 Status run_flush(Session& session);
-Status run_compact(Session& session);
 Status run_keyspaces(Session& session);
 Status run_set_ttl(Session& session);
 Status run_drop(Session& session);
