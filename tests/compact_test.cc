@@ -103,6 +103,24 @@ TEST_F(AskedCompaction, ACompactionInTheBackgroundThatFailsIsTriedAgain) {
   expect_compact();
 }
 
+// However often it is tried, what is written meanwhile is not cut into pieces for it.
+TEST_F(AskedCompaction, ACompactionThatWaitsForSpaceSealsNothingMore) {
+  for (uint64_t i = 0; i < 100; ++i) put(i);
+  env_.faults().add(
+      {.call = SimCall::create, .name_part = ".run", .times = 20, .code = StatusCode::no_space});
+  ASSERT_TRUE(db_.compact({.wait = false}).ok());
+  for (uint64_t i = 0; i < 15; ++i) {
+    env_.sleep(kNanosPerSecond / 5);
+    put(i);
+  }
+  EXPECT_TRUE(db_.background_error().is(StatusCode::no_space));
+  EXPECT_LE(stats().memtables, 2u);
+  for (int i = 0; i < 20; ++i) env_.sleep(kNanosPerSecond / 5);
+  work();
+  EXPECT_TRUE(db_.background_error().ok());
+  expect_compact();
+}
+
 // While an ingestion is in the View and not yet to be seen nothing is merged: it is waited for.
 TEST(CompactionBesideIngestion, IsDoneWhenItReturns) {
   for (uint64_t seed = 0; seed < 60; ++seed) {

@@ -151,6 +151,8 @@ Status Engine::begin_compaction(const KeySpan& span) {
 // In the background they are only begun: the steps of a drain follow, beside others.
 Result<Engine::Step> Engine::begin_compactions() {
   try {
+    // What is sealed first: where that fails again and again, no more is sealed each time.
+    if (Status status = flush_round(); !status.ok()) return status;
     if (Status status = flush(); !status.ok()) return status;
     while (!compactions_.empty()) {
       const Compactions::Range range = compactions_.first();
