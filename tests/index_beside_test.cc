@@ -62,8 +62,10 @@ void expect_agreement_after(SimDisk disk, uint64_t seed) {
   {
     Result<Database> again = open_in(after, "db", small(), OpenKind::open);
     ASSERT_TRUE(again) << again.status().to_string();
-    for (const IndexInfo& index : *again->indexes()) {
-      const Status built = again->wait_for_index(index.name);
+    const Result<std::vector<IndexInfo>> indexes = again->indexes();
+    ASSERT_TRUE(indexes);
+    for (const IndexInfo& index : *indexes) {
+      const Status built = again->wait_for_index(index.definition.name);
       ASSERT_TRUE(built.ok() || built.is(StatusCode::already_exists)) << built.to_string();
     }
     expect_agreement(*again);
@@ -161,7 +163,7 @@ TEST(IndexBuild, SurvivesACrashAnywhere) {
     }
     ASSERT_GT(moments.size(), kMoments);
     for (size_t i = 0; i < moments.size() && !testing::Test::HasFailure(); i += moments.size() / kMoments) {
-      for_each_crash_image(moments[i], {.seed = i, .limit = 4}, [&](CrashImage image) {
+      for_each_crash_image(moments[i], {.limit = 4, .seed = i}, [&](CrashImage image) {
         SCOPED_TRACE("moment " + std::to_string(i) + ": " + image.what);
         expect_agreement_after(std::move(image.disk), i);
         count("states", 1);
