@@ -126,7 +126,9 @@ TEST(CompactionBesideIngestion, IsDoneWhenItReturns) {
   for (uint64_t seed = 0; seed < 60; ++seed) {
     SimEnv env({.seed = seed});
     Database db = *open_in(env, "db", {.durability = Durability::process}, OpenKind::create);
-    for (uint64_t i = 0; i < 100; ++i) ASSERT_TRUE(db.put(key_of(i), "value").ok());
+    // So much that no drain begins by itself.
+    const std::string value(100, '.');
+    for (uint64_t i = 0; i < 2'000; ++i) ASSERT_TRUE(db.put(key_of(i), value).ok());
     ASSERT_TRUE(db.flush().ok());
     env.spawn("ingestion", [&] {
       for (uint64_t i = 0; i < 6; ++i) {

@@ -78,7 +78,7 @@ void Engine::look_at_garbage() {
   due ? flush_early() : schedule_merge();
 }
 
-Status Engine::compact(const CompactOptions& options) { return compact_all({{}}, options); }
+Status Engine::compact(const CompactOptions& options) { return compact_all({Compactions::Range()}, options); }
 
 Status Engine::compact_range(uint32_t keyspace, std::string_view from, std::optional<std::string_view> to,
                              const CompactOptions& options) {
