@@ -236,7 +236,7 @@ class PosixFile final : public File {
     }
   }
 
-  // Through other memory where the bytes lie as direct reads cannot have them. Nothing where that is too much.
+  // By other memory where direct reads cannot have the bytes as they lie; nothing where that is too much.
   RingRead ring_read_of(const ReadRequest& one, Bounce* bounce) const {
     RingRead ring{.descriptor = descriptor(), .offset = one.offset, .to = one.to, .size = one.size};
     if (one.size > kTransferBytesMax) ring.size = 0;

@@ -131,8 +131,8 @@ void read_by_ring(std::span<RingRead> reads) {
   const size_t wanted = prepare(ring, reads.first(std::min(reads.size(), kRingReads)));
   size_t left = wanted;
   while (left != 0) {
-    // Hands in what was not yet, and waits for an answer. Whatever it says, the buffers are the kernel's until
-    // their answers are here.
+    // Hands in what was not yet, and waits for an answer. Whatever it says, the buffers are the kernel's
+    // until their answers are here.
     const int outcome = io_uring_submit_and_wait(ring, 1);
     const size_t answers = take_answers(ring);
     left -= answers;

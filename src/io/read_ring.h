@@ -2,8 +2,8 @@
 //
 // A ring is borrowed from a small pool of the process for the time of one call, so that there are few
 // descriptors however many threads read; where none is left, or none can be made, nothing is read, and the
-// caller reads one after the other. A refusal of the system is remembered. A forked child uses none: the rings
-// are its parent's.
+// caller reads one after the other. A refusal of the system is remembered. A forked child uses none: the
+// rings are its parent's.
 //
 // Invariant: when read_by_ring() returns, the kernel writes to none of the buffers any more.
 // Thread safety: any threads; no lock is held while reads are waited for.

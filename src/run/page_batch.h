@@ -1,9 +1,9 @@
 // PageBatch: pages of pooled files that are needed at once, read side by side into the page cache.
 //
-// Who will look at many pages says so first of each (RunPages::want_leaf(), want_bucket()), and has those read
-// that the cache does not have. They stay pinned until the batch is destroyed. What was not taken in, could not
-// be read or does not verify is simply not there: who needs it reads it alone, which may go well, or says what
-// is wrong.
+// Who will look at many pages says so first of each (RunPages::want_leaf(), want_bucket()), and has those
+// read that the cache does not have. They stay pinned until the batch is destroyed. What was not taken in,
+// could not be read or does not verify is simply not there: who needs it reads it alone, which may go well,
+// or says what is wrong.
 //
 // Invariant: takes at most an eighth of the cache's frames, so that one batch evicts little, and with few
 // frames takes none.

@@ -87,7 +87,8 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   uint64_t locate(uint64_t hash) const;
   Found find_at(uint64_t locator, std::string_view key, uint64_t hash, uint64_t read_lsn, Hit* hit) const;
   /// What locate() answers where it would have to read; find_at() then looks itself. Such keys of a pooled
-  /// file may go by more stages: want() all, read the batch, locate_in() all, read the other batch, find_at().
+  /// file may go by more stages: want() all, read the batch, locate_in() all, read the other batch, then
+  /// find_at() all.
   static constexpr uint64_t kUnknownPlace = UINT64_MAX;
   /// Wants what locate_in() needs first; answers whether the batch reads it.
   bool want(uint64_t hash, PageBatch* batch) const;
