@@ -14,18 +14,21 @@ constexpr uint64_t kFrameShares = 8;
 
 PageBatch::~PageBatch() {
   for (size_t i = 0; i < count_; ++i) {
-    if (pieces_[i].frame != PageCache::kNoFrame) pieces_[i].pages->cache_->give_back(pieces_[i].frame);
+    const Piece& piece = of_->pieces[i];
+    if (piece.frame != PageCache::kNoFrame) piece.pages->cache_->give_back(piece.frame);
   }
 }
 
 bool PageBatch::has(const RunPages& pages, uint32_t place) const {
   const auto same = [&](const Piece& piece) { return piece.pages == &pages && piece.place == place; };
-  return std::any_of(pieces_.begin(), pieces_.begin() + count_, same);
+  return count_ != 0 && std::any_of(of_->pieces.begin(), of_->pieces.begin() + count_, same);
 }
 
 PageBatch::Piece* PageBatch::add(const RunPages& pages, const PageCache& cache, uint32_t place) {
   if (count_ >= std::min<uint64_t>(kReads, cache.frames() / kFrameShares)) return nullptr;
-  Piece& piece = pieces_[count_];
+  if (of_ == nullptr) of_.reset(new (std::nothrow) Pieces());
+  if (of_ == nullptr) return nullptr;
+  Piece& piece = of_->pieces[count_];
   piece.pages = &pages;
   piece.place = place;
   return &piece;
@@ -33,10 +36,10 @@ PageBatch::Piece* PageBatch::add(const RunPages& pages, const PageCache& cache, 
 
 void PageBatch::read() {
   if (count_ == 0) return;
-  requests_[0].file->read_many({requests_.data(), count_});
+  of_->requests[0].file->read_many({of_->requests.data(), count_});
   for (size_t i = 0; i < count_; ++i) {
-    Piece& piece = pieces_[i];
-    const Result<uint64_t>& read = requests_[i].count;
+    Piece& piece = of_->pieces[i];
+    const Result<uint64_t>& read = of_->requests[i].count;
     if (piece.stored == nullptr) {
       const uint32_t frame = std::exchange(piece.frame, PageCache::kNoFrame);
       piece.pin = piece.pages->take_block(piece.block, frame, read, RunPages::Use::keep);
@@ -55,10 +58,10 @@ bool RunPages::want_block(const Block& block, PageBatch* batch) const {
   PageBatch::Piece* const piece = batch->add(*this, *cache_, block.place);
   if (piece == nullptr || (piece->frame = cache_->take()) == PageCache::kNoFrame) return false;
   piece->block = block;
-  batch->requests_[batch->count_++] = {.file = file_.get(),
-                                       .offset = block.offset,
-                                       .to = cache_->frame_data(piece->frame),
-                                       .size = std::min(kBlockBytes, block.end - block.offset)};
+  batch->of_->requests[batch->count_++] = {.file = file_.get(),
+                                           .offset = block.offset,
+                                           .to = cache_->frame_data(piece->frame),
+                                           .size = std::min(kBlockBytes, block.end - block.offset)};
   return true;
 }
 
@@ -79,7 +82,7 @@ bool RunPages::want_leaf(uint64_t page_number, PageBatch* batch) const {
   piece->stored.reset(new (std::nothrow) char[size]);
   if (piece->stored == nullptr) return false;
   piece->page_number = page_number;
-  batch->requests_[batch->count_++] = {
+  batch->of_->requests[batch->count_++] = {
       .file = file_.get(), .offset = table_.offset(page_number), .to = piece->stored.get(), .size = size};
   return true;
 }

@@ -8,7 +8,8 @@
 // Invariant: takes at most an eighth of the cache's frames, so that one batch evicts little, and with few
 // frames takes none.
 // Thread safety: externally synchronised; not inside an epoch. Ownership: the RunPages must outlive it.
-// Costs: none while nothing is missing; memory for what is compressed until it was decompressed.
+// Costs: none while nothing is missing; then some kilobytes, and memory for what is compressed until it was
+// decompressed.
 #pragma once
 
 #include <array>
@@ -50,9 +51,13 @@ class PageBatch {
   /// Null when it takes no more.
   Piece* add(const RunPages& pages, const PageCache& cache, uint32_t place);
 
+  struct Pieces {
+    std::array<Piece, kReads> pieces;
+    std::array<ReadRequest, kReads> requests;
+  };
+
   size_t count_ = 0;
-  std::array<Piece, kReads> pieces_;
-  std::array<ReadRequest, kReads> requests_;
+  std::unique_ptr<Pieces> of_;  // made for the first piece
 };
 
 }  // namespace lightning

@@ -418,14 +418,19 @@ uint64_t RunFile::locate_in(uint64_t hash, bool comes, PageBatch* leaves) const 
   }
 }
 
+RunFile::Found RunFile::read_just_read(uint64_t locator, std::string_view key, uint64_t read_lsn, Hit* hit,
+                                       bool* same_key) const {
+  return read_at(locator & (kJustRead - 1), key, read_lsn, hit, same_key, RunPages::Use::pass);
+}
+
 RunFile::Found RunFile::find_at(uint64_t locator, std::string_view key, uint64_t hash, uint64_t read_lsn,
                                 Hit* hit) const {
   if (locator == kNotHere) return Found::absent;
   if (locator != kUnknownPlace) {
     if (hit->owner != nullptr) hit->owner.reset();
     bool same_key;
-    const auto use = locator >= kJustRead ? RunPages::Use::pass : RunPages::Use::keep;
-    const Found found = read_at(locator & (kJustRead - 1), key, read_lsn, hit, &same_key, use);
+    const Found found = locator < kJustRead ? read_at(locator, key, read_lsn, hit, &same_key)
+                                            : read_just_read(locator, key, read_lsn, hit, &same_key);
     if (same_key || found >= Found::error) return found;
   }
   return find(key, hash, read_lsn, hit);

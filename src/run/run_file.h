@@ -144,6 +144,8 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   [[gnu::always_inline]] inline Found read_at(uint64_t locator, std::string_view key, uint64_t read_lsn,
                                               Hit* hit, bool* same_key,
                                               RunPages::Use use = RunPages::Use::keep) const;
+  [[gnu::noinline]] Found read_just_read(uint64_t locator, std::string_view key, uint64_t read_lsn, Hit* hit,
+                                         bool* same_key) const;
   [[gnu::always_inline]] inline bool read_plain(uint64_t locator, std::string_view key, Hit* hit) const;
   [[gnu::noinline]] Found find_anywhere(std::string_view key, uint64_t hash, uint64_t read_lsn,
                                         Hit* hit) const;
