@@ -27,6 +27,7 @@ struct Config {
   unsigned runs = 3;
   unsigned retries = 0;       // of a run that something else disturbed
   uint64_t warmup = 100'000;  // untimed operations before a workload that reads
+  uint64_t operations = 0;    // of a workload that reads, at most; 0: as many as there are keys
   uint64_t seconds = 60;      // of a load that is measured by time
   uint64_t write_rate = 0;    // of the writer of readwhilewriting, a second; 0: as fast as it can
   uint64_t seed = 1;
@@ -35,6 +36,7 @@ struct Config {
   Distribution distribution = Distribution::uniform;
   Compression compression = Compression::none;
   uint64_t memory_limit = 0;         // bytes; 0: room for the data
+  bool direct_reads = false;         // past the system's cache, of RocksDB
   std::vector<std::string> options;  // NAME=VALUE, of Lightning DB
   std::string db;                    // where the databases are made; empty: $TMPDIR or /tmp
   bool json = false;

@@ -56,6 +56,11 @@ void add_options(CLI::App& app, Config& config) {
       ->capture_default_str();
   app.add_option("--warmup", config.warmup, "Untimed operations of each thread before a workload that reads")
       ->capture_default_str();
+  app.add_option(
+         "--operations", config.operations,
+         "Gets, seeks or keys at most of readrandom, readmissing, multireadrandom, seekrandom, seekreverse "
+         "and ycsbc, and one scan of readseq and readreverse; 0: all of them")
+      ->capture_default_str();
   app.add_option("--seconds", config.seconds, "Of the load of steady")
       ->capture_default_str()
       ->check(CLI::Range(uint64_t{2}, uint64_t{86'400}));
@@ -96,6 +101,8 @@ void add_options_of_data(CLI::App& app, Config& config) {
          "Bytes of caches and write buffers together, of engines that have them; 0: room for the data")
       ->transform(CLI::AsSizeValue(false))
       ->option_text("SIZE [0]");
+  app.add_flag("--direct-reads", config.direct_reads,
+               "RocksDB reads past the system's cache, and writes its files so");
   app.add_option("--seed", config.seed, "Of keys and values")->capture_default_str();
 }
 

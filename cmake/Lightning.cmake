@@ -1,5 +1,6 @@
 # How Lightning DB is compiled, and the functions that its folders use:
 #   lightning_room(<room> SOURCES a.cc ... [DEPS target ...])       a room of src/, as an object library
+#   lightning_optional_library(<name> <header> <what> <links>)     what is built in where its library is found
 #   lightning_test(<name> SOURCES a.cc ... [ROOMS room ...] [LABELS label ...] [LIBS target ...])
 
 include(GNUInstallDirs)
@@ -59,6 +60,29 @@ foreach(line IN LISTS room_lines)
   list(APPEND LIGHTNING_ROOMS ${CMAKE_MATCH_1})
   set(LIGHTNING_ROOM_${CMAKE_MATCH_1} ${CMAKE_MATCH_2})
 endforeach()
+
+# LIGHTNING_WITH_<NAME>: AUTO (built in if it is found), ON (it must be) or OFF. Sets LIGHTNING_HAS_<NAME> to 1 or 0 and
+# appends to the list `links` what is to be linked: the archive, if there is one, so that the shared library needs nothing
+# else.
+function(lightning_optional_library name header what links)
+  string(TOUPPER ${name} upper)
+  set(LIGHTNING_WITH_${upper} AUTO CACHE STRING "Build ${what} in: AUTO, ON or OFF")
+  set(has 0)
+  if(LIGHTNING_WITH_${upper})
+    string(REGEX REPLACE "^lib" "" plain ${name})
+    find_path(LIGHTNING_${upper}_INCLUDE ${header})
+    find_library(LIGHTNING_${upper}_LIBRARY NAMES lib${plain}.a ${plain})
+    mark_as_advanced(LIGHTNING_${upper}_INCLUDE LIGHTNING_${upper}_LIBRARY)
+    if(LIGHTNING_${upper}_INCLUDE AND LIGHTNING_${upper}_LIBRARY)
+      set(has 1)
+      cmake_path(GET LIGHTNING_${upper}_LIBRARY FILENAME file)
+      set(${links} ${${links}} -l:${file} PARENT_SCOPE)  # by name: what is installed names no path of this machine
+    elseif(NOT LIGHTNING_WITH_${upper} STREQUAL "AUTO")
+      message(FATAL_ERROR "LIGHTNING_WITH_${upper} is ON, and ${header} or its library is not found")
+    endif()
+  endif()
+  set(LIGHTNING_HAS_${upper} ${has} PARENT_SCOPE)
+endfunction()
 
 # One room of src/: an object library, part of both libraries. A room without sources yet is skipped. SMALL: no get and
 # no plain put comes through it, so that it is built for size (the shared library has less than 2 MiB), as are

@@ -14,6 +14,7 @@
 
 #include "api/open_in.h"
 #include "io/env.h"
+#include "io/read_ring.h"
 #include "io/scratch_directory.h"
 #include "testing/counts.h"
 #include "testing/fault_script.h"
@@ -262,6 +263,45 @@ TEST_F(PageSources, APointReadReadsOnePage) {
   EXPECT_GT(scanned.scan_pages_read, 0u);
   EXPECT_LE(scanned.scan_pages_read * 30, entries);  // of 16 KiB, with 400 bytes an entry
   EXPECT_EQ(scanned.point_pages_read, after.point_pages_read);
+}
+
+// What get_many misses it reads side by side where the system can; what it answers is the same without.
+TEST_F(PageSources, ManyReadsGoTogether) {
+  for (const Compression compression : {Compression::none, Compression::lz4}) {
+    Options options = small();
+    options.compression = compression;
+    options.page_source = PageSource::pooled;
+    open(options);
+    load(0, 60'000, static_cast<uint64_t>(compression), 500);
+    ASSERT_TRUE(database_.compact().ok());
+    ASSERT_EQ(sources().pooled, sources().files);
+    for (const bool allowed : {false, true}) {
+      const bool has_rings = allow_read_rings(allowed);
+      const uint64_t by_ring = reads_by_ring();
+      const Stats before = *database_.stats();
+      Random random(1);
+      std::vector<Value> values(50);
+      for (int round = 0; round < 100; ++round) {
+        std::vector<std::string> keys;
+        for (size_t i = 0; i < values.size(); ++i) keys.push_back(key_of(random.below(66'000)));
+        const std::vector<std::string_view> views(keys.begin(), keys.end());
+        ASSERT_TRUE(database_.get_many(views, values).ok());
+        for (size_t i = 0; i < values.size(); ++i) {
+          const auto at = model_.find(keys[i]);
+          ASSERT_EQ(values[i].present(), at != model_.end()) << keys[i];
+          if (values[i].present()) {
+            ASSERT_EQ(values[i].view(), at->second);
+          }
+        }
+      }
+      EXPECT_EQ(reads_by_ring() > by_ring, allowed && has_rings);
+      // Each page once: the leaf of a key, and of its index what was not there.
+      EXPECT_LE(database_.stats()->point_pages_read - before.point_pages_read, 2u * 50 * 100);
+      EXPECT_LE(database_.stats()->memory_bytes, 4 * MiB);
+    }
+    allow_read_rings(true);
+  }
+  EXPECT_TRUE(database_.verify()->ok());
 }
 
 // Gets, get_many, scans and cursors go on while runs change their source, again and again.

@@ -38,6 +38,7 @@ struct EngineConfig {
   unsigned threads = 1;
   std::vector<std::string> options = {};        // NAME=VALUE, for Lightning DB alone
   Compression compression = Compression::none;  // of engines that have one; LMDB has none
+  bool direct_reads = false;                    // of RocksDB: others decide themselves, or cannot
   uint64_t memory_limit =
       0;  // of caches and buffers together, of engines that have one; 0: room for the data
 

@@ -5,6 +5,7 @@
 // - no hash index in the data blocks: it took 2 % more space and gained less than the noise.
 // - no compression unless --compression says so: neither has any other engine here.
 // - 64 MiB write buffers, as Lightning DB has; 2 background jobs.
+// - with --direct-reads past the system's cache: for data that does not fit into memory.
 // - WAL on; a commit writes it to the kernel (process) or syncs it (power).
 // - transactions: one object a session, begun anew. OptimisticTransactionDB with a snapshot of the begin and
 //   keys read for update, so that a read that was overtaken fails the commit; TransactionDB with locks by
@@ -215,6 +216,8 @@ class RocksdbEngine : public Engine {
     options.compression = kTypes[static_cast<int>(config.compression)];
     options.write_buffer_size = config.buffer_bytes();
     options.max_background_jobs = 2;
+    options.use_direct_reads = config.direct_reads;
+    options.use_direct_io_for_flush_and_compaction = config.direct_reads;
     rocksdb::DB* db = nullptr;
     if (kind == Kind::optimistic) {
       check(rocksdb::OptimisticTransactionDB::Open(options, config.path, &transactional_.optimistic), "Open");

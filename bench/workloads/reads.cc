@@ -72,21 +72,24 @@ void read_missing(Worker& worker) {
   });
 }
 
-void read_many(Worker& worker) {
-  std::vector<KeyBuffer> buffers(kKeysPerCall, KeyBuffer(worker.data.config.key_size));
-  std::vector<uint64_t> numbers(kKeysPerCall);
-  std::vector<std::string_view> keys(kKeysPerCall), values(kKeysPerCall);
-  worker.repeat(kKeysPerCall, [&](uint64_t) {
-    for (size_t k = 0; k < kKeysPerCall; ++k) {
+static void read_together(Worker& worker, uint64_t keys_per_call) {
+  std::vector<KeyBuffer> buffers(keys_per_call, KeyBuffer(worker.data.config.key_size));
+  std::vector<uint64_t> numbers(keys_per_call);
+  std::vector<std::string_view> keys(keys_per_call), values(keys_per_call);
+  worker.repeat(keys_per_call, [&](uint64_t) {
+    for (size_t k = 0; k < keys_per_call; ++k) {
       numbers[k] = worker.pick();
       keys[k] = buffers[k](numbers[k]);
     }
     worker.session.get_many(keys, values);
-    for (size_t k = 0; k < kKeysPerCall; ++k) {
+    for (size_t k = 0; k < keys_per_call; ++k) {
       require(worker.data.values.matches(numbers[k], values[k]), kWrongValue);
     }
   });
 }
+
+void read_many(Worker& worker) { read_together(worker, kKeysPerCall); }
+void read_some(Worker& worker) { read_together(worker, kFewKeysPerCall); }
 
 void read_sequential(Worker& worker) { scan_repeatedly(worker, Direction::forward); }
 void read_reverse(Worker& worker) { scan_repeatedly(worker, Direction::backward); }

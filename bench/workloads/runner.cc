@@ -34,6 +34,7 @@ class Unit {
                           .threads = data_.config.threads,
                           .options = data_.config.options,
                           .compression = data_.config.compression,
+                          .direct_reads = data_.config.direct_reads,
                           .memory_limit = data_.config.memory_limit});
   }
   void close() {

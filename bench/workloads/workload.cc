@@ -18,10 +18,15 @@ constexpr uint64_t kScans = 5;
 
 uint64_t tenth(const Config& config) { return std::max<uint64_t>(config.num / 10, 1); }
 uint64_t once(const Config& config) { return config.num; }
+uint64_t reads(const Config& config) {
+  return config.operations != 0 ? std::min(config.operations, config.num) : config.num;
+}
 uint64_t tenfold(const Config& config) { return 10 * config.num; }
 uint64_t scan(const Config& config) { return config.num * config.threads; }
 // Every thread scans the whole database.
-uint64_t scans(const Config& config) { return kScans * config.num * config.threads; }
+uint64_t scans(const Config& config) {
+  return (config.operations != 0 ? 1 : kScans) * config.num * config.threads;
+}
 
 // A workload with a loop of its own that is measured when it is named.
 constexpr Workload named(std::string_view name, Start start, uint64_t (*operations)(const Config&),
@@ -44,27 +49,28 @@ constexpr std::array kWorkloads = {
     Workload{"ingest", Start::empty, once, 0, ingest, leaves_all},
     Workload{kSyncedWorkload, Start::empty, synced_entries, 1, fill_random, leaves_synced, nullptr, true},
     Workload{kOpen, Start::shared, once, 1, nullptr},
-    Workload{"readrandom", Start::shared, once, 16, read_random},
+    Workload{"readrandom", Start::shared, reads, 16, read_random},
     Workload{"readone", Start::shared, tenfold, 256, read_one},
-    Workload{"readmissing", Start::shared, once, 16, read_missing},
-    Workload{"multireadrandom", Start::shared, once, 1, read_many},
+    Workload{"readmissing", Start::shared, reads, 16, read_missing},
+    Workload{"multireadrandom", Start::shared, reads, 1, read_many},
     Workload{"readseq", Start::shared, scans, 0, read_sequential},
     Workload{"readreverse", Start::shared, scans, 0, read_reverse},
-    Workload{"seekrandom", Start::shared, once, 16, seek_random},
-    Workload{"seekreverse", Start::shared, once, 16, seek_reverse},
+    Workload{"seekrandom", Start::shared, reads, 16, seek_random},
+    Workload{"seekreverse", Start::shared, reads, 16, seek_reverse},
     Workload{"readwhilewriting", Start::loaded, once, 16, read_random, nullptr, overwrite_until_stopped},
     Workload{"overwrite", Start::loaded, once, 16, overwrite, leaves_overwritten},
     Workload{"deleterandom", Start::loaded, once, 16, delete_random, leaves_nothing},
     Workload{"readrandom-unsettled", Start::unsettled, tenth, 16, read_random},
     Workload{"seekrandom-unsettled", Start::unsettled, tenth, 16, seek_random},
     Workload{"readseq-unsettled", Start::unsettled, scan, 0, read_sequential},
+    named("multireadrandom16", Start::shared, reads, 1, read_some),
     named("readhot", Start::shared, once, 16, read_hot),
     named("seekordered", Start::shared, once, 16, seek_ordered),
     named("deleteseq", Start::loaded, once, 16, delete_sequential, leaves_nothing),
     named("fill100K", Start::empty, large_entries, 1, fill_large, leaves_large),
     named("ycsba", Start::loaded, once, 16, ycsb_a),
     named("ycsbb", Start::loaded, once, 16, ycsb_b),
-    named("ycsbc", Start::shared, once, 16, ycsb_c),
+    named("ycsbc", Start::shared, reads, 16, ycsb_c),
     named("ycsbd", Start::loaded, once, 16, ycsb_d, leaves_inserted),
     named("ycsbe", Start::loaded, ycsb_scans, 16, ycsb_e, leaves_inserted_scans),
     named("ycsbf", Start::loaded, once, 16, ycsb_f),

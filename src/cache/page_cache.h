@@ -100,6 +100,11 @@ class PageCache : public std::enable_shared_from_this<PageCache>, private ArcClo
       cache_->hits_.count();
       return cache_->frame_data(word - 1);
     }
+    /// Has a frame the page now? It may have gone when that is answered.
+    bool has(uint32_t page) const {
+      const uint32_t word = words_[page].load(std::memory_order_relaxed);
+      return word != 0 && word < kGhost;
+    }
     /// Outside of one: the page, pinned; null data when no frame has it. `touch`: it counts as used.
     Pin pin(uint32_t page, bool touch) const;
     /// Gives a page to the frame that take() answered and `page` was read into. The frame is the cache's from

@@ -21,11 +21,23 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace lightning {
+
+class File;
+
+/// One read of File::read_many().
+struct ReadRequest {
+  File* file = nullptr;
+  uint64_t offset = 0;
+  char* to = nullptr;
+  uint64_t size = 0;
+  Result<uint64_t> count = uint64_t{0};  // what File::read() would have answered
+};
 
 /// A shared, writable or read-only mapping of a file. Guarded: a fault inside it (bad sector, lost file
 /// system, no space) is answered by a private page of zeros or of the bytes that were there, and noted in
@@ -63,6 +75,11 @@ class File {
 
   /// Reads up to `size` bytes at `offset`; fewer only at the end of the file.
   virtual Result<uint64_t> read(uint64_t offset, void* to, uint64_t size) = 0;
+  /// Does all of them, side by side where the system can; each may fail alone. They may be of several files,
+  /// but of one FileSystem, this file's, and into bytes that do not overlap.
+  virtual void read_many(std::span<ReadRequest> requests) {
+    for (ReadRequest& one : requests) one.count = one.file->read(one.offset, one.to, one.size);
+  }
   virtual Status write(uint64_t offset, std::string_view bytes) = 0;
   /// Lets the system begin to bring what was written to the disk, so that sync() waits for less. A hint:
   /// nothing is durable by it, and what fails is for sync() to report.

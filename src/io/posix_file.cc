@@ -10,15 +10,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
 
 #include "base/coding.h"
 #include "io/posix_mapping.h"
 #include "io/posix_status.h"
+#include "io/read_ring.h"
 
 namespace lightning {
 
@@ -78,9 +81,7 @@ class PosixFile final : public File {
       : handle_(std::make_shared<const FileHandle>(std::move(handle))), name_(std::move(name)) {}
 
   Result<uint64_t> read(uint64_t offset, void* to, uint64_t size) override {
-    const auto address = reinterpret_cast<uintptr_t>(to);
-    if (direct_.load(std::memory_order_relaxed) && (offset | size | address) % kDirectBytes != 0)
-      return read_around(offset, static_cast<char*>(to), size);
+    if (!is_aligned(offset, to, size)) return read_around(offset, static_cast<char*>(to), size);
     uint64_t done = 0;
     while (done < size) {
       const uint64_t part = std::min(size - done, kTransferBytesMax);
@@ -99,6 +100,15 @@ class PosixFile final : public File {
       if (count == 0 || (direct && static_cast<uint64_t>(count) % kDirectBytes != 0)) break;
     }
     return done;
+  }
+
+  void read_many(std::span<ReadRequest> requests) override {
+    if (requests.size() < 2) return File::read_many(requests);
+    for (std::span<ReadRequest> left = requests; !left.empty();) {
+      const size_t count = std::min(left.size(), kRingReads);
+      read_together(left.first(count));
+      left = left.subspan(count);
+    }
   }
 
   void read_directly() override { direct_.store(set_direct(true), std::memory_order_relaxed); }
@@ -187,12 +197,63 @@ class PosixFile final : public File {
     return flags >= 0 && fcntl(descriptor(), F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
   }
 
+  struct Free {
+    void operator()(void* bytes) const { std::free(bytes); }
+  };
+  using Bounce = std::unique_ptr<void, Free>;
+  static Bounce make_bounce(uint64_t size) { return Bounce(std::aligned_alloc(kDirectBytes, size)); }
+
+  // May it be read as it is?
+  bool is_aligned(uint64_t offset, const void* to, uint64_t size) const {
+    return !direct_.load(std::memory_order_relaxed) ||
+           (offset | size | reinterpret_cast<uintptr_t>(to)) % kDirectBytes == 0;
+  }
+
+  // What a ring did not read whole is left to read(), which goes on behind it, or says what is wrong.
+  static void read_together(std::span<ReadRequest> requests) {
+    std::array<RingRead, kRingReads> reads;
+    std::array<Bounce, kRingReads> bounces;
+    for (size_t i = 0; i < requests.size(); ++i) {
+      const ReadRequest& one = requests[i];
+      reads[i] = static_cast<const PosixFile*>(one.file)->ring_read_of(one, &bounces[i]);
+    }
+    read_by_ring({reads.data(), requests.size()});
+    for (size_t i = 0; i < requests.size(); ++i) {
+      ReadRequest& one = requests[i];
+      uint64_t done = 0;
+      if (reads[i].count > 0) done = static_cast<uint64_t>(reads[i].count);
+      if (bounces[i] != nullptr) {
+        const uint64_t skipped = one.offset % kDirectBytes;
+        done = std::min(done - std::min(done, skipped), one.size);
+        std::memcpy(one.to, static_cast<const char*>(bounces[i].get()) + skipped, done);
+      }
+      if (done < one.size) {
+        one.count = one.file->read(one.offset + done, one.to + done, one.size - done);
+        if (!one.count) continue;
+        done += *one.count;
+      }
+      one.count = done;
+    }
+  }
+
+  // By other memory where direct reads cannot have the bytes as they lie; nothing where that is too much.
+  RingRead ring_read_of(const ReadRequest& one, Bounce* bounce) const {
+    RingRead ring{.descriptor = descriptor(), .offset = one.offset, .to = one.to, .size = one.size};
+    if (one.size > kTransferBytesMax) ring.size = 0;
+    if (ring.size == 0 || is_aligned(one.offset, one.to, one.size)) return ring;
+    const uint64_t whole = align_up(one.offset % kDirectBytes + one.size, kDirectBytes);
+    if (whole <= kBounceBytesMax) *bounce = make_bounce(whole);
+    ring.to = static_cast<char*>(bounce->get());
+    ring.offset -= one.offset % kDirectBytes;
+    ring.size = *bounce == nullptr ? 0 : whole;
+    return ring;
+  }
+
   // By pieces that direct reads can have.
   Result<uint64_t> read_around(uint64_t offset, char* to, uint64_t size) {
     const uint64_t whole = align_up(offset % kDirectBytes + size, kDirectBytes);
     const uint64_t room = std::min(whole, kBounceBytesMax);
-    const std::unique_ptr<void, decltype(&std::free)> bytes(std::aligned_alloc(kDirectBytes, room),
-                                                            &std::free);
+    const Bounce bytes = make_bounce(room);
     if (bytes == nullptr) return Status(StatusCode::out_of_memory, "a buffer to read", name_, offset);
     uint64_t done = 0;
     while (done < size) {

@@ -6,6 +6,7 @@
 #include "base/epoch.h"
 #include "run/fences.h"
 #include "run/leaf_page.h"
+#include "run/page_batch.h"
 #include "run/run_cursor.h"
 #include "run/run_index.h"
 #include "run/run_pages.h"
@@ -15,8 +16,8 @@ namespace lightning {
 
 namespace {
 
-/// A locator that says no more than that find() must look.
-constexpr uint64_t kUnknownPlace = UINT64_MAX;
+/// Of a locator: the page was just read for it, which counts as its use.
+constexpr uint64_t kJustRead = uint64_t{1} << 32;
 
 Status damaged(const std::string& name, std::string_view what, uint64_t offset) {
   return Status(StatusCode::corruption, what, name, offset);
@@ -276,12 +277,12 @@ inline RunFile::Found RunFile::read_entry(const LeafEntry& entry, const RunPages
 }
 
 inline RunFile::Found RunFile::read_at(uint64_t locator, std::string_view key, uint64_t read_lsn, Hit* hit,
-                                       bool* same_key) const {
+                                       bool* same_key, RunPages::Use use) const {
   *same_key = false;
   const uint64_t page_number = locator_page(locator, locator_offset_bits_);
   const uint64_t offset = locator_offset(locator, locator_offset_bits_);
   RunPages::Page page;
-  if (!pages_->leaf(page_number, &page, &hit->owner, &hit->status)) return not_read(*hit);
+  if (!pages_->leaf(page_number, &page, &hit->owner, &hit->status, use)) return not_read(*hit);
   LeafPage leaf;
   LeafEntry entry;
   if (!leaf.parse(page.data, page.size) || !leaf.entry_at(offset, &entry)) {
@@ -391,13 +392,45 @@ uint64_t RunFile::locate(uint64_t hash) const {
   return pages_->faulted() ? kUnknownPlace : kNotHere;
 }
 
+bool RunFile::want(uint64_t hash, PageBatch* batch) const {
+  const uint64_t buckets = footer_->index_buckets;
+  return buckets != 0 && pages_->want_bucket(first_bucket(hash, buckets), batch);
+}
+
+uint64_t RunFile::locate_in(uint64_t hash, bool comes, PageBatch* leaves) const {
+  const uint64_t buckets = footer_->index_buckets;
+  if (buckets == 0 || !pages_->pooled()) return kUnknownPlace;
+  const uint16_t print = fingerprint(hash);
+  uint64_t number = first_bucket(hash, buckets);
+  auto use = comes ? RunPages::Use::pass : RunPages::Use::keep;
+  for (bool second = false;; second = true) {
+    RunBucket copy;
+    Status status;
+    const char* bucket = pages_->bucket(number, &copy, &status, use);
+    if (bucket == nullptr) return kUnknownPlace;  // find() says what is wrong
+    if (const uint32_t locator = BucketMatches(bucket, print).next(); locator != 0) {
+      const bool read = pages_->want_leaf(locator_page(locator, locator_offset_bits_), leaves);
+      return read ? locator | kJustRead : locator;
+    }
+    if (second || !bucket_overflowed(bucket, print)) return kNotHere;
+    number = second_bucket(hash, buckets);
+    use = RunPages::Use::keep;
+  }
+}
+
+RunFile::Found RunFile::read_just_read(uint64_t locator, std::string_view key, uint64_t read_lsn, Hit* hit,
+                                       bool* same_key) const {
+  return read_at(locator & (kJustRead - 1), key, read_lsn, hit, same_key, RunPages::Use::pass);
+}
+
 RunFile::Found RunFile::find_at(uint64_t locator, std::string_view key, uint64_t hash, uint64_t read_lsn,
                                 Hit* hit) const {
   if (locator == kNotHere) return Found::absent;
   if (locator != kUnknownPlace) {
     if (hit->owner != nullptr) hit->owner.reset();
     bool same_key;
-    const Found found = read_at(locator, key, read_lsn, hit, &same_key);
+    const Found found = locator < kJustRead ? read_at(locator, key, read_lsn, hit, &same_key)
+                                            : read_just_read(locator, key, read_lsn, hit, &same_key);
     if (same_key || found >= Found::error) return found;
   }
   return find(key, hash, read_lsn, hit);

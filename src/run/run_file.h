@@ -88,6 +88,14 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   /// Where the key may stand, its lines being fetched; kNotHere when the file does not have it.
   uint64_t locate(uint64_t hash) const;
   Found find_at(uint64_t locator, std::string_view key, uint64_t hash, uint64_t read_lsn, Hit* hit) const;
+  /// What locate() answers where it would have to read; find_at() then looks itself. Such keys of a pooled
+  /// file may go by more stages: want() all, read the batch, locate_in() all, read the other batch, then
+  /// find_at() all.
+  static constexpr uint64_t kUnknownPlace = UINT64_MAX;
+  /// Wants what locate_in() needs first; answers whether the batch reads it.
+  bool want(uint64_t hash, PageBatch* batch) const;
+  /// `comes`: what want() answered. Wants the page where the key may stand.
+  uint64_t locate_in(uint64_t hash, bool comes, PageBatch* leaves) const;
 
   /// An ordered walk as of `read_lsn`. The RunFile must outlive it. Null when memory is short.
   std::unique_ptr<SourceCursor> cursor(uint64_t read_lsn) const;
@@ -143,7 +151,10 @@ class RunFile : public std::enable_shared_from_this<RunFile> {
   [[gnu::always_inline]] inline Found read_entry(const LeafEntry& entry, const RunPages::Page& page,
                                                  uint64_t read_lsn, Hit* hit) const;
   [[gnu::always_inline]] inline Found read_at(uint64_t locator, std::string_view key, uint64_t read_lsn,
-                                              Hit* hit, bool* same_key) const;
+                                              Hit* hit, bool* same_key,
+                                              RunPages::Use use = RunPages::Use::keep) const;
+  [[gnu::noinline]] Found read_just_read(uint64_t locator, std::string_view key, uint64_t read_lsn, Hit* hit,
+                                         bool* same_key) const;
   [[gnu::always_inline]] inline bool read_plain(uint64_t locator, std::string_view key, Hit* hit) const;
   [[gnu::noinline]] Found find_anywhere(std::string_view key, uint64_t hash, uint64_t read_lsn,
                                         Hit* hit) const;

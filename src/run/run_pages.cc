@@ -10,9 +10,9 @@ namespace lightning {
 
 namespace {
 
-constexpr uint64_t kBlockBytes = kLargeLeafBytes;
-
-uint32_t blocks_of(uint64_t bytes) { return static_cast<uint32_t>((bytes + kBlockBytes - 1) / kBlockBytes); }
+uint32_t blocks_of(uint64_t bytes) {
+  return static_cast<uint32_t>((bytes + kLargeLeafBytes - 1) / kLargeLeafBytes);
+}
 
 bool is_kept(RunPages::Use use) { return use == RunPages::Use::keep || use == RunPages::Use::scan; }
 
@@ -269,15 +269,21 @@ PageCache::Pin RunPages::load_block(const Block& block, Use use) const {
   if (pin.data() != nullptr || !is_kept(use)) return pin;
   const uint32_t frame = cache_->take();
   if (frame == PageCache::kNoFrame) return pin;
-  char* const bytes = cache_->frame_data(frame);
   const uint64_t size = std::min(kBlockBytes, block.end - block.offset);
-  const Result<uint64_t> read = file_->read(block.offset, bytes, size);
+  return take_block(block, frame, file_->read(block.offset, cache_->frame_data(frame), size), use);
+}
+
+// Pins the block that was read into a frame, which goes back if that was not all or nothing of it is good.
+PageCache::Pin RunPages::take_block(const Block& block, uint32_t frame, const Result<uint64_t>& read,
+                                    Use use) const {
+  const uint64_t size = std::min(kBlockBytes, block.end - block.offset);
   if (read && *read == size) {
     note_read(use, size);
-    if (mark_bad_pages(block, bytes, size) != 0) return cached_->insert(block.place, frame);
+    if (mark_bad_pages(block, cache_->frame_data(frame), size) != 0)
+      return cached_->insert(block.place, frame);
   }
   cache_->give_back(frame);
-  return pin;
+  return {};
 }
 
 bool RunPages::pooled_leaf(uint64_t page_number, Page* page, Owner* owner, Use use) const {

@@ -34,6 +34,8 @@
 
 namespace lightning {
 
+class PageBatch;
+
 class RunPages {
  public:
   struct Page {
@@ -108,6 +110,11 @@ class RunPages {
     prefetch(bucket_page(number) * kUnitBytes + bucket_offset(number));
   }
 
+  /// Has a page of a pooled file read with a batch, if the cache lacks it. False when it does not come so: it
+  /// is there, or read when it is asked for.
+  bool want_bucket(uint64_t number, PageBatch* batch) const;
+  bool want_leaf(uint64_t page_number, PageBatch* batch) const;
+
   /// The bytes of a value that stands outside its leaf, here or in a value file.
   bool value(const ValueRef& ref, uint64_t size, std::string_view* value, std::shared_ptr<const void>* owner,
              Status* status) const;
@@ -172,6 +179,8 @@ class RunPages {
   /// fetch() of a leaf, from what the walk read ahead where it has that.
   bool fetch_leaf(uint64_t offset, uint64_t size, ReadAhead* ahead, Page* page, Owner* owner,
                   Status* status) const;
+  friend class PageBatch;
+  static constexpr uint64_t kBlockBytes = kLargeLeafBytes;
   /// What a frame of a pooled file holds: pages of one kind.
   struct Block {
     uint32_t place;   // in the table
@@ -184,6 +193,9 @@ class RunPages {
   Block index_block(uint64_t page_number) const;
   const char* in_block(const Block& block, const char* bytes, uint64_t page_number) const;
   PageCache::Pin load_block(const Block& block, Use use) const;
+  PageCache::Pin take_block(const Block& block, uint32_t frame, const Result<uint64_t>& read, Use use) const;
+  PageCache::Pin take_packed(uint64_t page_number, const char* stored, const Result<uint64_t>& read) const;
+  bool want_block(const Block& block, PageBatch* batch) const;
   uint64_t mark_bad_pages(const Block& block, char* bytes, uint64_t size) const;
   void note_read(Use use, uint64_t bytes) const;
   bool pooled_leaf(uint64_t page_number, Page* page, Owner* owner, Use use) const;

@@ -14,6 +14,7 @@
 
 #include "format/internal_key.h"
 #include "io/env.h"
+#include "run/page_batch.h"
 #include "run/run_file.h"
 #include "run/run_writer.h"
 
@@ -25,6 +26,7 @@ struct MemoryFiles {
   std::map<std::string, std::shared_ptr<std::vector<char>>> files;
   std::atomic<bool> faulted = false;  // what mappings answer
   std::atomic<uint64_t> reads{0};
+  std::atomic<uint64_t> batches{0};
 };
 
 class MemoryRegion final : public MappedRegion {
@@ -41,9 +43,11 @@ class MemoryRegion final : public MappedRegion {
 
 class MemoryFile final : public File {
  public:
-  MemoryFile(std::shared_ptr<std::vector<char>> bytes, const std::atomic<bool>* faulted,
-             std::atomic<uint64_t>* reads)
-      : bytes_(std::move(bytes)), faulted_(faulted), reads_(reads) {}
+  MemoryFile(std::shared_ptr<std::vector<char>> bytes, MemoryFiles* files)
+      : bytes_(std::move(bytes)),
+        faulted_(&files->faulted),
+        reads_(&files->reads),
+        batches_(&files->batches) {}
 
   Result<uint64_t> read(uint64_t offset, void* to, uint64_t size) override {
     reads_->fetch_add(1, std::memory_order_relaxed);
@@ -51,6 +55,10 @@ class MemoryFile final : public File {
     size = std::min<uint64_t>(size, bytes_->size() - offset);
     std::memcpy(to, bytes_->data() + offset, size);
     return size;
+  }
+  void read_many(std::span<ReadRequest> requests) override {
+    batches_->fetch_add(1, std::memory_order_relaxed);
+    File::read_many(requests);
   }
   Status write(uint64_t offset, std::string_view bytes) override {
     if (bytes_->size() < offset + bytes.size()) bytes_->resize(offset + bytes.size());
@@ -76,13 +84,16 @@ class MemoryFile final : public File {
   std::shared_ptr<std::vector<char>> bytes_;
   const std::atomic<bool>* faulted_;
   std::atomic<uint64_t>* reads_;
+  std::atomic<uint64_t>* batches_;
 };
 
 class MemoryDirectory final : public Directory {
  public:
   std::vector<char>& bytes(const std::string& name) { return *memory_.files.at(name); }
-  /// Calls of File::read() so far.
+  /// Calls of File::read() so far, those of read_many() among them.
   uint64_t reads() const { return memory_.reads; }
+  /// Calls of File::read_many().
+  uint64_t batches() const { return memory_.batches; }
   void set_faulted(bool faulted) { memory_.faulted = faulted; }
 
   Result<std::unique_ptr<File>> open(const std::string& name, OpenMode mode) override {
@@ -91,7 +102,7 @@ class MemoryDirectory final : public Directory {
     if (mode != OpenMode::create && !exists) return Status(StatusCode::not_found, "missing", name, 0);
     std::shared_ptr<std::vector<char>>& bytes = memory_.files[name];
     if (bytes == nullptr) bytes = std::make_shared<std::vector<char>>();
-    return std::unique_ptr<File>(new MemoryFile(bytes, &memory_.faulted, &memory_.reads));
+    return std::unique_ptr<File>(new MemoryFile(bytes, &memory_));
   }
   Status remove(const std::string& name) override {
     memory_.files.erase(name);
@@ -194,7 +205,7 @@ inline std::shared_ptr<PageCache> cache_of_frames(uint64_t frames) {
 }
 
 /// What find() says, for comparing: "absent", "removed", "=value@lsn" or the error's code. If not staged it
-/// asks first inside an epoch, as a get does.
+/// asks first inside an epoch, as a get does, else in all stages, as get_many() does.
 inline std::string found_text(const RunFile& run, std::string_view key, uint64_t read_lsn,
                               bool staged = false) {
   RunFile::Hit hit;
@@ -205,7 +216,16 @@ inline std::string found_text(const RunFile& run, std::string_view key, uint64_t
   if (found == RunFile::Found::away) epoch.leave();
   if (staged) {
     run.prefetch(hash);
-    found = run.find_at(run.locate(hash), key, hash, read_lsn, &hit);
+    uint64_t locator = run.locate(hash);
+    PageBatch leaves;
+    if (locator == RunFile::kUnknownPlace) {
+      PageBatch buckets;
+      const bool comes = run.want(hash, &buckets);
+      buckets.read();
+      locator = run.locate_in(hash, comes, &leaves);
+      leaves.read();
+    }
+    found = run.find_at(locator, key, hash, read_lsn, &hit);
   } else if (found == RunFile::Found::away) {
     found = run.find(key, hash, read_lsn, &hit);
   }

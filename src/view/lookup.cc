@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "run/page_batch.h"
+
 namespace lightning {
 
 namespace {
@@ -137,18 +139,7 @@ void ask_memory(const MemSource& source, std::span<ManyKey> keys, uint64_t read_
   }
 }
 
-void ask_run_for_many(const SortedRun& run, std::span<ManyKey> keys, uint64_t read_lsn) {
-  const bool shows_all = run.ingested_at() < read_lsn;
-  for (const ManyKey& one : keys) {
-    if (one.done) continue;
-    if (const auto* file = run.file_of(one.key)) (*file)->prefetch(one.hash);
-  }
-  for (ManyKey& one : keys) {
-    one.locator = RunFile::kNotHere;
-    if (one.done) continue;
-    const auto* file = run.file_of(one.key);
-    if (file != nullptr && (shows_all || run.shows(file, read_lsn))) one.locator = (*file)->locate(one.hash);
-  }
+void find_located(const SortedRun& run, std::span<ManyKey> keys, uint64_t read_lsn) {
   for (ManyKey& one : keys) {
     if (one.done || one.locator == RunFile::kNotHere) continue;
     const auto* file = run.file_of(one.key);
@@ -156,6 +147,47 @@ void ask_run_for_many(const SortedRun& run, std::span<ManyKey> keys, uint64_t re
     one.done = outcome != RunFile::Found::absent;
     if (one.done) one.found = take_run_hit(outcome, *file, &one.hit);
   }
+}
+
+// Where pages must be read: what is missing of the point indexes together, then what is of the leaves.
+[[gnu::noinline]] void read_located(const SortedRun& run, std::span<ManyKey> keys, uint64_t read_lsn) {
+  std::array<const RunFile*, PageBatch::kReads> files;
+  std::array<bool, PageBatch::kReads> comes;
+  PageBatch leaves;
+  {
+    PageBatch buckets;
+    for (size_t i = 0; i < keys.size(); ++i) {
+      const bool away = !keys[i].done && keys[i].locator == RunFile::kUnknownPlace;
+      files[i] = away ? run.file_of(keys[i].key)->get() : nullptr;
+      comes[i] = away && files[i]->want(keys[i].hash, &buckets);
+    }
+    buckets.read();
+    for (size_t i = 0; i < keys.size(); ++i) {
+      if (files[i] != nullptr) keys[i].locator = files[i]->locate_in(keys[i].hash, comes[i], &leaves);
+    }
+  }
+  leaves.read();
+  find_located(run, keys, read_lsn);
+}
+
+void ask_run_for_many(const SortedRun& run, std::span<ManyKey> keys, uint64_t read_lsn) {
+  const bool shows_all = run.ingested_at() < read_lsn;
+  for (const ManyKey& one : keys) {
+    if (one.done) continue;
+    if (const auto* file = run.file_of(one.key)) (*file)->prefetch(one.hash);
+  }
+  bool away = false;
+  for (ManyKey& one : keys) {
+    one.locator = RunFile::kNotHere;
+    if (one.done) continue;
+    const auto* file = run.file_of(one.key);
+    if (file != nullptr && (shows_all || run.shows(file, read_lsn))) one.locator = (*file)->locate(one.hash);
+    away |= one.locator == RunFile::kUnknownPlace;
+  }
+  if (!away) [[likely]]
+    return find_located(run, keys, read_lsn);
+  for (; !keys.empty(); keys = keys.subspan(std::min(keys.size(), PageBatch::kReads)))
+    read_located(run, keys.first(std::min(keys.size(), PageBatch::kReads)), read_lsn);
 }
 
 }  // namespace
