@@ -408,9 +408,8 @@ Result<VerifyReport> verify_in(Env& env, const std::string& path, const VerifyOp
   if (!lock) return lock.status();
   Result<VerifyReport> report = verify_directory(env, **directory, options);
   if (!report || !report->ok()) return report;
-  lock->reset();
   const Options read_only{.read_only = true};
-  Result<std::shared_ptr<Engine>> engine = Engine::open(env, path, read_only, OpenKind::open);
+  Result<std::shared_ptr<Engine>> engine = Engine::open(env, path, read_only, OpenKind::locked);
   if (!engine) return engine.status();
   (*engine)->attach(std::make_unique<IndexSet>(**engine, options.extractors));
   return Verifier(env, **directory, options).indexes(**engine, *std::move(report));

@@ -73,7 +73,8 @@ class VersionMerger;
 struct RecoveredLog;
 class SnapshotState;
 
-enum class OpenKind { open_or_create, open, create };
+/// `locked`: to read a database that the caller keeps writers away from.
+enum class OpenKind { open_or_create, open, create, locked };
 
 /// Values from this size on stay where their commit put them: the segment becomes a value file.
 inline constexpr uint64_t kLargeValueBytes = 1 << 20;

@@ -66,10 +66,12 @@ Status Engine::start(const std::string& path, OpenKind kind) {
     if (status.is(StatusCode::not_found)) status = StateStore::open(*directory_, StoreAccess::read).status();
     if (!status.ok()) return status.is(StatusCode::not_found) ? no_database(path) : status;
   }
-  Result<std::unique_ptr<DirectoryLock>> lock =
-      directory_->lock(kLockFileName, options_.read_only ? LockMode::shared : LockMode::exclusive);
-  if (!lock) return lock.status();
-  lock_ = *std::move(lock);
+  if (kind != OpenKind::locked) {
+    Result<std::unique_ptr<DirectoryLock>> lock =
+        directory_->lock(kLockFileName, options_.read_only ? LockMode::shared : LockMode::exclusive);
+    if (!lock) return lock.status();
+    lock_ = *std::move(lock);
+  }
 
   Result<std::unique_ptr<StateStore>> store =
       StateStore::open(*directory_, options_.read_only ? StoreAccess::read : StoreAccess::read_write);
