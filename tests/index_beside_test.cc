@@ -1,5 +1,5 @@
-// Builds of indexes in the simulation, beside writers, flushes and compactions, at any interleaving: index and
-// data agree, also after a crash anywhere.
+// Builds of indexes in the simulation, beside writers, flushes and compactions, at any interleaving: index
+// and data agree, also after a crash anywhere.
 //
 // LIGHTNING_INTERLEAVE_SEEDS=n, LIGHTNING_INTERLEAVE_SEED=s   as in interleave_test
 #include <gtest/gtest.h>

@@ -46,7 +46,7 @@ class LIGHTNING_EXPORT Value {
     present_ = false;
     if (owner_ != nullptr) owner_ = nullptr;
   }
-  Status copy(std::string_view bytes) {
+  [[gnu::always_inline]] Status copy(std::string_view bytes) {
     if (owner_ != nullptr) owner_ = nullptr;
     if (bytes.size() > capacity_) {
       if (Status status = grow(bytes.size()); !status.ok()) return status;

@@ -207,12 +207,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status background_error() const;
 
   // For cursors and snapshots.
-  Status usable() const {
+  [[gnu::always_inline]] Status usable() const {
     if (!closed_.load(std::memory_order_acquire) && in_this_process()) [[likely]]
       return {};
     return unusable();
   }
-  Status usable(uint32_t keyspace) const {
+  [[gnu::always_inline]] Status usable(uint32_t keyspace) const {
     if (Status status = usable(); !status.ok()) [[unlikely]]
       return status;
     return keyspace == kDefaultKeyspaceId ? Status() : not_dropped(keyspace);

@@ -30,7 +30,7 @@ auto or_unregister(Snapshots& snapshots, RegisteredReader* reader, Fn&& make) ->
   }
 }
 
-inline Status take_value(Hit& hit, Value* value) {
+[[gnu::always_inline]] inline Status take_value(Hit& hit, Value* value) {
   // An owner of a short value is all of its page's.
   if (hit.owner != nullptr && hit.value.size() > kCopiedValueBytesMax) [[unlikely]] {
     value->refer(hit.value, std::move(hit.owner));
@@ -79,7 +79,6 @@ class Engine::OutsideEpoch {
   std::shared_ptr<const View> held_;
 };
 
-// lookup() is called at one place, so that it is inlined into a get.
 inline Lookup Engine::find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options,
                            Value* value, OutsideEpoch& outside) const {
   ReadPoint point = ReadPoint::latest(log_);
@@ -110,7 +109,7 @@ inline Lookup Engine::find(const View& view, std::string_view key, uint64_t hash
 [[gnu::noinline]] Found Engine::wait_for(const View& view, std::string_view key, uint64_t hash,
                                          const ReadPoint& point, Hit* hit, OutsideEpoch& outside) const {
   Found found;
-  while ((found = lookup(view, key, hash, point, hit)) == Found::away) [[unlikely]] {
+  while ((found = lookup_apart(view, key, hash, point, hit)) == Found::away) [[unlikely]] {
     outside.go(view);
     *hit = Hit();
   }
@@ -157,7 +156,7 @@ Lookup Engine::get_as(uint32_t keyspace, std::string_view key, const RegisteredR
   const std::shared_ptr<const View> view = this->view();
   if (reader.too_old()) return too_old();  // asked after the View was loaded
   Hit hit;
-  if (lookup(*view, internal.view(), hash_key(keyspace, key), ReadPoint::at(reader.lsn()), &hit) !=
+  if (lookup_apart(*view, internal.view(), hash_key(keyspace, key), ReadPoint::at(reader.lsn()), &hit) !=
       Found::found)
     return Lookup(std::move(hit.status));
   if (hit.kind != EntryKind::put && !take_expiring(&hit, &moment)) return Lookup(Status());

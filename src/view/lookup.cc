@@ -36,6 +36,22 @@ Found take_run_hit(RunFile::Found outcome, const std::shared_ptr<const RunFile>&
   return answer_of(*hit);
 }
 
+/// Does a run answer? `file` is its file_of(key).
+inline bool ask_run(const SortedRun& run, const std::shared_ptr<const RunFile>* file, std::string_view key,
+                    uint64_t hash, ReadPoint point, Hit* hit, Found* found) {
+  if (file == nullptr) return false;
+  const RunFile::Found outcome = (*file)->find(key, hash, point.run_lsn(), hit);
+  if (outcome == RunFile::Found::absent) return false;
+  if (run.ingested_at() != 0 && !run.shows(file, point.lsn())) [[unlikely]] {
+    *hit = {};
+    return false;
+  }
+  *found = take_run_hit(outcome, *file, hit);
+  return true;
+}
+
+}  // namespace
+
 // A View with range removals. A source's own entry counts if it is newer than the range removals over its
 // key: in a run it always is.
 Found lookup_below_ranges(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit) {
@@ -67,23 +83,8 @@ Found lookup_below_ranges(const View& view, std::string_view key, uint64_t hash,
   return Found::absent;
 }
 
-/// Does a run answer? `file` is its file_of(key).
-inline bool ask_run(const SortedRun& run, const std::shared_ptr<const RunFile>* file, std::string_view key,
-                    uint64_t hash, ReadPoint point, Hit* hit, Found* found) {
-  if (file == nullptr) return false;
-  const RunFile::Found outcome = (*file)->find(key, hash, point.run_lsn(), hit);
-  if (outcome == RunFile::Found::absent) return false;
-  if (run.ingested_at() != 0 && !run.shows(file, point.lsn())) [[unlikely]] {
-    *hit = {};
-    return false;
-  }
-  *found = take_run_hit(outcome, *file, hit);
-  return true;
-}
-
 // Where more than one source may be asked, the lines of all runs are fetched side by side.
-[[gnu::noinline]] Found lookup_in_all(const View& view, std::string_view key, uint64_t hash, ReadPoint point,
-                                      Hit* hit) {
+Found lookup_in_all(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit) {
   std::array<const std::shared_ptr<const RunFile>*, kStagedRuns> files;
   const size_t staged = std::min(view.runs.size(), files.size());
   for (size_t i = 0; i < staged; ++i) {
@@ -106,17 +107,16 @@ inline bool ask_run(const SortedRun& run, const std::shared_ptr<const RunFile>* 
   return found;
 }
 
-}  // namespace
-
-Found lookup(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit) {
-  if (view.range_removals.load(std::memory_order_relaxed)) [[unlikely]]
-    return lookup_below_ranges(view, key, hash, point, hit);
-  if (view.active != nullptr || !view.sealed.empty() || view.runs.size() != 1)
-    return lookup_in_all(view, key, hash, point, hit);
+Found lookup_in_run(const SortedRun& run, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit) {
   Found found = Found::absent;
-  const SortedRun& settled = *view.runs[0];
-  (void)ask_run(settled, settled.file_of(key), key, hash, point, hit, &found);
+  (void)ask_run(run, run.file_of(key), key, hash, point, hit, &found);
   return found;
+}
+
+Found lookup_apart(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit) {
+  return view.range_removals.load(std::memory_order_relaxed)
+             ? lookup_below_ranges(view, key, hash, point, hit)
+             : lookup_in_all(view, key, hash, point, hit);
 }
 
 namespace {

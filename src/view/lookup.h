@@ -40,9 +40,23 @@ enum class Found { absent, found, error, away };
 /// Of a value longer than kCopiedValueBytesMax, `owner` keeps the bytes; shorter ones have none in memory.
 using Hit = RunFile::Hit;
 
+// Parts of lookup(): of a View with range removals; of one without; of one that is a single run.
+Found lookup_below_ranges(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit);
+Found lookup_in_all(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit);
+Found lookup_in_run(const SortedRun& run, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit);
+
 /// Finds `key` (an internal key; hash = hash_key(key)). A removal is absent; an entry with an expiry is
-/// found, whatever the time (hit->kind says so).
-Found lookup(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit);
+/// found, whatever the time (hit->kind says so). For the hottest caller, whose part it becomes.
+[[gnu::always_inline]] inline Found lookup(const View& view, std::string_view key, uint64_t hash,
+                                           const ReadPoint& point, Hit* hit) {
+  if (view.range_removals.load(std::memory_order_relaxed)) [[unlikely]]
+    return lookup_below_ranges(view, key, hash, point, hit);
+  if (view.active != nullptr || !view.sealed.empty() || view.runs.size() != 1)
+    return lookup_in_all(view, key, hash, point, hit);
+  return lookup_in_run(*view.runs[0], key, hash, point, hit);
+}
+/// The same for others.
+Found lookup_apart(const View& view, std::string_view key, uint64_t hash, ReadPoint point, Hit* hit);
 
 /// One key of lookup_many().
 struct ManyKey {
