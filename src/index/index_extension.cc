@@ -255,11 +255,15 @@ Status IndexExtension::check_owner(std::string_view entry, Change& change) {
   if (owner == added.primary_key || (change.removed_of && *change.removed_of == owner)) return {};
   if (found.expiry_us == 0 || !engine_.expiry_clock().passed(found.expiry_us, now()))
     return taken_key(*added.index, user_key_of(entry), added.value, owner);
-  // It has expired with its row, which goes now: should the clock be set back, neither shows again.
-  rows_.push_back({.entry = {EntryKind::remove, internal_key(added.index->keyspace, owner), {}},
-                   .hash = 0,
-                   .offset = 0,
-                   .expiry = 0});
+  // It has expired with its row, which goes now: should the clock be set back, neither shows again. A merge may
+  // have given that row up before its entry; who wrote the row anew then found nothing to remove.
+  const std::string_view row = internal_key(added.index->keyspace, owner);
+  note_key(row);
+  StoredRow stored;
+  if (Status status = engine_.find_row(added.index->keyspace, owner, read_, &stored); !status.ok())
+    return status;
+  if (!stored.present || stored.expiry_us != found.expiry_us) return {};
+  rows_.push_back({.entry = {EntryKind::remove, row, {}}, .hash = 0, .offset = 0, .expiry = 0});
   return {};
 }
 
