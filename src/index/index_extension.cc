@@ -255,8 +255,8 @@ Status IndexExtension::check_owner(std::string_view entry, Change& change) {
   if (owner == added.primary_key || (change.removed_of && *change.removed_of == owner)) return {};
   if (found.expiry_us == 0 || !engine_.expiry_clock().passed(found.expiry_us, now()))
     return taken_key(*added.index, user_key_of(entry), added.value, owner);
-  // It has expired with its row, which goes now: should the clock be set back, neither shows again. A merge may
-  // have given that row up before its entry; who wrote the row anew then found nothing to remove.
+  // It has expired with its row, which goes now: should the clock be set back, neither shows again. A merge
+  // may have given that row up before its entry; who wrote the row anew then found nothing to remove.
   const std::string_view row = internal_key(added.index->keyspace, owner);
   note_key(row);
   StoredRow stored;
