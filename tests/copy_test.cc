@@ -12,6 +12,7 @@
 #include "testing/counts.h"
 #include "testing/crash_images.h"
 #include "tests/damage_set.h"
+#include "tests/each_seed.h"
 #include "tests/order_rules.h"
 #include "view/state_store.h"
 
@@ -596,13 +597,7 @@ class Beside {
 };
 
 TEST(Copy, TearsNoCommitBesideWritersFlushesAndMerges) {
-  const uint64_t seeds = uint_from_environment("LIGHTNING_INTERLEAVE_SEEDS", 30);
-  const uint64_t first_seed = uint_from_environment("LIGHTNING_INTERLEAVE_SEED", 1);
-  for (uint64_t i = 0; i < seeds && !HasFailure(); ++i) {
-    SCOPED_TRACE("seed " + std::to_string(first_seed + i));
-    Beside(first_seed + i).run();
-    count("interleavings", 1);
-  }
+  for_each_seed(30, [](uint64_t seed) { Beside(seed).run(); });
 }
 
 // A close beside a copy: the copy is whole, or ended by it; neither waits for ever.

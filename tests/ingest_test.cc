@@ -13,6 +13,7 @@
 #include "api/open_in.h"
 #include "testing/counts.h"
 #include "testing/sim_env.h"
+#include "tests/each_seed.h"
 #include "tests/entries_source.h"
 #include "tests/order_rules.h"
 
@@ -387,13 +388,7 @@ class Beside {
 };
 
 TEST(IngestBeside, KeepsTheOrderOfCommits) {
-  const uint64_t seeds = uint_from_environment("LIGHTNING_INTERLEAVE_SEEDS", 40);
-  const uint64_t first_seed = uint_from_environment("LIGHTNING_INTERLEAVE_SEED", 1);
-  for (uint64_t i = 0; i < seeds && !testing::Test::HasFailure(); ++i) {
-    SCOPED_TRACE("seed " + std::to_string(first_seed + i));
-    Beside(first_seed + i).run();
-    count("interleavings", 1);
-  }
+  for_each_seed(40, [](uint64_t seed) { Beside(seed).run(); });
 }
 
 // A close beside it: all of it is there, or nothing and no file; neither waits for ever.

@@ -20,6 +20,7 @@
 #include "testing/clock_env.h"
 #include "testing/counts.h"
 #include "testing/sim_env.h"
+#include "tests/each_seed.h"
 
 namespace lightning {
 namespace {
@@ -378,18 +379,14 @@ class Interleaving {
 };
 
 TEST(Interleave, EverySeedKeepsItsPromises) {
-  const uint64_t seeds = uint_from_environment("LIGHTNING_INTERLEAVE_SEEDS", kSeedsByDefault);
-  const uint64_t first_seed = uint_from_environment("LIGHTNING_INTERLEAVE_SEED", 1);
   uint64_t merges = 0;
   uint64_t value_files = 0;
-  for (uint64_t i = 0; i < seeds && !HasFailure(); ++i) {
-    SCOPED_TRACE("seed " + std::to_string(first_seed + i));
-    Interleaving one(first_seed + i);
+  const uint64_t seeds = for_each_seed(kSeedsByDefault, [&](uint64_t seed) {
+    Interleaving one(seed);
     one.run();
     merges += one.merges();
     value_files += one.value_files();
-    count("interleavings", 1);
-  }
+  });
   if (seeds < kSeedsByDefault) return;  // chance
   EXPECT_GE(merges, seeds);
   EXPECT_GE(value_files, seeds);

@@ -10,6 +10,7 @@
 
 #include "base/coding.h"
 #include "base/hash.h"
+#include "format/internal_key.h"
 
 namespace lightning {
 
@@ -349,6 +350,12 @@ Status make_entries(const LiveIndex& index, std::string_view primary_key, std::s
   if (index.hashed())
     std::sort(made->begin(), made->end(), [](const auto& a, const auto& b) { return a.key < b.key; });
   return {};
+}
+
+std::string_view keep_internal_key(ByteArena& arena, uint32_t keyspace, std::string_view key) {
+  char prefix[kKeyspaceIdBytesMax];
+  const char* const end = put_keyspace_prefix(prefix, keyspace);
+  return arena.keep({prefix, static_cast<size_t>(end - prefix)}, key);
 }
 
 std::string_view primary_key_of(std::string_view value) {

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/byte_arena.h"
 #include "index/definition.h"
 
 namespace lightning {
@@ -58,6 +59,8 @@ struct EntryParts {
 };
 /// False: it is no entry of the index.
 bool take_entry(const LiveIndex& index, std::string_view key, std::string_view value, EntryParts* parts);
+/// An internal key that lives as long as `arena`. Throws std::bad_alloc.
+std::string_view keep_internal_key(ByteArena& arena, uint32_t keyspace, std::string_view key);
 /// Of the value of a unique index's entry; empty where it is malformed.
 std::string_view primary_key_of(std::string_view value);
 

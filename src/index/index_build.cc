@@ -31,6 +31,7 @@ constexpr uint64_t kRowsNamed = 4096;             // more are checked as a range
 constexpr size_t kPrefetched = 8;                 // entries
 constexpr uint64_t kSliceTimeoutMs = 100;
 constexpr uint64_t kWaitNs = 10'000'000;
+constexpr uint64_t kRetryNs = 100'000'000;  // behind a failure that may pass
 
 class Cleared {
  public:
@@ -77,7 +78,7 @@ class IndexSet::SliceMaker final : public ExpiringSource {
     std::vector<Operation> operations;
     operations.reserve(entries_.size());
     for (const MadeOf& made : entries_) {
-      const std::string_view internal = keep_internal(index_.entries, made.key());
+      const std::string_view internal = internal_key(index_.entries, made.key());
       operations.push_back(
           {.entry = {made.expiry_us != 0 ? EntryKind::put_expiring : EntryKind::put, internal, made.value()},
            .hash = 0,
@@ -145,9 +146,7 @@ class IndexSet::SliceMaker final : public ExpiringSource {
     if (Status status = make_entries(index_, key, value, &made_); !status.ok()) return status;
     if (made_.empty()) return {};
     if (named_) {
-      const InternalKey row(index_.keyspace, key);
-      if (!row.ok()) return Status(StatusCode::out_of_memory, "the key of a row");
-      reads_.add_key(row.view(), hash_key(index_.keyspace, key));
+      reads_.add_key(internal_key(index_.keyspace, key), hash_key(index_.keyspace, key));
     }
     for (const MadeEntry& entry : made_) {
       MadeOf made{.head = head_of(entry.key),
@@ -237,14 +236,8 @@ class IndexSet::SliceMaker final : public ExpiringSource {
     return expiry_us != 0 && engine_.expiry_clock().passed(expiry_us, engine_.expiry_clock().now());
   }
 
-  static std::string internal_key(uint32_t keyspace, std::string_view key) {
-    char prefix[kKeyspaceIdBytesMax];
-    return std::string(prefix, put_keyspace_prefix(prefix, keyspace)).append(key);
-  }
-  std::string_view keep_internal(uint32_t keyspace, std::string_view key) {
-    char prefix[kKeyspaceIdBytesMax];
-    const char* const end = put_keyspace_prefix(prefix, keyspace);
-    return arena_.keep({prefix, static_cast<size_t>(end - prefix)}, key);
+  std::string_view internal_key(uint32_t keyspace, std::string_view key) {
+    return keep_internal_key(arena_, keyspace, key);
   }
 
   uint64_t memory_bytes() const { return bytes_ + entries_.capacity() * sizeof(MadeOf); }
@@ -284,8 +277,10 @@ void IndexSet::build_in_background(uint32_t entries, uint64_t delay_ns) {
     try {
       const Result<Slice> slice = build_slice(entries);
       const StatusCode code = slice.status().code();
-      const bool passes = code == StatusCode::out_of_memory || code == StatusCode::no_space;
+      const bool passes =
+          code == StatusCode::out_of_memory || code == StatusCode::no_space || code == StatusCode::io_error;
       if (!slice && !passes) return;  // waiters and list() say why
+      if (!slice) delay = kRetryNs;
       if (slice && *slice == Slice::done) return;
       if (slice && *slice == Slice::more) delay = 0;
     } catch (const std::bad_alloc&) {  // tried again

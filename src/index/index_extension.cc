@@ -195,9 +195,7 @@ Status IndexExtension::change_entries(const LiveIndex& index, std::string_view k
 }
 
 std::string_view IndexExtension::internal_key(uint32_t keyspace, std::string_view key) {
-  char prefix[kKeyspaceIdBytesMax];
-  const char* const end = put_keyspace_prefix(prefix, keyspace);
-  return arena_->keep({prefix, static_cast<size_t>(end - prefix)}, key);
+  return keep_internal_key(*arena_, keyspace, key);
 }
 
 Status IndexExtension::remove_entry(const LiveIndex& index, const MadeEntry& entry, std::string_view key,
