@@ -151,7 +151,7 @@ endfunction()
 # A GoogleTest executable, each of its tests known to ctest. It links `lightning_testing` and, beside that, the
 # objects of ROOMS; ROOMS is by default, in src/<room>, that room and all of a lower number (so that a unit test
 # builds without what stands above it), elsewhere the whole static library. LABELS choose the presets that run it:
-#   asan runs all but install, demo and release-only; tsan threads; sim sim;
+#   asan runs all but install, demo and release-only; tsan threads; sim sim; unmapped unmapped;
 #   release kill, cli, install, demo and release-only.
 function(lightning_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;ROOMS;LABELS;LIBS")
@@ -186,7 +186,7 @@ function(lightning_test name)
   list(JOIN arg_LABELS "+" labels)  # ctest -L matches a part of it; PRE_TEST discovery loses a list
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX "${name}." PROPERTIES
                        LABELS "${labels}")
-  foreach(label IN ITEMS threads sim)  # presets that build nothing else
+  foreach(label IN ITEMS threads sim unmapped)  # presets that build nothing else
     if(label IN_LIST arg_LABELS)
       add_dependencies(tests_${label} ${name})
     endif()

@@ -5,6 +5,7 @@
 //   Class power: plain; each commit writes and syncs. MDB_WRITEMAP gained nothing there.
 // - a session keeps one read transaction and one cursor, which each call resets and renews: what users of
 //   LMDB do who want to see the latest commit.
+// - with less memory than data MDB_NORDAHEAD: a get that misses reads the pages that it needs, no neighbours.
 // - reads hand out views into the map; get_many is a loop in one transaction.
 // - no MDB_APPEND for fillseq: the caller does not know that its keys ascend.
 #include <lmdb.h>
@@ -168,6 +169,7 @@ class LmdbEngine : public Engine {
   explicit LmdbEngine(const EngineConfig& config) {
     unsigned flags = MDB_NOTLS;  // a read transaction belongs to its session, not to a thread
     if (config.durability == Durability::process) flags |= MDB_NOSYNC | MDB_WRITEMAP;
+    if (config.memory_limit != 0) flags |= MDB_NORDAHEAD;
     check(mdb_env_create(&env_), "env_create");
     check(mdb_env_set_mapsize(env_, (uint64_t{4} << 30) + 8 * config.raw_bytes), "env_set_mapsize");
     check(mdb_env_set_maxreaders(env_, config.threads + 8), "env_set_maxreaders");

@@ -16,8 +16,11 @@ constexpr uint64_t kNanosPerMilli = 1'000'000;
 }  // namespace
 
 // Of what two write buffers leave of the limit, half.
+// What is left serves fences, merges, cursors, and writes that come in bursts.
 static uint64_t cache_limit(const Options& options) {
-  return (options.memory_limit - 2 * options.write_buffer_size) / 2;
+  constexpr uint64_t kOthers = 16 * MiB;
+  const uint64_t left = options.memory_limit - 2 * options.write_buffer_size;
+  return left - std::min(left / 2, std::max(left / 4, kOthers));
 }
 
 Engine::Engine(Env& env, const Options& options, uint64_t large_value_bytes)

@@ -109,7 +109,6 @@ TEST_F(PosixFile, AFileOpenedForReadingIsNotWritten) {
   Result<std::unique_ptr<File>> file = directory_->open("a", OpenMode::read);
   ASSERT_TRUE(file);
   EXPECT_TRUE((*file)->write(0, "y").is(StatusCode::io_error));
-  EXPECT_TRUE((*file)->map(0, 1, MapMode::write).status().is(StatusCode::io_error));
 }
 
 TEST_F(PosixFile, IsRecyclableWhileItHasOneName) {
@@ -159,48 +158,6 @@ TEST(PosixFileOnXfs, IsNotRecyclableWhileACopySharesItsBlocks) {
   EXPECT_FALSE(file->recyclable());
 }
 
-TEST_F(PosixFile, MappedBytesReachTheFileAndOutliveTheFileObject) {
-  std::unique_ptr<File> file = create_file(*directory_, "a");
-  ASSERT_TRUE(file->truncate(3 * page_bytes()).ok());
-  Result<std::unique_ptr<MappedRegion>> region = file->map(page_bytes(), 2 * page_bytes(), MapMode::write);
-  ASSERT_TRUE(region) << region.status().to_string();
-  file.reset();
-  EXPECT_TRUE((*region)->populate(0, 2 * page_bytes()).ok());
-  (*region)->data()[5] = 'm';
-  (*region)->drop(0, 2 * page_bytes());
-  EXPECT_EQ((*region)->data()[5], 'm') << "drop takes pages out of the process, not bytes out of the file";
-  EXPECT_FALSE((*region)->faulted());
-  Result<std::unique_ptr<File>> again = directory_->open("a", OpenMode::read);
-  ASSERT_TRUE(again);
-  char byte = 0;
-  ASSERT_EQ(*(*again)->read(page_bytes() + 5, &byte, 1), 1u);
-  EXPECT_EQ(byte, 'm');
-  Result<std::unique_ptr<MappedRegion>> view = (*again)->map(0, 3 * page_bytes(), MapMode::read);
-  ASSERT_TRUE(view);
-  EXPECT_TRUE((*view)->populate(10, 100).ok());
-  EXPECT_EQ((*view)->data()[page_bytes() + 5], 'm');
-}
-
-TEST_F(PosixFile, MapsOnlyWholePages) {
-  const std::unique_ptr<File> file = create_file(*directory_, "a");
-  ASSERT_TRUE(file->truncate(page_bytes()).ok());
-  EXPECT_TRUE(file->map(1, 10, MapMode::read).status().is(StatusCode::invalid_argument));
-  EXPECT_TRUE(file->map(0, 0, MapMode::read).status().is(StatusCode::invalid_argument));
-  EXPECT_TRUE(file->map(0, UINT64_MAX, MapMode::read).status().is(StatusCode::invalid_argument));
-}
-
-TEST_F(PosixFile, PopulatingBeyondTheEndIsAnError) {
-  const std::unique_ptr<File> file = create_file(*directory_, "a");
-  ASSERT_TRUE(file->truncate(4 * page_bytes()).ok());
-  Result<std::unique_ptr<MappedRegion>> region = file->map(0, 4 * page_bytes(), MapMode::write);
-  ASSERT_TRUE(region);
-  ASSERT_TRUE(file->truncate(page_bytes()).ok());
-  EXPECT_TRUE((*region)->populate(0, page_bytes()).ok());
-  const Status status = (*region)->populate(2 * page_bytes(), page_bytes());
-  EXPECT_TRUE(status.is(StatusCode::io_error)) << status.to_string();
-  EXPECT_EQ(status.offset(), 2 * page_bytes());
-}
-
 TEST(PosixFileOnAFullDisk, SaysNoSpaceAndGoesOnWhenThereIsSome) {
   ScratchMount mount;
   if (!mount.mount_tmpfs("1m")) GTEST_SKIP() << "needs root to mount a tmpfs";
@@ -212,17 +169,11 @@ TEST(PosixFileOnAFullDisk, SaysNoSpaceAndGoesOnWhenThereIsSome) {
   const std::unique_ptr<File> file = create_file(*directory, "a");
   EXPECT_TRUE(file->allocate(512 << 10).is(StatusCode::no_space));
   ASSERT_TRUE(file->truncate(512 << 10).ok());  // a hole
-  Result<std::unique_ptr<MappedRegion>> region = file->map(0, 512 << 10, MapMode::write);
-  ASSERT_TRUE(region);
-  const Status populated = (*region)->populate(0, 512 << 10);
-  EXPECT_TRUE(populated.is(StatusCode::no_space)) << populated.to_string();
-  EXPECT_FALSE((*region)->faulted());
   const Status written = file->write(0, std::string(512 << 10, 'x'));
   EXPECT_TRUE(written.is(StatusCode::no_space)) << written.to_string();
   EXPECT_EQ(written.file(), "a");
 
   ASSERT_TRUE(ballast->truncate(0).ok());
-  EXPECT_TRUE((*region)->populate(0, 512 << 10).ok());
   EXPECT_TRUE(file->write(0, std::string(512 << 10, 'x')).ok());
   EXPECT_TRUE(file->allocate(512 << 10).ok());
 }
