@@ -5,8 +5,8 @@
 // - no hash index in the data blocks: it took 2 % more space and gained less than the noise.
 // - no compression unless --compression says so: neither has any other engine here.
 // - 64 MiB write buffers, as Lightning DB has; 2 background jobs.
-// - with --memory-limit merges read 256 KiB of a file ahead, not the 2 MiB of direct reads: a merge of everything
-//   was killed by its control group.
+// - with --memory-limit merges read 256 KiB of a file ahead, not the 2 MiB of direct reads: a merge of
+//   everything was killed by its control group.
 // - with --direct-reads past the system's cache: for data that does not fit into memory.
 // - WAL on; a commit writes it to the kernel (process) or syncs it (power).
 // - transactions: one object a session, begun anew. OptimisticTransactionDB with a snapshot of the begin and

@@ -6,8 +6,9 @@ namespace lightning {
 
 bool mapping_guard_in_force() { return false; }
 
-Result<std::unique_ptr<MappedRegion>> map_posix_file(std::shared_ptr<const FileHandle>, const std::string& name,
-                                                     uint64_t offset, uint64_t, MapMode) {
+Result<std::unique_ptr<MappedRegion>> map_posix_file(std::shared_ptr<const FileHandle>,
+                                                     const std::string& name, uint64_t offset, uint64_t,
+                                                     MapMode) {
   return Status(StatusCode::not_supported, "a build without mapped files", name, offset);
 }
 

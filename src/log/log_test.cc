@@ -181,10 +181,9 @@ std::vector<SegmentFileKind> kinds() {
   return kinds;
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, LogTest, testing::ValuesIn(kinds()),
-                         [](const auto& kind) {
-                           return kind.param == SegmentFileKind::mapped ? "mapped" : "written";
-                         });
+INSTANTIATE_TEST_SUITE_P(Kinds, LogTest, testing::ValuesIn(kinds()), [](const auto& kind) {
+  return kind.param == SegmentFileKind::mapped ? "mapped" : "written";
+});
 
 }  // namespace
 }  // namespace lightning
