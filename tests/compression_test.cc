@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <map>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -110,6 +111,87 @@ TEST_F(Compressed, DataIsCompressedAnewByMerges) {
     ASSERT_TRUE(report) << report.status().to_string();
     EXPECT_TRUE(report->ok());
     ++round;
+  }
+}
+
+// Each keyspace by its own codec or by the database's, in files of their own; kept through a reopening;
+// written anew by compact() when it changes, and by that once.
+TEST_F(Compressed, KeyspacesHaveCodecsOfTheirOwn) {
+  const std::vector<std::pair<std::string, std::optional<Compression>>> wanted = {
+      {"archive", Compression::zstd}, {"hot", Compression::none}, {"log", Compression::lz4}, {"usual", {}}};
+  const auto fill = [&](int round) {
+    for (const auto& [name, compression] : wanted) {
+      Result<Keyspace> keyspace = database_.keyspace(name, {.compression = compression});
+      ASSERT_TRUE(keyspace) << keyspace.status().to_string();
+      for (uint64_t i = 0; i < 5'000; ++i)
+        ASSERT_TRUE(keyspace->put(key_of(i), value_of(i, round), kProcess).ok());
+    }
+  };
+  const auto expect_files = [&](uint64_t all, uint64_t compressed) {
+    const uint64_t merges = database_.stats()->merges;
+    ASSERT_TRUE(database_.compact().ok());
+    EXPECT_EQ(database_.stats()->merges, merges) << "there was nothing to be gained";
+    EXPECT_EQ(last_level(), (std::pair<uint64_t, uint64_t>(all, compressed)));
+    for (const auto& [name, compression] : wanted) {
+      Result<Keyspace> keyspace = database_.keyspace(name, {.create = false});
+      ASSERT_TRUE(keyspace) << keyspace.status().to_string();
+      uint64_t entries = 0;
+      for (const Entry& entry : keyspace->scan()) entries += entry.value().size() == 100 ? 1 : 0;
+      EXPECT_EQ(entries, 5'000u) << name;
+      EXPECT_EQ(keyspace->get(key_of(77)).value().substr(0, 5), "of 77") << name;
+    }
+    EXPECT_TRUE(database_.verify()->ok());
+  };
+  Options big = options(Compression::none);
+  big.memory_limit = 64 * MiB;
+  big.write_buffer_size = 16 * MiB;  // everything would fit into one file
+  open(big);
+  ASSERT_TRUE(database_.put("key", "value", kProcess).ok());
+  ASSERT_NO_FATAL_FAILURE(fill(0));
+  ASSERT_TRUE(database_.compact().ok());
+  // Default keyspace and catalogue; archive; hot; log; usual.
+  ASSERT_NO_FATAL_FAILURE(expect_files(5, 2));
+  EXPECT_EQ(*database_.keyspace("archive")->compression(), Compression::zstd);
+  EXPECT_EQ(*database_.keyspace("usual")->compression(), std::nullopt);
+  EXPECT_EQ(*database_.compression(), std::nullopt);
+
+  big.compression = Compression::lz4;
+  open(big);
+  EXPECT_EQ(*database_.keyspace("hot", {.compression = Compression::zstd})->compression(), Compression::none)
+      << "one that exists keeps what it has";
+  ASSERT_TRUE(database_.compact().ok());
+  ASSERT_NO_FATAL_FAILURE(expect_files(4, 3));  // those of log and usual are one
+
+  ASSERT_TRUE(database_.keyspace("hot")->set_compression(std::nullopt).ok());
+  ASSERT_TRUE(database_.keyspace("archive")->set_compression(Compression::lz4).ok());
+  ASSERT_NO_FATAL_FAILURE(fill(1));
+  ASSERT_TRUE(database_.compact().ok());
+  ASSERT_NO_FATAL_FAILURE(expect_files(1, 1));
+}
+
+TEST_F(Compressed, TheCodecOfAKeyspaceLastsAsLongAsItDoes) {
+  open(options(Compression::lz4));
+  ASSERT_TRUE(database_.keyspace("archive", {.compression = Compression::zstd}));
+  ASSERT_TRUE(database_.keyspace("hot", {.compression = Compression::none}));
+  ASSERT_TRUE(database_.keyspace("hot")->set_compression(std::nullopt).ok());
+  Result<Keyspace> usual = database_.keyspace("usual");
+  EXPECT_TRUE(usual->set_compression(static_cast<Compression>(77)).is(StatusCode::not_supported));
+  EXPECT_TRUE(database_.keyspace("other", {.compression = static_cast<Compression>(77)})
+                  .status()
+                  .is(StatusCode::not_supported));
+  ASSERT_TRUE(usual->set_compression(Compression::zstd).ok());
+  ASSERT_TRUE(database_.drop_keyspace("usual").ok());
+  EXPECT_TRUE(usual->set_compression(Compression::zstd).is(StatusCode::not_found));
+  EXPECT_TRUE(usual->compression().status().is(StatusCode::not_found));
+  EXPECT_EQ(*database_.keyspace("usual")->compression(), std::nullopt);
+  ASSERT_TRUE(database_.close().ok());
+  const Result<RepairReport> repaired = repair(scratch_.path("db"), scratch_.path("repaired"));
+  ASSERT_TRUE(repaired) << repaired.status().to_string();
+  for (const char* const name : {"db", "repaired"}) {
+    Result<Database> opened = Database::open(scratch_.path(name), options(Compression::lz4));
+    ASSERT_TRUE(opened) << opened.status().to_string();
+    EXPECT_EQ(*opened->keyspace("archive")->compression(), Compression::zstd);
+    EXPECT_EQ(*opened->keyspace("hot")->compression(), std::nullopt);
   }
 }
 

@@ -217,6 +217,9 @@ void History::set_default_ttl() {
   Keyspace& keyspace = random_keyspace(&name);
   const uint64_t ttl_ms = random_.chance(0.5) ? 0 : random_ttl();
   check(keyspace.set_default_ttl(ttl_ms), "set_default_ttl");
+  const auto codec = static_cast<Compression>(random_.below(4));  // the fourth: as the option says
+  check(keyspace.set_compression(codec > Compression::zstd ? std::nullopt : std::optional(codec)),
+        "its codec");
   const uint64_t kept = ttl_ms == kNeverExpires ? 0 : ttl_ms;
   Result<uint64_t> found = keyspace.default_ttl_ms();
   check(found.status(), "default_ttl_ms");

@@ -128,6 +128,12 @@ class LIGHTNING_EXPORT Keyspace {
   Status set_default_ttl(uint64_t ttl_ms);
   Result<uint64_t> default_ttl_ms() const;
 
+  /// How what is settled from now on is compressed; without a value as Options::compression says. What is
+  /// settled already is compressed anew as it is merged, and all of it by compact(). Survives a power cut.
+  /// `not_supported` where this build lacks the codec.
+  Status set_compression(std::optional<Compression> compression);
+  Result<std::optional<Compression>> compression() const;
+
   /// Never reused; the default keyspace is 0.
   uint32_t id() const { return id_; }
 

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -151,6 +152,9 @@ struct KeyspaceOptions {
   /// How long an entry lives that is put without a time of its own; 0 = for ever. Of a keyspace that is
   /// made: one that exists keeps its default.
   uint64_t ttl_ms = 0;
+  /// How its settled data is compressed; without a value as Options::compression says. Of a keyspace that is
+  /// made: one that exists keeps what it has.
+  std::optional<Compression> compression = std::nullopt;
 };
 
 struct CompactOptions {

@@ -96,7 +96,8 @@ class Repair {
     if (Status status = merge(**output); !status.ok()) return status;
     name_keyspaces();
     const Status finished = (*output)->finish({.names = names_,
-                                               .default_ttls = ttls(),
+                                               .default_ttls = of_names(catalogue_.default_ttls()),
+                                               .compressions = of_names(catalogue_.compressions()),
                                                .indexes = indexes(),
                                                .time_us = remains_.state.time_max_us});
     if (!finished.ok()) return finished;
@@ -329,13 +330,12 @@ class Repair {
     return left;
   }
 
-  /// Of the keyspaces that are left.
-  std::map<uint32_t, uint64_t> ttls() const {
-    std::map<uint32_t, uint64_t> ttls = catalogue_.default_ttls();
-    std::erase_if(ttls, [&](const auto& one) {
-      return one.first != kDefaultKeyspaceId && !names_.contains(one.first);
-    });
-    return ttls;
+  /// What there is of the keyspaces that are left.
+  template <typename T>
+  std::map<uint32_t, T> of_names(std::map<uint32_t, T> all) const {
+    std::erase_if(
+        all, [&](const auto& one) { return one.first != kDefaultKeyspaceId && !names_.contains(one.first); });
+    return all;
   }
 
   void name_keyspaces() {

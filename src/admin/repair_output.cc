@@ -68,6 +68,12 @@ Status RepairOutput::finish(const Rest& rest) {
     next_id = std::max(next_id, id + 1);
   }
   // Known only now, and before other keys in order: a run of its own.
+  for (const auto& [id, compression] : rest.compressions) {
+    const InternalKey key(kCatalogueKeyspaceId, Catalogue::compression_key(id));
+    if (Status status = add(key.view(), EntryKind::put, Catalogue::encode_compression(compression));
+        !status.ok())
+      return status;
+  }
   for (const auto& [name, id] : ids) {
     const InternalKey key(kCatalogueKeyspaceId, Catalogue::name_key(name));
     if (Status status = add(key.view(), EntryKind::put, Catalogue::encode_id(id)); !status.ok())

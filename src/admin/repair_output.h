@@ -33,6 +33,7 @@ class RepairOutput {
   struct Rest {
     const std::map<uint32_t, std::string>& names;  // of the keyspaces
     std::map<uint32_t, uint64_t> default_ttls;
+    Catalogue::Compressions compressions;
     std::vector<IndexRecord> indexes;  // by keyspace and name; without entries
     int64_t time_us = 0;               // the largest that the damaged database recorded
   };

@@ -100,7 +100,7 @@ Result<std::vector<TransactionInfo>> Database::transactions() const {
 }
 
 Result<Keyspace> Database::keyspace(std::string_view name, bool create) {
-  return keyspace(name, KeyspaceOptions{.create = create, .ttl_ms = 0});
+  return keyspace(name, KeyspaceOptions{.create = create});
 }
 
 Result<Keyspace> Database::keyspace(std::string_view name, const KeyspaceOptions& options) {

@@ -167,4 +167,14 @@ Result<uint64_t> Keyspace::default_ttl_ms() const {
   return guarded([&] { return engine_->default_ttl(id_); });
 }
 
+Status Keyspace::set_compression(std::optional<Compression> compression) {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->set_compression(id_, compression); });
+}
+
+Result<std::optional<Compression>> Keyspace::compression() const {
+  if (engine_ == nullptr) return closed_handle();
+  return guarded([&] { return engine_->compression(id_); });
+}
+
 }  // namespace lightning

@@ -441,12 +441,12 @@ class Chooser {
 
   bool is_compact() const {
     if (shape_.runs.size() != 1 || last_ == nullptr) return false;
-    if (fits_one_file() && files_ > 1) return false;
-    bool small_before = false;
+    const FileShape* before = nullptr;
     for (const FileShape& file : last_->files) {
       if (!is_good(file)) return false;
-      if (small_before && is_small(file.bytes)) return false;
-      small_before = is_small(file.bytes);
+      const bool joins = before != nullptr && before->codec == file.codec;
+      if (joins && (fits_one_file() || (is_small(before->bytes) && is_small(file.bytes)))) return false;
+      before = &file;
     }
     return true;
   }

@@ -72,8 +72,9 @@ struct FileShape {
   uint64_t entries = 0;
   uint64_t removals = 0;
   Expired expired = Expired::none;
-  bool ranges = false;       // it has range removals
-  bool other_codec = false;  // not the one of the last level
+  bool ranges = false;  // it has range removals
+  uint8_t codec = 0;
+  bool other_codec = false;  // not the one that it would have in the last level
   bool plain = false;  // no entry but one version, no range removal, no keyspace that was dropped: nothing to
                        // be gained by rewriting
   bool overdue = false;      // what it has, or hides, may not stay garbage any longer

@@ -6,20 +6,32 @@
 namespace lightning {
 
 Status RunSetWriter::add(std::string_view key, std::span<const Version> versions) {
-  if (full()) {
+  if (full() || is_other_codec(key)) {
     if (Status status = finish(key); !status.ok()) return status;
   }
   if (writer_ == nullptr) {
-    if (Status status = begin(); !status.ok()) return status;
+    if (Status status = begin(key); !status.ok()) return status;
   }
   return writer_->add(key, versions);
 }
 
-Status RunSetWriter::begin() {
+bool RunSetWriter::is_other_codec(std::string_view key) {
+  if (codecs_.own.empty() || writer_ == nullptr || key.starts_with(keyspace_)) return false;
+  uint32_t id = 0;
+  keyspace_ = key.substr(0, parse_keyspace_prefix(key, &id));
+  return codecs_.of(key) != codec_;
+}
+
+Status RunSetWriter::begin(std::string_view key) {
+  uint32_t keyspace = 0;
+  keyspace_ = key.substr(0, parse_keyspace_prefix(key, &keyspace));
+  codec_ = codecs_.of(key);
   Result<uint64_t> id = store_.new_file_id();
   if (!id) return id.status();
   begun_.push_back(*id);
-  Result<std::unique_ptr<RunWriter>> made = RunWriter::create(directory_, *id, options_);
+  RunWriterOptions options = options_;
+  options.compression = codec_;
+  Result<std::unique_ptr<RunWriter>> made = RunWriter::create(directory_, *id, options);
   if (!made) return made.status();
   writer_ = *std::move(made);
   return {};
@@ -32,7 +44,7 @@ Status RunSetWriter::add_ranges(std::string_view end) {
     const bool cut = !end.empty() && to > end;
     if (cut && from >= end) return {};
     if (writer_ == nullptr) {
-      if (Status status = begin(); !status.ok()) return status;
+      if (Status status = begin(from); !status.ok()) return status;
     }
     if (Status status = writer_->add_range(from, cut ? end : to, ranges_.lsns(range_at_)); !status.ok())
       return status;

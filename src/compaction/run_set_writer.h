@@ -1,5 +1,6 @@
-// RunSetWriter: ascending keys into run files, one after the other, each cut at about a size; range
-// removals go into the files between whose first keys they lie, in parts where that must be.
+// RunSetWriter: ascending keys into run files, one after the other, each cut at about a size, and between
+// keyspaces of different codecs; range removals go into the files between whose first keys they lie, in parts
+// where that must be.
 //
 // Thread safety: one thread.
 // Ownership: the files go with it, unless keep() was called: before anything durable may name them.
@@ -16,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "compaction/codec_choice.h"
 #include "format/range_map.h"
 #include "io/env.h"
 #include "run/run_writer.h"
@@ -25,10 +27,16 @@ namespace lightning {
 
 class RunSetWriter {
  public:
-  /// The versions to come are of the log range [lsn_min, lsn_max).
-  RunSetWriter(Directory& directory, StateStore& store, const RunWriterOptions& options, uint64_t lsn_min,
-               uint64_t lsn_max)
-      : directory_(directory), store_(store), options_(options), lsn_min_(lsn_min), lsn_max_(lsn_max) {}
+  /// The versions to come are of the log range [lsn_min, lsn_max). `codecs` says how files are compressed,
+  /// not `options`.
+  RunSetWriter(Directory& directory, StateStore& store, const RunWriterOptions& options, CodecChoice codecs,
+               uint64_t lsn_min, uint64_t lsn_max)
+      : directory_(directory),
+        store_(store),
+        options_(options),
+        codecs_(std::move(codecs)),
+        lsn_min_(lsn_min),
+        lsn_max_(lsn_max) {}
   ~RunSetWriter() {
     if (!kept_) remove_all();
   }
@@ -54,12 +62,14 @@ class RunSetWriter {
   uint64_t memory_bytes() const { return writer_ == nullptr ? 0 : writer_->memory_bytes(); }
 
  private:
-  Status begin();
+  Status begin(std::string_view key);
+  bool is_other_codec(std::string_view key);
   Status add_ranges(std::string_view end);
 
   Directory& directory_;
   StateStore& store_;
   const RunWriterOptions options_;
+  const CodecChoice codecs_;
   const uint64_t lsn_min_;
   const uint64_t lsn_max_;
   uint64_t since_us_ = 0;
@@ -67,7 +77,9 @@ class RunSetWriter {
   size_t range_at_ = 0;     // the first of ranges_ that is not yet written
   std::string range_from_;  // of it, nothing below this
   std::unique_ptr<RunWriter> writer_;
-  std::vector<uint64_t> begun_;  // ids of files, finished or not
+  Compression codec_ = Compression::none;  // of the file in hand
+  std::string keyspace_;                   // the prefix of a key that goes into it
+  std::vector<uint64_t> begun_;            // ids of files, finished or not
   std::vector<RunFileInfo> files_;
   uint64_t bytes_ = 0;
   bool kept_ = false;

@@ -75,6 +75,7 @@ Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint3
                            .removals = part_of(file.removals, share),
                            .expired = expired_by(time, file.expiry),
                            .ranges = file.range_removals != 0,
+                           .codec = probe.codec(i, p),
                            .other_codec = probe.other_codec(i, p),
                            .plain = plain,
                            .overdue = is_overdue(run.level, file, range.clipped, due_before),

@@ -24,7 +24,9 @@ class RunProbe {
   virtual ~RunProbe() = default;
   /// Which part of a file's bytes its piece answers for, from 0 to 1.
   virtual double share(size_t run, size_t piece) const = 0;
-  /// Is a file written with another codec than it would be now, in the last level?
+  /// The id of a file's codec.
+  virtual uint8_t codec(size_t /*run*/, size_t /*piece*/) const { return 0; }
+  /// Is a file written with another one than it would be now, in the last level?
   virtual bool other_codec(size_t /*run*/, size_t /*piece*/) const { return false; }
   /// The first key of a run at or above `key`, or under its range removals; false when there is none.
   virtual bool first_key_from(size_t run, std::string_view key, std::string* found) const = 0;

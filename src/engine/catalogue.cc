@@ -74,6 +74,17 @@ void Catalogue::set_ttls(Ttls ttls) {
   if (before != nullptr) epoch_retire(before);
 }
 
+Catalogue::Compressions Catalogue::compressions_with(uint32_t id,
+                                                     std::optional<Compression> compression) const {
+  Compressions next = compressions();
+  if (compression) {
+    next[id] = *compression;
+  } else {
+    next.erase(id);
+  }
+  return next;
+}
+
 const IndexRecord* IndexRecords::find(uint32_t keyspace, std::string_view name) const {
   const auto found = std::find_if(all.begin(), all.end(), [&](const IndexRecord& record) {
     return record.keyspace == keyspace && record.name == name;
@@ -145,8 +156,15 @@ Status Catalogue::load(std::string_view key, std::string_view value) {
     set_dropped(std::move(ids));
     return {};
   }
-  uint64_t ttl_ms = 0;
   const char* const end = value.data() + value.size();
+  if (key[0] == 'c') {
+    uint32_t codec = 0;
+    if (get_varint(value.data(), end, &codec) != end || codec > UINT8_MAX) return bad;
+    if (Status status = codec_of(static_cast<uint8_t>(codec)).status(); !status.ok()) return status;
+    set_compressions(compressions_with(id, static_cast<Compression>(codec)));
+    return {};
+  }
+  uint64_t ttl_ms = 0;
   if (key[0] != 't' || get_varint(value.data(), end, &ttl_ms) != end || ttl_ms == 0) return bad;
   set_ttls(ttls_with(id, ttl_ms));
   return {};
@@ -169,7 +187,10 @@ Status Catalogue::check(uint32_t next_id) const {
   }
   std::sort(ids.begin(), ids.end());
   const std::map<uint32_t, uint64_t> ttls = default_ttls();
-  const bool known = ttls.empty() || ttls.rbegin()->first < std::max(next_id, kFirstUserKeyspaceId);
+  const Compressions codecs = compressions();
+  const auto all_below = [&](const auto& of, uint32_t end) { return of.empty() || of.rbegin()->first < end; };
+  const uint32_t end = std::max(next_id, kFirstUserKeyspaceId);
+  const bool known = all_below(ttls, end) && all_below(codecs, end);
   const bool unique = std::adjacent_find(ids.begin(), ids.end()) == ids.end();
   const bool sound = ids.empty() || (unique && ids.front() >= kFirstUserKeyspaceId && ids.back() < next_id);
   if (sound && known && indexes_known) return {};

@@ -1,10 +1,11 @@
-// Catalogue: names of keyspaces, the ids that were dropped, and default times to live.
+// Catalogue: names of keyspaces, the ids that were dropped, default times to live, and codecs.
 //
 // In the log and in runs it is the keyspace kCatalogueKeyspaceId: "n" + name -> id (varint) for each
 // keyspace, "d" + id (four bytes, big-endian) -> "" for each dropped one, whose entries flush and merge leave
-// out, "t" + id -> milliseconds (varint, not 0) for each that has a default time to live, "x" + id + name of
-// an index -> id of the keyspace of its entries (varint), and what src/index knows of it. Ids are never
-// reused. Prepared transactions (engine/prepared.h) stand between them.
+// out, "t" + id -> milliseconds (varint, not 0) for each that has a default time to live, "c" + id -> id of
+// the codec (varint) for each that does not go by Options::compression, "x" + id + name of an index -> id of
+// the keyspace of its entries (varint), and what src/index knows of it. Ids are never reused. Prepared
+// transactions (engine/prepared.h) stand between them.
 // Thread safety: dropped() and default_ttl() any threads, for the price of one load while nothing was ever
 // dropped or nothing has a default; one thread at a time changes it; the rest internally synchronised.
 #pragma once
@@ -15,6 +16,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +24,7 @@
 
 #include "base/epoch.h"
 #include "base/mutex.h"
+#include "format/codec.h"
 #include "format/internal_key.h"
 
 namespace lightning {
@@ -67,6 +70,19 @@ class Catalogue {
     EpochGuard epoch;
     const std::vector<uint32_t>* ids = dropped_.load(std::memory_order_acquire);
     return ids == nullptr ? std::vector<uint32_t>() : *ids;
+  }
+
+  /// Of those keyspaces that do not go by the option of the database; a copy.
+  using Compressions = std::map<uint32_t, Compression>;
+  Compressions compressions() const {
+    MutexLock lock(mutex_);
+    return compressions_;
+  }
+  /// That of `id` changed.
+  Compressions compressions_with(uint32_t id, std::optional<Compression> compression) const;
+  void set_compressions(Compressions compressions) {
+    MutexLock lock(mutex_);
+    compressions_.swap(compressions);
   }
 
   bool has_default_ttls() const { return ttls_.load(std::memory_order_relaxed) != nullptr; }
@@ -123,6 +139,7 @@ class Catalogue {
   static std::string name_key(std::string_view name) { return "n" + std::string(name); }
   static std::string dropped_key(uint32_t id) { return id_key('d', id); }
   static std::string ttl_key(uint32_t id) { return id_key('t', id); }
+  static std::string compression_key(uint32_t id) { return id_key('c', id); }
   static std::string index_key(uint32_t keyspace, std::string_view name) {
     return id_key('x', keyspace).append(name);
   }
@@ -131,6 +148,7 @@ class Catalogue {
   }
   static std::string encode_id(uint32_t id) { return encode_ttl(id); }
   static std::string encode_ttl(uint64_t ttl_ms);
+  static std::string encode_compression(Compression compression) { return encode_id(codec_id(compression)); }
 
  private:
   static std::string id_key(char kind, uint32_t id);
@@ -141,6 +159,7 @@ class Catalogue {
 
   mutable Mutex mutex_;
   std::map<std::string, uint32_t, std::less<>> ids_ GUARDED_BY(mutex_);
+  Compressions compressions_ GUARDED_BY(mutex_);
   // Replaced as a whole; partner: EpochGuard. Null: none.
   std::atomic<const std::vector<uint32_t>*> dropped_{nullptr};
   std::atomic<const std::map<uint32_t, uint64_t>*> ttls_{nullptr};

@@ -171,6 +171,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<uint32_t> keyspace(std::string_view name, const KeyspaceOptions& options);
   Status set_default_ttl(uint32_t keyspace, uint64_t ttl_ms);
   Result<uint64_t> default_ttl(uint32_t keyspace) const;
+  Status set_compression(uint32_t keyspace, std::optional<Compression> compression);
+  Result<std::optional<Compression>> compression(uint32_t keyspace) const;
   Status drop_keyspace(std::string_view name);
   Result<std::vector<std::string>> keyspaces() const;
 
@@ -492,7 +494,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status verify_source(const MemSource& source, uint64_t* large_bytes) const;
   /// `file_bytes`: about where files are cut.
   /// `settled`: the file is, or may become, one of the last level.
-  RunWriterOptions run_options(uint64_t file_bytes, bool settled) const;
+  RunWriterOptions run_options(uint64_t file_bytes) const;
+  CodecChoice codecs(bool settled) const;
   Status write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
                         const PlaceValues& place, const std::function<bool(std::string_view)>& ends_at);
 

@@ -166,7 +166,7 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
   for (const auto& source : sources) source->table->range_removals().list(source->end_lsn, &removals);
   const RangeMap ranges = RangeMap::of(removals, sieve.read_lsns());
   VersionMerger merger(std::move(cursors), {.by_lsn = ranges.empty() ? nullptr : &ranges, .by_source = {}});
-  RunSetWriter writer(*directory_, *store_, run_options(file_bytes, !overlaps), lsn_min, lsn_max);
+  RunSetWriter writer(*directory_, *store_, run_options(file_bytes), codecs(!overlaps), lsn_min, lsn_max);
   writer.set_since(std::ranges::min(sources, {}, begun_of)->begun_us);
   writer.set_ranges(sieve.keep_ranges(ranges));
   merger.seek_first();
@@ -265,12 +265,16 @@ Status Engine::verify_source(const MemSource& source, uint64_t* large_bytes) con
                 kSegmentHeaderBytes + (end - segment.base_lsn()));
 }
 
-RunWriterOptions Engine::run_options(uint64_t file_bytes, bool settled) const {
+CodecChoice Engine::codecs(bool settled) const {
+  if (!settled) return {};
+  return {.usual = options_.compression, .own = catalogue_.compressions()};
+}
+
+RunWriterOptions Engine::run_options(uint64_t file_bytes) const {
   const uint64_t piece = std::bit_floor(options_.memory_limit / kPiecesOfMemory);
   return {.value_separation = options_.value_separation,
           .file_bytes_max = file_bytes,
           .piece_bytes = std::clamp(piece, kPieceBytesMin, RunOutput::kPieceBytes),
-          .compression = settled ? options_.compression : Compression::none,
           .compression_level = options_.compression_level};
 }
 

@@ -91,8 +91,8 @@ Result<IngestReport> Engine::ingest(uint32_t keyspace, ExpiringSource& source, c
   // The files have no LSN in them, so that any range will do: one that is in runs already.
   const uint64_t floor = store_->state().log_floor;
   RunSetWriter writer(*directory_, *store_,
-                      run_options(PolicyLimits::of(options_.write_buffer_size).file_bytes_max, true), floor,
-                      floor);
+                      run_options(PolicyLimits::of(options_.write_buffer_size).file_bytes_max), codecs(true),
+                      floor, floor);
   writer.set_since(garbage_time());
   Ingestion ingestion{.keyspace = keyspace,
                       .source = source,

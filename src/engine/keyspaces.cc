@@ -3,6 +3,7 @@
 #include "base/epoch.h"
 #include "engine/engine.h"
 #include "engine/scopes.h"
+#include "format/codec.h"
 #include "format/internal_key.h"
 #include "format/log_entry.h"
 
@@ -22,6 +23,10 @@ Status check_name(std::string_view name) {
 
 /// For ever is what a keyspace says that says nothing.
 uint64_t ttl_to_keep(uint64_t ttl_ms) { return ttl_ms == kNeverExpires ? 0 : ttl_ms; }
+
+Status check_compression(std::optional<Compression> compression) {
+  return compression ? codec_of(codec_id(*compression)).status() : Status();
+}
 
 Status no_keyspace(std::string_view name) {
   return Status(StatusCode::not_found, "there is no keyspace called " + std::string(name));
@@ -63,6 +68,7 @@ Result<uint32_t> Engine::keyspace(std::string_view name, const KeyspaceOptions& 
   if (const uint32_t id = catalogue_.find(name); id != 0) return id;
   if (!options.create) return no_keyspace(name);
   if (Status status = refused(); !status.ok()) return status;
+  if (Status status = check_compression(options.compression); !status.ok()) return status;
   uint32_t id = 0;
   // Set aside first: an id is never used twice, whatever becomes of the commit.
   Status status = store_->commit([&](DurableState& next) {
@@ -73,13 +79,23 @@ Result<uint32_t> Engine::keyspace(std::string_view name, const KeyspaceOptions& 
   Catalogue::Entry entry = Catalogue::entry(name, id);
   const uint64_t ttl_ms = ttl_to_keep(options.ttl_ms);
   Catalogue::Ttls ttls = catalogue_.ttls_with(id, ttl_ms);
+  Catalogue::Compressions compressions = catalogue_.compressions_with(id, options.compression);
   std::string batch;
   append_operation(&batch, EntryKind::put, Catalogue::name_key(name), Catalogue::encode_id(id));
-  if (ttl_ms != 0)
+  size_t operations = 1;
+  if (ttl_ms != 0) {
     append_operation(&batch, EntryKind::put, Catalogue::ttl_key(id), Catalogue::encode_ttl(ttl_ms));
-  status = write_catalogue(batch, ttl_ms != 0 ? 2 : 1);
+    ++operations;
+  }
+  if (options.compression) {
+    append_operation(&batch, EntryKind::put, Catalogue::compression_key(id),
+                     Catalogue::encode_compression(*options.compression));
+    ++operations;
+  }
+  status = write_catalogue(batch, operations);
   if (!status.ok() && !status.is(StatusCode::unknown_outcome)) return status;
   if (ttl_ms != 0) catalogue_.set_ttls(std::move(ttls));
+  catalogue_.set_compressions(std::move(compressions));
   catalogue_.add(std::move(entry));
   if (!status.ok()) return status;
   return id;
@@ -103,6 +119,30 @@ Status Engine::set_default_ttl(uint32_t keyspace, uint64_t ttl_ms) {
 Result<uint64_t> Engine::default_ttl(uint32_t keyspace) const {
   if (Status status = usable(keyspace); !status.ok()) return status;
   return catalogue_.default_ttl(keyspace);
+}
+
+Status Engine::set_compression(uint32_t keyspace, std::optional<Compression> compression) {
+  if (Status status = refused(); !status.ok()) return status;
+  if (Status status = check_compression(compression); !status.ok()) return status;
+  MutexLock lock(catalogue_mutex_);
+  if (Status status = usable(keyspace); !status.ok()) return status;
+  Catalogue::Compressions compressions = catalogue_.compressions_with(keyspace, compression);
+  if (compressions == catalogue_.compressions()) return {};
+  std::string batch;
+  append_operation(&batch, compression ? EntryKind::put : EntryKind::remove,
+                   Catalogue::compression_key(keyspace),
+                   compression ? Catalogue::encode_compression(*compression) : std::string());
+  const Status status = write_catalogue(batch, 1);
+  if (status.ok() || status.is(StatusCode::unknown_outcome))
+    catalogue_.set_compressions(std::move(compressions));
+  return status;
+}
+
+Result<std::optional<Compression>> Engine::compression(uint32_t keyspace) const {
+  if (Status status = usable(keyspace); !status.ok()) return status;
+  const Catalogue::Compressions all = catalogue_.compressions();
+  const auto found = all.find(keyspace);
+  return found == all.end() ? std::optional<Compression>() : found->second;
 }
 
 Status Engine::write_catalogue(const std::string& encoded, size_t operations, LockOwner owner) {
@@ -138,6 +178,11 @@ Status Engine::drop_keyspace(std::string_view name) {
     append_operation(&batch, EntryKind::remove, Catalogue::ttl_key(id), {});
     ++operations;
   }
+  Catalogue::Compressions compressions = catalogue_.compressions_with(id, std::nullopt);
+  if (compressions != catalogue_.compressions()) {
+    append_operation(&batch, EntryKind::remove, Catalogue::compression_key(id), {});
+    ++operations;
+  }
   const std::shared_ptr<const IndexRecords> indexes = catalogue_.index_records();
   for (const IndexRecord& record : indexes->all) {
     if (record.keyspace != id) continue;
@@ -158,6 +203,7 @@ Status Engine::drop_keyspace(std::string_view name) {
   if (!status.ok() && !status.is(StatusCode::unknown_outcome)) return status;
   catalogue_.drop(name, std::move(dropped));
   if (has_ttl) catalogue_.set_ttls(std::move(ttls));
+  catalogue_.set_compressions(std::move(compressions));
   if (left.records != nullptr) catalogue_.set_indexes(std::move(left));
   return status;
 }

@@ -43,9 +43,9 @@ double share_of(const RunFile& file, const KeyRange& range) {
 /// Looks into the runs of a View.
 class ViewProbe final : public RunProbe {
  public:
-  ViewProbe(const View& view, uint8_t codec, const std::vector<uint64_t>& read_lsns, uint64_t due_before)
+  ViewProbe(const View& view, CodecChoice codecs, const std::vector<uint64_t>& read_lsns, uint64_t due_before)
       : view_(view),
-        codec_(codec),
+        codecs_(std::move(codecs)),
         due_before_(due_before),
         cursors_(view.runs.size()),
         first_reader_(read_lsns.empty() ? UINT64_MAX : read_lsns[0]) {}
@@ -53,8 +53,12 @@ class ViewProbe final : public RunProbe {
   double share(size_t run, size_t piece) const override {
     return share_of(*view_.runs[run]->files()[piece], view_.runs[run]->ranges()[piece]);
   }
+  uint8_t codec(size_t run, size_t piece) const override { return view_.runs[run]->files()[piece]->codec(); }
+  // What stands between the ends of a file may be of keyspaces that are none of its own.
   bool other_codec(size_t run, size_t piece) const override {
-    return view_.runs[run]->files()[piece]->codec() != codec_;
+    const RunFileInfo& file = view_.runs[run]->files()[piece]->info();
+    const uint8_t is = codec(run, piece);
+    return codec_id(codecs_.of(file.smallest)) != is || codec_id(codecs_.of(file.largest)) != is;
   }
   uint64_t extra_seeks(size_t run, size_t piece) const override {
     return view_.runs[run]->files()[piece]->extra_seeks();
@@ -102,7 +106,7 @@ class ViewProbe final : public RunProbe {
 
  private:
   const View& view_;
-  const uint8_t codec_;
+  const CodecChoice codecs_;
   const uint64_t due_before_;
   mutable std::vector<std::unique_ptr<SourceCursor>> cursors_;
   const uint64_t first_reader_;
@@ -371,7 +375,7 @@ Shape Engine::shape_of_runs(const View& view) const {
   std::vector<const SortedRunInfo*> infos;
   for (const auto& run : view.runs) infos.push_back(&run->info());
   return shape_of(infos, catalogue_.dropped_ids(),
-                  ViewProbe(view, codec_id(options_.compression), snapshots_.list(), garbage_due_before()),
+                  ViewProbe(view, codecs(true), snapshots_.list(), garbage_due_before()),
                   [this] { return purge_time(); });
 }
 
@@ -425,8 +429,8 @@ Status Engine::execute(const Choice& choice, const View& view) {
   }
   MergeOutput output;
   uint64_t bytes_read = 0;
-  RunSetWriter writer(*directory_, *store_, run_options(choice.file_bytes, choice.level == kLastLevel),
-                      lsn_min, lsn_max);
+  RunSetWriter writer(*directory_, *store_, run_options(choice.file_bytes),
+                      codecs(choice.level == kLastLevel), lsn_min, lsn_max);
   uint64_t since_us = garbage_time();
   for (size_t i = choice.first; i < choice.end && choice.level != kLastLevel; ++i) {
     for (const RunPiece& piece : view.runs[i]->info().pieces)
@@ -466,7 +470,7 @@ Status Engine::drop(const std::vector<FileAt>& files, const View& view) {
 // Of a file that was cut, a part may hold nothing.
 Status Engine::drop_empty() {
   const std::shared_ptr<const View> now = view();
-  const ViewProbe probe(*now, codec_id(options_.compression), {}, 0);
+  const ViewProbe probe(*now, {}, {}, 0);
   std::vector<FileAt> files;
   for (size_t run = 0; run < now->runs.size() && now->runs[run]->info().level < kTiers; ++run) {
     const std::vector<KeyRange>& ranges = now->runs[run]->ranges();

@@ -37,7 +37,8 @@ Result<std::unique_ptr<RunWriter>> RunWriter::create(Directory& directory, uint6
   if (options.compression != Compression::none) {
     Result<const Codec*> codec = codec_of(codec_id(options.compression));
     if (!codec) return codec.status();
-    writer->packer_ = std::make_unique<PagePacker>(**codec, options.compression_level);
+    writer->packer_ =
+        std::make_unique<PagePacker>(**codec, std::min(options.compression_level, (*codec)->level_max()));
     writer->leaf_bytes_ = kLargeLeafBytes;
   }
   if (Status s = writer->output_.start(); !s.ok()) return s;
