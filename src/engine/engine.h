@@ -150,10 +150,17 @@ class Engine : public std::enable_shared_from_this<Engine> {
                 Value* value) const;
   /// Whether or not it has expired.
   Status find_row(uint32_t keyspace, std::string_view key, const ReadOptions& options, StoredRow* row) const;
-  /// Of one moment: the entry `key`, and the one whose key in `target` key_of() finds in its value. `found`,
-  /// which may be null, holds that key.
-  Lookup get_through(uint32_t keyspace, std::string_view key, std::string_view (*key_of)(std::string_view),
-                     uint32_t target, const ReadOptions& options, Value* value, std::string* found) const;
+  /// An entry that leads to a row: its key is `key`, and its value says the row's key by key_of(); or, where
+  /// that is null, the first whose key begins with `key`, with the row's key behind it.
+  struct Guide {
+    uint32_t keyspace = 0;
+    std::string_view key;
+    std::string_view (*key_of)(std::string_view value) = nullptr;
+  };
+  /// The row in `target` that the entry leads to, both of one moment. `found`, which may be null, holds its
+  /// key. Nothing: it takes a cursor to say.
+  std::optional<Lookup> get_through(const Guide& guide, uint32_t target, const ReadOptions& options,
+                                    Value* value, std::string* found) const;
   /// Never null; a cursor that could not be made has a status that says so.
   std::unique_ptr<CursorState> cursor(uint32_t keyspace, const ReadOptions& options,
                                       std::shared_ptr<CursorOverlay> overlay = nullptr);
@@ -179,6 +186,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool has_indexes() const { return catalogue_.has_indexes(); }
   uint64_t index_version() const { return catalogue_.index_version(); }
   std::shared_ptr<const IndexRecords> index_records() const { return catalogue_.index_records(); }
+  bool are_index_records(const IndexRecords& records) const { return catalogue_.are_index_records(records); }
   /// When it returns, whoever did not know of the index has committed or will be refused. Survives a power
   /// cut, as the others.
   Result<IndexRecord> add_index(uint32_t keyspace, std::string_view name, std::string_view definition);
@@ -591,6 +599,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the
   /// clock was asked.
   bool take_expiring(Hit* hit, uint64_t* moment) const;
+  bool has_expired(uint64_t expiry_us, uint64_t* moment) const;
   Status unusable() const;
   Status not_dropped(uint32_t keyspace) const;
   bool in_this_process() const { return process_word_.load(std::memory_order_relaxed) == 1; }

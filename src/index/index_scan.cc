@@ -150,6 +150,28 @@ std::unique_ptr<IndexScanState> text_prefix_in_index(const IndexPlace& place, ui
   return scan_prefix(place, *index, key.view());
 }
 
+std::optional<Lookup> get_at_once(Engine& engine, uint32_t keyspace, std::string_view name,
+                                  std::string_view key, const ReadOptions& options, Value* value,
+                                  std::string* primary_key) {
+  const bool latest = options.snapshot == nullptr && options.level == ReadLevel::latest;
+  if (!latest && (options.snapshot == nullptr || !engine.is_mine(*options.snapshot))) return std::nullopt;
+  IndexSet& set = IndexSet::of(engine);
+  bool readable = false;
+  std::string hashed;
+  Engine::Guide guide{.keyspace = 0, .key = key, .key_of = nullptr};
+  set.look_at(keyspace, name, [&](const LiveIndex& index) {
+    guide.keyspace = index.entries;
+    if (index.unique()) guide.key_of = &primary_key_of;
+    bool whole = false;
+    readable = index.ready() && !index.unusable.is(StatusCode::corruption) &&
+               check_index_key(index, key, &whole).ok() && whole;
+    if (readable && index.hashed()) guide.key = hashed = entry_prefix(index, key);
+  });
+  if (!readable) return std::nullopt;
+  if (!latest && !set.ready_at(guide.keyspace, options.snapshot->lsn())) return std::nullopt;
+  return engine.get_through(guide, keyspace, options, value, primary_key);
+}
+
 Lookup get_by_index(const IndexPlace& place, uint32_t keyspace, std::string_view name, std::string_view key,
                     Value* value, std::string* primary_key) {
   value->clear();
@@ -158,15 +180,6 @@ Lookup get_by_index(const IndexPlace& place, uint32_t keyspace, std::string_view
   bool whole = false;
   if (Status status = check_index_key(**index, key, &whole); !status.ok()) return status;
   if (!whole) return wrong(**index, " is asked for a part of a key");
-  if ((*index)->unique() && place.transaction == nullptr) {
-    const ReadOptions& options = place.options;
-    if (options.snapshot != nullptr && place.engine->is_mine(*options.snapshot)) {
-      Status status = IndexSet::of(*place.engine).check_moment(**index, options.snapshot->lsn());
-      if (!status.ok()) return status;
-    }
-    return place.engine->get_through((*index)->entries, entry_prefix(**index, key), &primary_key_of, keyspace,
-                                     options, value, primary_key);
-  }
   const std::unique_ptr<IndexScanState> scan = scan_prefix(place, *index, key);
   while (scan->advance()) {
     const Value* const row = scan->row();

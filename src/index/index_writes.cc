@@ -34,7 +34,7 @@ Status commit_with_entries(Engine& engine, std::span<const Operation> operations
 }  // namespace
 
 bool IndexWriter::has_indexes(uint32_t keyspace) {
-  return !IndexSet::of(engine_).table()->of(keyspace).empty();
+  return IndexSet::of(engine_).has_indexes(keyspace);
 }
 
 Status IndexWriter::commit(std::span<const Operation> operations, const WriteOptions& options) {
