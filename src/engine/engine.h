@@ -148,6 +148,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Of what a reader that is registered sees at `moment`; 0: now.
   Lookup get_as(uint32_t keyspace, std::string_view key, const RegisteredReader& reader, uint64_t moment,
                 Value* value) const;
+  Status get_many_as(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
+                     const RegisteredReader& reader, uint64_t moment) const;
   /// Whether or not it has expired.
   Status find_row(uint32_t keyspace, std::string_view key, const ReadOptions& options, StoredRow* row) const;
   /// An entry that leads to a row: its key is `key`, and its value says the row's key by key_of(); or, where
@@ -594,6 +596,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   class OutsideEpoch;
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options, Value* value,
               OutsideEpoch& outside) const;
+  struct ManyReads;
+  Status fill_many(const ManyReads& reads, std::span<const std::string_view> keys,
+                   std::span<Value> values) const;
   Found wait_for(const View& view, std::string_view key, uint64_t hash, const ReadPoint& point, Hit* hit,
                  OutsideEpoch& outside) const;
   /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the

@@ -247,6 +247,14 @@ std::optional<Lookup> Engine::get_through(const Guide& guide, uint32_t target, c
   return Lookup(value);
 }
 
+struct Engine::ManyReads {
+  const View& view;
+  uint64_t lsn;
+  const SnapshotState* snapshot;  // whose moment counts; or null
+  uint64_t moment;                // 0: that, or now
+  uint32_t keyspace;
+};
+
 Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
                         const ReadOptions& options) const {
   if (is_timed(Timed::get_many)) [[unlikely]] {
@@ -262,14 +270,32 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
   // One View for all keys: the moment is fixed, so what it can see must not be merged away between them.
   const std::shared_ptr<const View> view = this->view();
   if (is_too_old(options)) return too_old();
-  const uint64_t lsn = read_lsn(*view, options);
   for (const std::string_view key : keys) {
     if (key.size() > kKeyBytesMax) {
       return Status(StatusCode::invalid_argument, "a key is at most 65,535 bytes long");
     }
   }
+  return fill_many({.view = *view,
+                    .lsn = read_lsn(*view, options),
+                    .snapshot = options.snapshot == nullptr ? nullptr : options.snapshot->state(),
+                    .moment = 0,
+                    .keyspace = keyspace},
+                   keys, values);
+}
+
+Status Engine::get_many_as(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
+                           const RegisteredReader& reader, uint64_t moment) const {
+  const std::shared_ptr<const View> view = this->view();
+  if (reader.too_old()) return too_old();  // asked after the View was loaded
+  return fill_many(
+      {.view = *view, .lsn = reader.lsn(), .snapshot = nullptr, .moment = moment, .keyspace = keyspace}, keys,
+      values);
+}
+
+Status Engine::fill_many(const ManyReads& reads, std::span<const std::string_view> keys,
+                         std::span<Value> values) const {
   std::string bytes;
-  uint64_t moment = 0;
+  uint64_t moment = reads.moment;
   std::array<ManyKey, kManyKeys> many;
   for (size_t first = 0; first < keys.size(); first += kManyKeys) {
     const size_t count = std::min(kManyKeys, keys.size() - first);
@@ -280,15 +306,15 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
     for (size_t i = 0; i < count; ++i) {
       const std::string_view key = keys[first + i];
       char* const begin = to;
-      to = put_keyspace_prefix(to, keyspace);
+      to = put_keyspace_prefix(to, reads.keyspace);
       to = std::copy(key.begin(), key.end(), to);
       many[i] = ManyKey{};
       many[i].key = {begin, static_cast<size_t>(to - begin)};
-      many[i].hash = hash_key(keyspace, key);
+      many[i].hash = hash_key(reads.keyspace, key);
       values[first + i].clear();
     }
-    if (Status status = usable(keyspace); !status.ok()) return status;
-    if (!lookup_many(*view, {many.data(), count}, lsn)) {
+    if (Status status = usable(reads.keyspace); !status.ok()) return status;
+    if (!lookup_many(reads.view, {many.data(), count}, reads.lsn)) {
       for (size_t i = 0; i < count; ++i) {
         if (many[i].found == Found::error) return many[i].hit.status;
       }
@@ -296,7 +322,7 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
     for (size_t i = 0; i < count; ++i) {
       if (many[i].found != Found::found) continue;
       if (many[i].hit.kind != EntryKind::put) {
-        if (moment == 0 && options.snapshot != nullptr) moment = options.snapshot->state()->moment();
+        if (moment == 0 && reads.snapshot != nullptr) moment = reads.snapshot->moment();
         if (!take_expiring(&many[i].hit, &moment)) continue;
       }
       if (Status status = take_value(many[i].hit, &values[first + i]); !status.ok()) return status;

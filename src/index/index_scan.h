@@ -3,6 +3,7 @@
 //
 // The cursor over the entries is registered, so that rows can be read at its LSN; in a transaction the
 // transaction's own writes stand in front of both.
+// Where each row is asked for, rows are read together with those of the entries behind, which are kept.
 // Thread safety: IndexScanState one thread at a time; the functions any. Hold the engine.
 #pragma once
 
@@ -42,14 +43,24 @@ class IndexScanState {
   void only(std::string key) { only_ = std::move(key); }
   bool advance();
   const EntryParts& parts() const { return parts_; }
-  std::string_view entry_key() const { return scan_.entry().key(); }
+  std::string_view entry_key() const { return entry_key_; }
   /// Of the row; null: it has none any more, or status() says why not.
   const Value* row();
   const Status& status() const;
   const LiveIndex& index() const { return *index_; }
 
  private:
+  /// An entry that was read ahead, and its row, if that could be read with the others.
+  struct Ahead {
+    std::string key;
+    std::string value;
+    bool row_read = false;
+  };
+
   bool step();
+  bool take(std::string_view key, std::string_view value);
+  bool read_row();
+  void read_ahead();
   /// Is the entry one that somebody committed of a row that the transaction wrote?
   bool is_hidden();
 
@@ -60,10 +71,17 @@ class IndexScanState {
   Scan scan_{nullptr, {}, {}, false};
   uint64_t left_ = UINT64_MAX;
   EntryParts parts_;
+  std::string_view entry_key_;
   std::string only_;
   std::vector<MadeEntry> made_;
   bool row_read_ = false;
   Value row_;
+
+  size_t ahead_wanted_ = 0;   // so many entries when the next row is asked for
+  std::vector<Ahead> ahead_;  // the present entry and those behind it
+  std::vector<Value> rows_;   // of ahead_
+  size_t ahead_size_ = 0;
+  size_t next_ahead_ = 0;
 };
 
 /// The index, unless it cannot be read there: it is being built, came after the transaction, ...
