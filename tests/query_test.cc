@@ -145,9 +145,13 @@ class Queries : public testing::Test {
   std::vector<std::string> look_at_every_row(const Query& query) const {
     std::vector<std::pair<std::string, std::string>> found;
     for (const auto& [key, person] : people_) {
-      if (!std::all_of(query.conditions.begin(), query.conditions.end(),
-                       [&](const Condition& condition) { return meets(person, condition); }))
-        continue;
+      const auto meets_all = [&](const std::vector<Condition>& conditions) {
+        return std::all_of(conditions.begin(), conditions.end(),
+                           [&](const Condition& condition) { return meets(person, condition); });
+      };
+      const auto& any = query.alternatives;
+      if (!meets_all(query.conditions)) continue;
+      if (!any.empty() && std::none_of(any.begin(), any.end(), meets_all)) continue;
       const std::vector<std::string> keys = order_keys(person, query);
       if (!query.order.empty() && keys.empty()) continue;
       const auto [least, most] = std::minmax_element(keys.begin(), keys.end());
@@ -159,8 +163,8 @@ class Queries : public testing::Test {
     for (const auto& [order, key] : found) keys.push_back(key);
     return keys;
   }
-  std::vector<std::string> keys_of(const Query& query) {
-    QueryScan scan = run_query(db_, query);
+  std::vector<std::string> keys_of(const Query& query) { return keys_of(run_query(db_, query)); }
+  std::vector<std::string> keys_of(QueryScan scan) {
     std::vector<std::string> keys;
     while (scan.advance()) keys.emplace_back(scan.primary_key());
     EXPECT_EQ(scan.status().to_string(), "ok");
@@ -191,6 +195,34 @@ TEST_F(Queries, OfText) {
   EXPECT_EQ(run(""), "ann bob cid dan");
   EXPECT_EQ(run("hcity = 'Oslo'"), "ann cid");
   EXPECT_EQ(run("age between 9 and 8"), "");
+  EXPECT_EQ(run("city = 'Rome' or city = 'Bonn'"), "bob dan");
+  EXPECT_EQ(run("age < 40 and (city = 'Oslo' or tag = 'reads')"), "ann bob");
+  EXPECT_EQ(run("(city = 'Oslo' or city = 'Rome') and (age = 7 or age = 58) order by age desc"), "cid bob");
+  EXPECT_EQ(run("city = 'Oslo' and age > 40 or city = 'Rome' and age between 5 and 9"), "cid bob");
+  EXPECT_EQ(run("(((age = 7)))"), "bob");
+}
+
+TEST_F(Queries, WithOrAreTakenApart) {
+  const auto shape = [](std::string_view text) {
+    const Result<Query> query = parse_query(text);
+    EXPECT_TRUE(query.ok()) << text << ": " << query.status().to_string();
+    std::string shape = std::to_string(query->conditions.size());
+    for (const auto& one : query->alternatives) shape += " " + std::to_string(one.size());
+    return shape;
+  };
+  EXPECT_EQ(shape("a = 1 and b = 2"), "2");
+  EXPECT_EQ(shape("a = 1 or b = 2"), "0 1 1");
+  EXPECT_EQ(shape("a = 1 or b = 2 and c = 3"), "0 1 2");
+  EXPECT_EQ(shape("a = 1 and (b = 2 or c = 3)"), "1 1 1");
+  EXPECT_EQ(shape("(a = 1 or b = 2) and (c = 3 or d = 4)"), "0 2 2 2 2");
+  EXPECT_EQ(shape("a = 1 or a = 1 and b = 2"), "1");
+  std::string many = "a = 0";
+  for (int i = 1; i < 64; ++i) many += " or a = " + std::to_string(i);
+  EXPECT_EQ(parse_query(many)->alternatives.size(), 64u);
+  EXPECT_TRUE(parse_query(many + " or a = 64").status().is(StatusCode::invalid_argument));
+  EXPECT_TRUE(parse_query("(" + many + ") and (b = 1 or b = 2)").status().is(StatusCode::invalid_argument));
+  const std::string deep(1'000'000, '(');
+  EXPECT_TRUE(parse_query(deep + "a = 1").status().is(StatusCode::invalid_argument));
 }
 
 TEST_F(Queries, ThatMakeNoSenseSaySo) {
