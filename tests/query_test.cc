@@ -230,10 +230,28 @@ TEST_F(Queries, WithOrAreTakenApart) {
 
 TEST_F(Queries, ThatMakeNoSenseSaySo) {
   make_all();
-  for (const std::string_view text :
-       {"age", "age =", "age = x", "= 5", "age = 5 and", "age = 5 city = 'a'", "age in ()", "age in (1",
-        "city = 'a", "order age", "limit", "limit -1", "age between 1 or 2", "age = 5x", "city = 'a\\",
-        "a = 1 or", "or a = 1", "(a = 1", "a = 1)", "()", "a = 1 and (b = 2 or)", "(a = 1) b = 2"}) {
+  for (const std::string_view text : {"age",
+                                      "age =",
+                                      "age = x",
+                                      "= 5",
+                                      "age = 5 and",
+                                      "age = 5 city = 'a'",
+                                      "age in ()",
+                                      "age in (1",
+                                      "city = 'a",
+                                      "order age",
+                                      "limit",
+                                      "limit -1",
+                                      "age between 1 or 2",
+                                      "age = 5x",
+                                      "city = 'a\\",
+                                      "a = 1 or",
+                                      "or a = 1",
+                                      "(a = 1",
+                                      "a = 1)",
+                                      "()",
+                                      "a = 1 and (b = 2 or)",
+                                      "(a = 1) b = 2"}) {
     EXPECT_TRUE(parse_query(text).status().is(StatusCode::invalid_argument)) << text;
   }
   for (const std::string_view text : {"age = 'old'", "age prefix 5", "city = 5"}) {

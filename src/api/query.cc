@@ -67,7 +67,8 @@ QueryScan run(const IndexPlace& place, uint32_t keyspace, const Query& query) {
 }  // namespace
 
 QueryScan run_query(const Keyspace& keyspace, const Query& query, const ReadOptions& options) {
-  return run({.engine = Core::of(keyspace), .transaction = nullptr, .options = options}, keyspace.id(), query);
+  return run({.engine = Core::of(keyspace), .transaction = nullptr, .options = options}, keyspace.id(),
+             query);
 }
 
 QueryScan run_query(const TransactionKeyspace& keyspace, const Query& query) {

@@ -125,11 +125,10 @@ const Value* IndexScanState::row() {
 
 bool IndexScanState::read_row() {
   row_read_ = true;
-  const Lookup found =
-      place_.transaction != nullptr
-          ? place_.transaction->get_as(index_->keyspace, parts_.primary_key, cursor_, &row_)
-          : place_.engine->get_as(index_->keyspace, parts_.primary_key, cursor_->reader(), cursor_->moment(),
-                                  &row_);
+  const Lookup found = place_.transaction != nullptr
+                           ? place_.transaction->get_as(index_->keyspace, parts_.primary_key, cursor_, &row_)
+                           : place_.engine->get_as(index_->keyspace, parts_.primary_key, cursor_->reader(),
+                                                   cursor_->moment(), &row_);
   if (!found.status().ok()) status_ = found.status();
   return status_.ok();
 }
@@ -153,8 +152,8 @@ void IndexScanState::read_ahead() {
     if (!take_entry(*index_, one.key, one.value, &parts)) break;
     keys.push_back(parts.primary_key);
   }
-  const Status status = place_.engine->get_many_as(index_->keyspace, keys, std::span(rows_).first(keys.size()),
-                                                   cursor_->reader(), cursor_->moment());
+  const Status status = place_.engine->get_many_as(
+      index_->keyspace, keys, std::span(rows_).first(keys.size()), cursor_->reader(), cursor_->moment());
   for (size_t i = 0; i < keys.size(); ++i) ahead_[i].row_read = status.ok();
   row_read_ = status.ok();
   if (row_read_) row_ = std::move(rows_[0]);

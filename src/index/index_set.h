@@ -112,7 +112,7 @@ class IndexSet final : public EngineAttachment {
   std::atomic<bool> slice_in_background_{false};
   Mutex mutex_;
   std::shared_ptr<const IndexTable> table_ GUARDED_BY(mutex_);
-  std::atomic<const HeldTable*> current_{nullptr};  // holds table_; partner: EpochGuard
+  std::atomic<const HeldTable*> current_{nullptr};                        // holds table_; partner: EpochGuard
   std::map<uint32_t, std::shared_ptr<Build>> builds_ GUARDED_BY(mutex_);  // by the keyspace of entries
   std::map<uint32_t, uint64_t> first_lsns_ GUARDED_BY(mutex_);  // of what became ready since the open
 };

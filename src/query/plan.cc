@@ -340,8 +340,8 @@ Status choose_way(const IndexPlace& place, uint32_t keyspace, const Query& query
   Reckoner reckoner(place);
   Result<uint64_t> rows = reckoner.count(keyspace, {}, {});
   if (!rows) return rows.status();
-  const uint64_t lsn = place.transaction != nullptr ? place.transaction->began_lsn()
-                                                    : place.options.snapshot->lsn();
+  const uint64_t lsn =
+      place.transaction != nullptr ? place.transaction->began_lsn() : place.options.snapshot->lsn();
   const auto check_moment = [&](const LiveIndex& index) {
     return IndexSet::of(*place.engine).check_moment(index, lsn);
   };

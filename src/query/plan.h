@@ -51,8 +51,8 @@ struct QueryPlan {
   Way way = Way::scan;
   std::vector<QueryTerm> terms;
   std::vector<QueryAlternative> alternatives;  // a row meets one, unless there are none
-  std::vector<size_t> chosen;              // of terms, one or two; empty: the order's index alone
-  std::shared_ptr<const LiveIndex> order;  // null: none is wanted
+  std::vector<size_t> chosen;                  // of terms, one or two; empty: the order's index alone
+  std::shared_ptr<const LiveIndex> order;      // null: none is wanted
   std::optional<size_t> order_term;  // the first of terms about that index: a row stands at what meets it
   bool sorts = false;                // the way does not give the order
   std::string explanation;

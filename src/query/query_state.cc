@@ -84,7 +84,8 @@ bool QueryState::meets(const QueryTerm& term) {
 }
 
 bool QueryState::meets_all(const QueryAlternative& one) {
-  return std::all_of(one.terms.begin(), one.terms.end(), [this](const QueryTerm& term) { return meets(term); });
+  return std::all_of(one.terms.begin(), one.terms.end(),
+                     [this](const QueryTerm& term) { return meets(term); });
 }
 
 // The one that is walked, and none that was walked before; or any.
