@@ -9,9 +9,10 @@
 // A field is the name of an index of the keyspace, whose first field is meant, or a JSON pointer ("/age")
 // that the first field of some index is about. A row meets a condition if one of its entries in that index
 // does; a row that has no place in the index meets none.
-// Text: conditions with `and` and `or` between, of which `and` binds more, and parentheses: FIELD = VALUE, <, <=, >, >=, FIELD between VALUE and VALUE, FIELD
-// prefix VALUE, FIELD in (VALUE, ...); then, if wanted, `order by FIELD`, `desc` behind it, and `limit N`. A
-// value is a number or stands in double or single quotes, with \ before a quote or a \.
+// Text: conditions with `and` and `or` between, of which `and` binds more, and parentheses: FIELD = VALUE, <,
+// <=, >, >=, FIELD between VALUE and VALUE, FIELD prefix VALUE, FIELD in (VALUE, ...); then, if wanted,
+// `order by FIELD`, `desc` behind it, and `limit N`. A value is a number or stands in double or single
+// quotes, with \ before a quote or a \.
 // All of it is read as of one moment; in a transaction at its level, with its own writes, and counts as read.
 // Thread safety: QueryScan one thread at a time; functions any, those in a transaction its thread. Costs:
 // memory for an order that no index gives: the order's keys and the keys of rows, at most a quarter of

@@ -43,6 +43,7 @@
 #include "engine/compactions.h"
 #include "engine/copy_moment.h"
 #include "engine/counters.h"
+#include "engine/guide.h"
 #include "engine/held_memory.h"
 #include "engine/ingestion.h"
 #include "engine/latency.h"
@@ -152,15 +153,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
                      const RegisteredReader& reader, uint64_t moment) const;
   /// Whether or not it has expired.
   Status find_row(uint32_t keyspace, std::string_view key, const ReadOptions& options, StoredRow* row) const;
-  /// An entry that leads to a row: its key is `key`, and its value says the row's key by key_of(); or, where
-  /// that is null, the first whose key begins with `key`, with the row's key behind it.
-  struct Guide {
-    uint32_t keyspace = 0;
-    std::string_view key;
-    std::string_view (*key_of)(std::string_view value) = nullptr;
-  };
-  /// The row in `target` that the entry leads to, both of one moment. `found`, which may be null, holds its
-  /// key. Nothing: it takes a cursor to say.
+  /// The row in `target` and its entry, of one moment. Nothing: it takes a cursor to say.
   std::optional<Lookup> get_through(const Guide& guide, uint32_t target, const ReadOptions& options,
                                     Value* value, std::string* found) const;
   /// Never null; a cursor that could not be made has a status that says so.
@@ -597,8 +590,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options, Value* value,
               OutsideEpoch& outside) const;
   struct ManyReads;
-  Status fill_many(const ManyReads& reads, std::span<const std::string_view> keys,
-                   std::span<Value> values) const;
+  Status fill_many(const ManyReads& as, std::span<const std::string_view> keys, std::span<Value> to) const;
   Found wait_for(const View& view, std::string_view key, uint64_t hash, const ReadPoint& point, Hit* hit,
                  OutsideEpoch& outside) const;
   /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the

@@ -212,7 +212,7 @@ std::optional<Lookup> get_at_once(Engine& engine, uint32_t keyspace, std::string
   IndexSet& set = IndexSet::of(engine);
   bool readable = false;
   std::string hashed;
-  Engine::Guide guide{.keyspace = 0, .key = key, .key_of = nullptr};
+  Guide guide{.keyspace = 0, .key = key, .key_of = nullptr};
   set.look_at(keyspace, name, [&](const LiveIndex& index) {
     guide.keyspace = index.entries;
     if (index.unique()) guide.key_of = &primary_key_of;

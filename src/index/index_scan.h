@@ -95,8 +95,8 @@ std::unique_ptr<IndexScanState> range_of_index(const IndexPlace& place, uint32_t
                                                std::string_view to);
 std::unique_ptr<IndexScanState> text_prefix_in_index(const IndexPlace& place, uint32_t keyspace,
                                                      std::string_view name, std::string_view text);
-/// What get_by_index() would say of the latest state or of a snapshot, without a cursor. Nothing: it takes one,
-/// or there is something to be said against the call.
+/// What get_by_index() would say of the latest state or of a snapshot, without a cursor. Nothing: it takes
+/// one, or there is something to be said against the call.
 std::optional<Lookup> get_at_once(Engine& engine, uint32_t keyspace, std::string_view name,
                                   std::string_view key, const ReadOptions& options, Value* value,
                                   std::string* primary_key);
