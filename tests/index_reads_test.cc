@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 #include <lightning/database.h>
 
-#include <array>
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -94,7 +94,9 @@ class IndexReads : public testing::TestWithParam<Options> {
       ASSERT_LT(at, expected.size());
       ASSERT_EQ(scan.primary_key(), expected[at].first.substr(expected[at].first.find('\x01') + 1));
       if (random_.chance(0.1)) asks = !asks;
-      if (asks) ASSERT_EQ(scan.value(), expected[at].second);
+      if (asks) {
+        ASSERT_EQ(scan.value(), expected[at].second);
+      }
       if (random_.chance(0.02)) change();
       ASSERT_TRUE(scan.status().ok());
     }
@@ -114,8 +116,12 @@ TEST_P(IndexReads, FindTheFirstRowAndWalkOverAll) {
   std::optional<Snapshot> snapshot;
   for (int round = 0; round < 3000; ++round) {
     change();
-    if (random_.chance(0.01)) ASSERT_TRUE(db_.flush().ok());
-    if (random_.chance(0.002)) ASSERT_TRUE(db_.compact().ok());
+    if (random_.chance(0.01)) {
+      ASSERT_TRUE(db_.flush().ok());
+    }
+    if (random_.chance(0.002)) {
+      ASSERT_TRUE(db_.compact().ok());
+    }
     if (random_.chance(0.01)) {
       Result<Snapshot> taken = db_.snapshot();
       ASSERT_TRUE(taken.ok());
