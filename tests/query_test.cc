@@ -67,10 +67,13 @@ class Queries : public testing::Test {
     for (const std::string& key : keys_of(query)) found.append(found.empty() ? "" : " ").append(key);
     return found;
   }
-  void put(const std::string& key, const Person& person) {
+  static std::string value_of(const Person& person) {
     std::string value = person.city + "," + (person.has_age ? std::to_string(person.age) : "old") + ",";
     for (const std::string& tag : person.tags) value += tag + ";";
-    ASSERT_EQ(db_.put(key, value).to_string(), "ok");
+    return value;
+  }
+  void put(const std::string& key, const Person& person) {
+    ASSERT_EQ(db_.put(key, value_of(person)).to_string(), "ok");
     people_[key] = person;
   }
 
@@ -145,9 +148,13 @@ class Queries : public testing::Test {
   std::vector<std::string> look_at_every_row(const Query& query) const {
     std::vector<std::pair<std::string, std::string>> found;
     for (const auto& [key, person] : people_) {
-      if (!std::all_of(query.conditions.begin(), query.conditions.end(),
-                       [&](const Condition& condition) { return meets(person, condition); }))
-        continue;
+      const auto meets_all = [&](const std::vector<Condition>& conditions) {
+        return std::all_of(conditions.begin(), conditions.end(),
+                           [&](const Condition& condition) { return meets(person, condition); });
+      };
+      const auto& any = query.alternatives;
+      if (!meets_all(query.conditions)) continue;
+      if (!any.empty() && std::none_of(any.begin(), any.end(), meets_all)) continue;
       const std::vector<std::string> keys = order_keys(person, query);
       if (!query.order.empty() && keys.empty()) continue;
       const auto [least, most] = std::minmax_element(keys.begin(), keys.end());
@@ -159,8 +166,8 @@ class Queries : public testing::Test {
     for (const auto& [order, key] : found) keys.push_back(key);
     return keys;
   }
-  std::vector<std::string> keys_of(const Query& query) {
-    QueryScan scan = run_query(db_, query);
+  std::vector<std::string> keys_of(const Query& query) { return keys_of(run_query(db_, query)); }
+  std::vector<std::string> keys_of(QueryScan scan) {
     std::vector<std::string> keys;
     while (scan.advance()) keys.emplace_back(scan.primary_key());
     EXPECT_EQ(scan.status().to_string(), "ok");
@@ -191,13 +198,60 @@ TEST_F(Queries, OfText) {
   EXPECT_EQ(run(""), "ann bob cid dan");
   EXPECT_EQ(run("hcity = 'Oslo'"), "ann cid");
   EXPECT_EQ(run("age between 9 and 8"), "");
+  EXPECT_EQ(run("city = 'Rome' or city = 'Bonn'"), "bob dan");
+  EXPECT_EQ(run("age < 40 and (city = 'Oslo' or tag = 'reads')"), "ann bob");
+  EXPECT_EQ(run("(city = 'Oslo' or city = 'Rome') and (age = 7 or age = 58) order by age desc"), "cid bob");
+  EXPECT_EQ(run("city = 'Oslo' and age > 40 or city = 'Rome' and age between 5 and 9"), "bob cid");
+  EXPECT_EQ(run("(((age = 7)))"), "bob");
+}
+
+TEST_F(Queries, WithOrAreTakenApart) {
+  const auto shape = [](std::string_view text) {
+    const Result<Query> query = parse_query(text);
+    EXPECT_TRUE(query.ok()) << text << ": " << query.status().to_string();
+    std::string sizes = std::to_string(query->conditions.size());
+    for (const auto& one : query->alternatives) sizes += " " + std::to_string(one.size());
+    return sizes;
+  };
+  EXPECT_EQ(shape("a = 1 and b = 2"), "2");
+  EXPECT_EQ(shape("a = 1 or b = 2"), "0 1 1");
+  EXPECT_EQ(shape("a = 1 or b = 2 and c = 3"), "0 1 2");
+  EXPECT_EQ(shape("a = 1 and (b = 2 or c = 3)"), "1 1 1");
+  EXPECT_EQ(shape("(a = 1 or b = 2) and (c = 3 or d = 4)"), "0 2 2 2 2");
+  EXPECT_EQ(shape("a = 1 or a = 1 and b = 2"), "1");
+  std::string many = "a = 0";
+  for (int i = 1; i < 64; ++i) many += " or a = " + std::to_string(i);
+  EXPECT_EQ(parse_query(many)->alternatives.size(), 64u);
+  EXPECT_TRUE(parse_query(many + " or a = 64").status().is(StatusCode::invalid_argument));
+  EXPECT_TRUE(parse_query("(" + many + ") and (b = 1 or b = 2)").status().is(StatusCode::invalid_argument));
+  const std::string deep(1'000'000, '(');
+  EXPECT_TRUE(parse_query(deep + "a = 1").status().is(StatusCode::invalid_argument));
 }
 
 TEST_F(Queries, ThatMakeNoSenseSaySo) {
   make_all();
-  for (const std::string_view text :
-       {"age", "age =", "age = x", "= 5", "age = 5 and", "age = 5 city = 'a'", "age in ()", "age in (1",
-        "city = 'a", "order age", "limit", "limit -1", "age between 1 or 2", "age = 5x", "city = 'a\\"}) {
+  for (const std::string_view text : {"age",
+                                      "age =",
+                                      "age = x",
+                                      "= 5",
+                                      "age = 5 and",
+                                      "age = 5 city = 'a'",
+                                      "age in ()",
+                                      "age in (1",
+                                      "city = 'a",
+                                      "order age",
+                                      "limit",
+                                      "limit -1",
+                                      "age between 1 or 2",
+                                      "age = 5x",
+                                      "city = 'a\\",
+                                      "a = 1 or",
+                                      "or a = 1",
+                                      "(a = 1",
+                                      "a = 1)",
+                                      "()",
+                                      "a = 1 and (b = 2 or)",
+                                      "(a = 1) b = 2"}) {
     EXPECT_TRUE(parse_query(text).status().is(StatusCode::invalid_argument)) << text;
   }
   for (const std::string_view text : {"age = 'old'", "age prefix 5", "city = 5"}) {
@@ -225,27 +279,46 @@ TEST_F(Queries, AreFoundTheCheapestWay) {
   run("age < 5 and city = 'c3'");
   EXPECT_EQ(explained_.rfind("index age", 0), 0u) << explained_;
   EXPECT_NE(explained_.find("then city = \"c3\" is looked for"), std::string::npos) << explained_;
+  run("age = 17 or age = 18 and tag = 't2'");
+  EXPECT_EQ(explained_.rfind("index age by age = 17, then index age by age = 18", 0), 0u) << explained_;
+  run("age < 5 and (city = 'c3' or tag = 't2')");
+  EXPECT_EQ(explained_.rfind("index age by age < 5", 0), 0u) << explained_;
+  EXPECT_NE(explained_.find("one of 2 alternatives is looked for"), std::string::npos) << explained_;
+  run("age >= 0 or city = 'c3'");
+  EXPECT_EQ(explained_.rfind("scan of all rows", 0), 0u) << explained_;
 }
 
-// Up to three conditions and an order.
+template <typename Text>
+Condition random_condition(Random& random, Text&& text) {
+  Condition condition;
+  condition.field = std::array{"city", "age", "tag", "hcity", "both"}[random.below(5)];
+  const bool number = condition.field == "age";
+  condition.op = static_cast<Op>(random.below(8));
+  if (number && condition.op == Op::prefix) condition.op = Op::equal;
+  uint64_t values = condition.op == Op::between ? 2 : condition.op == Op::in ? 1 + random.below(4) : 1;
+  for (; values > 0; --values) {
+    if (number) {
+      condition.values.emplace_back(static_cast<int64_t>(random.below(60)) - 10);
+    } else {
+      condition.values.emplace_back(text());
+    }
+  }
+  return condition;
+}
+
+// Up to three conditions, up to three alternatives, and an order.
 template <typename Text>
 Query random_query(Random& random, Text&& text) {
   Query query;
-  for (uint64_t left = random.below(4); left > 0; --left) {
-    Condition condition;
-    condition.field = std::array{"city", "age", "tag", "hcity", "both"}[random.below(5)];
-    const bool number = condition.field == "age";
-    condition.op = static_cast<Op>(random.below(8));
-    if (number && condition.op == Op::prefix) condition.op = Op::equal;
-    uint64_t values = condition.op == Op::between ? 2 : condition.op == Op::in ? 1 + random.below(4) : 1;
-    for (; values > 0; --values) {
-      if (number) {
-        condition.values.emplace_back(static_cast<int64_t>(random.below(60)) - 10);
-      } else {
-        condition.values.emplace_back(text());
-      }
+  for (uint64_t left = random.below(4); left > 0; --left)
+    query.conditions.push_back(random_condition(random, text));
+  if (random.chance(0.5)) {
+    if (random.chance(0.5)) query.conditions.clear();
+    query.alternatives.resize(1 + random.below(3));
+    for (std::vector<Condition>& one : query.alternatives) {
+      for (uint64_t left = 1 + random.below(3); left > 0; --left)
+        one.push_back(random_condition(random, text));
     }
-    query.conditions.push_back(condition);
   }
   if (random.chance(0.6)) query.order = std::array{"city", "age", "tag", "hcity", "both"}[random.below(5)];
   query.descending = random.chance(0.5);
@@ -265,14 +338,16 @@ TEST_F(Queries, FindWhatALookAtEveryRowFinds) {
   }
   uint64_t rows = 0;
   std::set<std::string> ways;
-  for (int round = 0; round < 1000; ++round) {
+  for (int round = 0; round < 2000; ++round) {
     Query query = random_query(random, city);
     const std::vector<std::string> expected = look_at_every_row(query);
     rows += expected.size();
     std::vector<std::string> found = keys_of(query);
     if (query.order.empty()) std::sort(found.begin(), found.end());
     ASSERT_EQ(found, expected) << "round " << round << "\n" << explained_;
-    ways.insert(explained_.substr(0, explained_.find(' ', explained_.find(' ') + 1)));
+    const std::string first = explained_.substr(0, explained_.find('\n'));
+    const bool alternatives = first.find(", then index") != std::string::npos;
+    ways.insert(alternatives ? "alternatives" : first.substr(0, first.find(' ', first.find(' ') + 1)));
     query.limit = random.below(expected.size() + 2);
     const std::vector<std::string> limited = keys_of(query);
     ASSERT_EQ(limited.size(), std::min<uint64_t>(query.limit, expected.size())) << explained_;
@@ -285,7 +360,8 @@ TEST_F(Queries, FindWhatALookAtEveryRowFinds) {
     }
   }
   EXPECT_GT(rows, 10'000u);
-  EXPECT_GE(ways.size(), 5u);
+  EXPECT_GE(ways.size(), 6u);
+  EXPECT_TRUE(ways.contains("alternatives"));
 }
 
 TEST_F(Queries, ReadAsOfOneMoment) {
@@ -315,6 +391,65 @@ TEST_F(Queries, ReadAsOfOneMoment) {
   }
 }
 
+// With what the transaction wrote, whichever way is taken; nobody else's writes.
+TEST_F(Queries, InTransactionsFindWhatALookAtEveryRowFinds) {
+  make_all();
+  Random random(13);
+  const auto city = [&] {
+    return std::string(1 + random.below(2), static_cast<char>('a' + random.below(4)));
+  };
+  const auto person = [&] {
+    Person made{city(), static_cast<int64_t>(random.below(60)) - 10, random.chance(0.9), {}};
+    for (uint64_t left = random.below(4); left > 0; --left) made.tags.push_back(city());
+    return made;
+  };
+  for (int i = 0; i < 150; ++i) put("k" + std::to_string(i), person());
+  for (const Isolation isolation : {Isolation::read_committed, Isolation::repeatable_read,
+                                    Isolation::snapshot, Isolation::serializable}) {
+    const std::map<std::string, Person> before = people_;
+    Transaction transaction = db_.begin({.isolation = isolation});
+    for (int round = 0; round < 150; ++round) {
+      const std::string key = "k" + std::to_string(random.below(160));
+      if (random.chance(0.3)) {
+        ASSERT_EQ(transaction.remove(key).to_string(), "ok");
+        people_.erase(key);
+      } else {
+        const Person made = person();
+        ASSERT_EQ(transaction.put(key, value_of(made)).to_string(), "ok");
+        people_[key] = made;
+      }
+      if (isolation != Isolation::read_committed && round == 70) {
+        ASSERT_EQ(db_.put("other", "a,5,a;").to_string(), "ok");
+      }
+      const Query query = random_query(random, city);
+      std::vector<std::string> found = keys_of(run_query(transaction, query));
+      if (query.order.empty()) std::sort(found.begin(), found.end());
+      ASSERT_EQ(found, look_at_every_row(query)) << "round " << round << "\n" << explained_;
+    }
+    transaction.abort();
+    people_ = before;
+    ASSERT_TRUE(db_.remove("other").ok());
+  }
+}
+
+TEST_F(Queries, InSerializableTransactionsHaveReadWhatTheyDidNotFind) {
+  make_all();
+  for (int i = 0; i < 300; ++i) put("k" + std::to_string(i), {"c" + std::to_string(i), i, true, {}});
+  const auto commits_beside = [&](const std::string& other) {
+    Transaction transaction = db_.begin({.isolation = Isolation::serializable});
+    EXPECT_EQ(keys_of(run_query(transaction, *parse_query("age = 500 or city = 'Oslo'"))).size(), 0u);
+    EXPECT_EQ(explained_.rfind("index age", 0), 0u) << explained_;
+    EXPECT_TRUE(transaction.put("mine", "none,old,").ok());
+    EXPECT_TRUE(db_.put("beside", other).ok());
+    return transaction.commit();
+  };
+  EXPECT_EQ(commits_beside("Rome,499,").to_string(), "ok");
+  EXPECT_TRUE(commits_beside("Rome,500,").is(StatusCode::conflict));
+  ASSERT_TRUE(db_.remove("beside").ok());
+  EXPECT_TRUE(commits_beside("Oslo,3,").is(StatusCode::conflict));
+  EXPECT_TRUE(run_query(TransactionKeyspace(), {}).status().is(StatusCode::closed));
+}
+
 // Whichever way there is.
 TEST_F(Queries, AtAMomentBeforeTheirIndexesFindNothing) {
   put("ann", {"Oslo", 31, true, {}});
@@ -334,6 +469,7 @@ TEST_F(Queries, OfAnyTextAreReadOrRefused) {
                                           "tag",
                                           " ",
                                           "and",
+                                          "or",
                                           "order",
                                           "by",
                                           "desc",

@@ -9,10 +9,12 @@
 // A field is the name of an index of the keyspace, whose first field is meant, or a JSON pointer ("/age")
 // that the first field of some index is about. A row meets a condition if one of its entries in that index
 // does; a row that has no place in the index meets none.
-// Text: conditions with `and` between: FIELD = VALUE, <, <=, >, >=, FIELD between VALUE and VALUE, FIELD
-// prefix VALUE, FIELD in (VALUE, ...); then, if wanted, `order by FIELD`, `desc` behind it, and `limit N`. A
-// value is a number or stands in double or single quotes, with \ before a quote or a \.
-// All of it is read as of one moment. Thread safety: QueryScan one thread at a time; functions any. Costs:
+// Text: conditions with `and` and `or` between, of which `and` binds more, and parentheses: FIELD = VALUE, <,
+// <=, >, >=, FIELD between VALUE and VALUE, FIELD prefix VALUE, FIELD in (VALUE, ...); then, if wanted,
+// `order by FIELD`, `desc` behind it, and `limit N`. A value is a number or stands in double or single
+// quotes, with \ before a quote or a \.
+// All of it is read as of one moment; in a transaction at its level, with its own writes, and counts as read.
+// Thread safety: QueryScan one thread at a time; functions any, those in a transaction its thread. Costs:
 // memory for an order that no index gives: the order's keys and the keys of rows, at most a quarter of
 // memory_limit, else `out_of_memory`; with a limit only for so many rows.
 #pragma once
@@ -22,6 +24,7 @@
 #include <lightning/keyspace.h>
 #include <lightning/options.h>
 #include <lightning/status.h>
+#include <lightning/transaction.h>
 
 #include <cstdint>
 #include <memory>
@@ -40,10 +43,14 @@ struct Condition {
   Op op = Op::equal;
   /// One; two for between, both included; any for in.
   std::vector<FieldValues::Value> values;
+
+  bool operator==(const Condition&) const = default;
 };
 
 struct Query {
   std::vector<Condition> conditions;  // a row meets all of them
+  /// And, unless there are none, all of one of these: what stood with `or` between. At most 64.
+  std::vector<std::vector<Condition>> alternatives = {};
   /// By the keys of this field's index; rows that it has none of are left out. Of a row with several keys the
   /// first counts (the last, if descending), of those that meet the first condition on this field if there
   /// is one. "": as they are found.
@@ -77,5 +84,6 @@ class [[nodiscard]] LIGHTNING_EXPORT QueryScan {
 
 LIGHTNING_EXPORT QueryScan run_query(const Keyspace& keyspace, const Query& query,
                                      const ReadOptions& options = {});
+LIGHTNING_EXPORT QueryScan run_query(const TransactionKeyspace& keyspace, const Query& query);
 
 }  // namespace lightning

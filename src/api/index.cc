@@ -90,7 +90,13 @@ Lookup Index::get(std::string_view key, const ReadOptions& options, std::string*
 
 Lookup Index::get(std::string_view key, Value& reused, const ReadOptions& options,
                   std::string* primary_key) const {
-  return guarded([&] {
+  return guarded([&]() -> Lookup {
+    reused.clear();
+    if (transaction_ == nullptr && engine_ != nullptr) {
+      if (std::optional<Lookup> found =
+              get_at_once(*engine_, keyspace_, name_, key, options, &reused, primary_key))
+        return *std::move(found);
+    }
     return get_by_index(place_of(engine_, transaction_, options), keyspace_, name_, key, &reused,
                         primary_key);
   });

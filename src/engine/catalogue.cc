@@ -120,6 +120,7 @@ Catalogue::Indexes Catalogue::finish(std::shared_ptr<IndexRecords> records, bool
 void Catalogue::set_indexes(Indexes indexes) {
   MutexLock lock(mutex_);
   indexes_.swap(indexes.records);
+  index_records_.store(indexes_.get(), std::memory_order_release);
   const IndexedKeyspaces* const before =
       indexed_.exchange(indexes.keyspaces.release(), std::memory_order_acq_rel);
   if (before != nullptr) epoch_retire(before);

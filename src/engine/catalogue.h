@@ -97,6 +97,10 @@ class Catalogue {
   const IndexedKeyspaces* indexed() const { return indexed_.load(std::memory_order_acquire); }
   uint64_t index_version() const;
   std::shared_ptr<const IndexRecords> index_records() const;
+  /// Are these, which somebody holds, what index_records() answers?
+  bool are_index_records(const IndexRecords& records) const {
+    return index_records_.load(std::memory_order_acquire) == &records;
+  }
   // A change of the indexes: made of a copy, then set, which cannot fail.
   struct Indexes {
     std::shared_ptr<const IndexRecords> records;
@@ -165,6 +169,7 @@ class Catalogue {
   std::atomic<const std::map<uint32_t, uint64_t>*> ttls_{nullptr};
   std::atomic<const IndexedKeyspaces*> indexed_{nullptr};
   std::shared_ptr<const IndexRecords> indexes_ GUARDED_BY(mutex_) = std::make_shared<IndexRecords>();
+  std::atomic<const IndexRecords*> index_records_{nullptr};  // indexes_, once they were set
 };
 
 }  // namespace lightning

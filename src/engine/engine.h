@@ -43,6 +43,7 @@
 #include "engine/compactions.h"
 #include "engine/copy_moment.h"
 #include "engine/counters.h"
+#include "engine/guide.h"
 #include "engine/held_memory.h"
 #include "engine/ingestion.h"
 #include "engine/latency.h"
@@ -148,12 +149,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Of what a reader that is registered sees at `moment`; 0: now.
   Lookup get_as(uint32_t keyspace, std::string_view key, const RegisteredReader& reader, uint64_t moment,
                 Value* value) const;
+  Status get_many_as(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
+                     const RegisteredReader& reader, uint64_t moment) const;
   /// Whether or not it has expired.
   Status find_row(uint32_t keyspace, std::string_view key, const ReadOptions& options, StoredRow* row) const;
-  /// Of one moment: the entry `key`, and the one whose key in `target` key_of() finds in its value. `found`,
-  /// which may be null, holds that key.
-  Lookup get_through(uint32_t keyspace, std::string_view key, std::string_view (*key_of)(std::string_view),
-                     uint32_t target, const ReadOptions& options, Value* value, std::string* found) const;
+  /// The row in `target` and its entry, of one moment. Nothing: it takes a cursor to say.
+  std::optional<Lookup> get_through(const Guide& guide, uint32_t target, const ReadOptions& options,
+                                    Value* value, std::string* found) const;
   /// Never null; a cursor that could not be made has a status that says so.
   std::unique_ptr<CursorState> cursor(uint32_t keyspace, const ReadOptions& options,
                                       std::shared_ptr<CursorOverlay> overlay = nullptr);
@@ -181,6 +183,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool has_indexes() const { return catalogue_.has_indexes(); }
   uint64_t index_version() const { return catalogue_.index_version(); }
   std::shared_ptr<const IndexRecords> index_records() const { return catalogue_.index_records(); }
+  bool are_index_records(const IndexRecords& records) const { return catalogue_.are_index_records(records); }
   /// When it returns, whoever did not know of the index has committed or will be refused. Survives a power
   /// cut, as the others.
   Result<IndexRecord> add_index(uint32_t keyspace, std::string_view name, std::string_view definition);
@@ -589,11 +592,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   class OutsideEpoch;
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options, Value* value,
               OutsideEpoch& outside) const;
+  struct ManyReads;
+  Status fill_many(const ManyReads& as, std::span<const std::string_view> keys, std::span<Value> to) const;
   Found wait_for(const View& view, std::string_view key, uint64_t hash, const ReadPoint& point, Hit* hit,
                  OutsideEpoch& outside) const;
   /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the
   /// clock was asked.
   bool take_expiring(Hit* hit, uint64_t* moment) const;
+  bool has_expired(uint64_t expiry_us, uint64_t* moment) const;
   Status unusable() const;
   Status not_dropped(uint32_t keyspace) const;
   bool in_this_process() const { return process_word_.load(std::memory_order_relaxed) == 1; }

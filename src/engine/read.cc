@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "engine/snapshot_state.h"
 #include "format/internal_key.h"
+#include "view/first_entry.h"
 
 namespace lightning {
 
@@ -117,8 +118,7 @@ inline Lookup Engine::find(const View& view, std::string_view key, uint64_t hash
 }
 
 bool Engine::take_expiring(Hit* hit, uint64_t* moment) const {
-  if (*moment == 0) *moment = expiry_clock_.now();
-  if (expiry_clock_.passed(expiry_of(hit->value), *moment)) return false;
+  if (has_expired(expiry_of(hit->value), moment)) return false;
   hit->value = without_expiry(hit->value);
   return true;
 }
@@ -192,15 +192,20 @@ Status Engine::find_row(uint32_t keyspace, std::string_view key, const ReadOptio
   return take_value(hit, &row->value);
 }
 
-Lookup Engine::get_through(uint32_t keyspace, std::string_view key,
-                           std::string_view (*key_of)(std::string_view), uint32_t target,
-                           const ReadOptions& options, Value* value, std::string* found) const {
-  value->clear();
-  const InternalKey internal(keyspace, key);
-  if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a read");
+bool Engine::has_expired(uint64_t expiry_us, uint64_t* moment) const {
+  if (*moment == 0) *moment = expiry_clock_.now();
+  return expiry_clock_.passed(expiry_us, *moment);
+}
+
+std::optional<Lookup> Engine::get_through(const Guide& guide, uint32_t target, const ReadOptions& options,
+                                          Value* value, std::string* found) const {
   if (options.snapshot != nullptr && !is_mine(*options.snapshot)) return wrong_snapshot();
+  const InternalKey internal(guide.keyspace, guide.key);
+  if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a read");
   EpochGuard epoch;
-  if (Status status = usable(keyspace); !status.ok()) return status;
+  for (const uint32_t keyspace : {target, guide.keyspace}) {
+    if (Status status = usable(keyspace); !status.ok()) return status;
+  }
   const View* const view = view_.load(std::memory_order_acquire);
   OutsideEpoch outside(epoch);
   if (!mapped_) [[unlikely]]
@@ -209,22 +214,46 @@ Lookup Engine::get_through(uint32_t keyspace, std::string_view key,
   const ReadPoint point = ReadPoint::at(read_lsn(*view, options));
   uint64_t moment = options.snapshot == nullptr ? 0 : options.snapshot->state()->moment();
   Hit entry;
-  if (wait_for(*view, internal.view(), hash_key(keyspace, key), point, &entry, outside) != Found::found)
-    return Lookup(std::move(entry.status));
-  if (entry.kind != EntryKind::put && !take_expiring(&entry, &moment)) return Lookup(Status());
-  std::string_view primary = key_of(entry.value);
+  FirstEntry first;
+  std::string_view primary;
+  if (guide.key_of != nullptr) {
+    const uint64_t hash = hash_key(guide.keyspace, guide.key);
+    if (wait_for(*view, internal.view(), hash, point, &entry, outside) != Found::found)
+      return Lookup(std::move(entry.status));
+    if (entry.kind != EntryKind::put && !take_expiring(&entry, &moment)) return Lookup(Status());
+    primary = guide.key_of(entry.value);
+  } else {
+    First outcome;
+    while ((outcome = find_first(*view, internal.view(), point.lsn(), &first)) == First::away)
+      outside.go(*view);
+    if (outcome == First::unclear) return std::nullopt;
+    if (outcome != First::found) return Lookup(first.status());
+    if (first.expiry_us() != 0 && has_expired(first.expiry_us(), &moment)) return std::nullopt;
+    primary = first.key().substr(internal.view().size());
+  }
   const InternalKey row(target, primary);
   if (!row.ok()) return Status(StatusCode::out_of_memory, "the key of a read");
   // What was found does not outlive a wait.
   primary = row.view().substr(keyspace_prefix_size(target));
   Hit hit;
-  if (wait_for(*view, row.view(), hash_key(target, primary), point, &hit, outside) != Found::found)
+  if (wait_for(*view, row.view(), hash_key(target, primary), point, &hit, outside) != Found::found ||
+      (hit.kind != EntryKind::put && !take_expiring(&hit, &moment))) {
+    // Behind an entry whose row is gone there may be another one.
+    if (guide.key_of == nullptr && hit.status.ok()) return std::nullopt;
     return Lookup(std::move(hit.status));
-  if (hit.kind != EntryKind::put && !take_expiring(&hit, &moment)) return Lookup(Status());
+  }
   if (found != nullptr) found->assign(primary);
   if (Status status = take_value(hit, value); !status.ok()) return status;
   return Lookup(value);
 }
+
+struct Engine::ManyReads {
+  const View& view;
+  uint64_t lsn;
+  const SnapshotState* snapshot;  // whose moment counts; or null
+  uint64_t moment;                // 0: that, or now
+  uint32_t keyspace;
+};
 
 Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
                         const ReadOptions& options) const {
@@ -241,14 +270,32 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
   // One View for all keys: the moment is fixed, so what it can see must not be merged away between them.
   const std::shared_ptr<const View> view = this->view();
   if (is_too_old(options)) return too_old();
-  const uint64_t lsn = read_lsn(*view, options);
   for (const std::string_view key : keys) {
     if (key.size() > kKeyBytesMax) {
       return Status(StatusCode::invalid_argument, "a key is at most 65,535 bytes long");
     }
   }
+  return fill_many({.view = *view,
+                    .lsn = read_lsn(*view, options),
+                    .snapshot = options.snapshot == nullptr ? nullptr : options.snapshot->state(),
+                    .moment = 0,
+                    .keyspace = keyspace},
+                   keys, values);
+}
+
+Status Engine::get_many_as(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values,
+                           const RegisteredReader& reader, uint64_t moment) const {
+  const std::shared_ptr<const View> view = this->view();
+  if (reader.too_old()) return too_old();  // asked after the View was loaded
+  return fill_many(
+      {.view = *view, .lsn = reader.lsn(), .snapshot = nullptr, .moment = moment, .keyspace = keyspace}, keys,
+      values);
+}
+
+Status Engine::fill_many(const ManyReads& reads, std::span<const std::string_view> keys,
+                         std::span<Value> values) const {
   std::string bytes;
-  uint64_t moment = 0;
+  uint64_t moment = reads.moment;
   std::array<ManyKey, kManyKeys> many;
   for (size_t first = 0; first < keys.size(); first += kManyKeys) {
     const size_t count = std::min(kManyKeys, keys.size() - first);
@@ -259,15 +306,15 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
     for (size_t i = 0; i < count; ++i) {
       const std::string_view key = keys[first + i];
       char* const begin = to;
-      to = put_keyspace_prefix(to, keyspace);
+      to = put_keyspace_prefix(to, reads.keyspace);
       to = std::copy(key.begin(), key.end(), to);
       many[i] = ManyKey{};
       many[i].key = {begin, static_cast<size_t>(to - begin)};
-      many[i].hash = hash_key(keyspace, key);
+      many[i].hash = hash_key(reads.keyspace, key);
       values[first + i].clear();
     }
-    if (Status status = usable(keyspace); !status.ok()) return status;
-    if (!lookup_many(*view, {many.data(), count}, lsn)) {
+    if (Status status = usable(reads.keyspace); !status.ok()) return status;
+    if (!lookup_many(reads.view, {many.data(), count}, reads.lsn)) {
       for (size_t i = 0; i < count; ++i) {
         if (many[i].found == Found::error) return many[i].hit.status;
       }
@@ -275,7 +322,7 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
     for (size_t i = 0; i < count; ++i) {
       if (many[i].found != Found::found) continue;
       if (many[i].hit.kind != EntryKind::put) {
-        if (moment == 0 && options.snapshot != nullptr) moment = options.snapshot->state()->moment();
+        if (moment == 0 && reads.snapshot != nullptr) moment = reads.snapshot->moment();
         if (!take_expiring(&many[i].hit, &moment)) continue;
       }
       if (Status status = take_value(many[i].hit, &values[first + i]); !status.ok()) return status;

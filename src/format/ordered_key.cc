@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/coding.h"
+#include "format/key_part.h"
 
 namespace lightning {
 
@@ -36,19 +37,19 @@ uint64_t take_word(std::string_view bytes, size_t size) {
   return word;
 }
 
-// False: it has no end, or holds an escape of nothing. `text` as it was written.
+// False: it has no end, or holds an escape of nothing. `text` as it was written, unless it is null.
 bool take_escaped(std::string_view* rest, std::string* text) {
   std::string_view from = *rest;
-  text->clear();
+  if (text != nullptr) text->clear();
   for (;;) {
     const size_t zero = from.find(kEscape);
     if (zero == std::string_view::npos || zero + 1 == from.size()) return false;
-    text->append(from, 0, zero);
+    if (text != nullptr) text->append(from, 0, zero);
     const char behind = from[zero + 1];
     from.remove_prefix(zero + 2);
     if (behind == kEnd) break;
     if (behind != kEscapedZero) return false;
-    text->push_back('\0');
+    if (text != nullptr) text->push_back('\0');
   }
   *rest = from;
   return true;
@@ -187,6 +188,20 @@ bool KeyReader::next(KeyPart* part) {
   }
   if (whole) rest_ = rest;
   return whole;
+}
+
+size_t key_part_size(std::string_view key, KeyType* type) {
+  const auto tag = key.empty() ? 0 : static_cast<unsigned char>(key.front());
+  if (tag == kTextTag || tag == kBytesTag) {
+    *type = tag == kTextTag ? KeyType::text : KeyType::bytes;
+    std::string_view rest = key.substr(1);
+    return take_escaped(&rest, nullptr) ? key.size() - rest.size() : 0;
+  }
+  KeyReader reader(key);
+  KeyPart part;
+  if (!reader.next(&part)) return 0;
+  *type = part.type;
+  return key.size() - reader.rest().size();
 }
 
 }  // namespace lightning

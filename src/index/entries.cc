@@ -11,6 +11,7 @@
 #include "base/coding.h"
 #include "base/hash.h"
 #include "format/internal_key.h"
+#include "format/key_part.h"
 
 namespace lightning {
 
@@ -287,12 +288,14 @@ void append_each(Parts parts, std::vector<MadeEntry>* made) {
 
 // Bytes of the first `parts` parts; nothing where they do not stand there.
 std::optional<size_t> size_of_parts(std::string_view key, size_t parts) {
-  KeyReader reader(key);
-  KeyPart part;
+  std::string_view rest = key;
+  KeyType type{};
   for (size_t i = 0; i < parts; ++i) {
-    if (!reader.next(&part)) return std::nullopt;
+    const size_t size = key_part_size(rest, &type);
+    if (size == 0) return std::nullopt;
+    rest.remove_prefix(size);
   }
-  return key.size() - reader.rest().size();
+  return key.size() - rest.size();
 }
 
 }  // namespace
@@ -399,21 +402,22 @@ Status check_index_key(const LiveIndex& index, std::string_view key, bool* whole
     return Status(StatusCode::invalid_argument,
                   "a key of the index " + index.definition().name + std::string(why));
   };
-  KeyReader reader(key);
-  KeyPart part;
+  std::string_view rest = key;
+  KeyType type{};
   size_t count = 0;
-  for (; reader.next(&part); ++count) {
+  for (size_t size = 0; (size = key_part_size(rest, &type)) != 0; ++count) {
     if (count == fields.size()) return wrong(" has too many parts");
-    if (part.type != fields[count].type) {
-      return wrong(" has a part of type " + std::string(key_type_name(part.type)) + " where " +
+    if (type != fields[count].type) {
+      return wrong(" has a part of type " + std::string(key_type_name(type)) + " where " +
                    std::string(key_type_name(fields[count].type)) + " is kept");
     }
+    rest.remove_prefix(size);
   }
-  *whole = count == fields.size() && reader.rest().empty();
-  if (reader.rest().empty()) return {};
+  *whole = count == fields.size() && rest.empty();
+  if (rest.empty()) return {};
   const KeyType begun = count < fields.size() ? fields[count].type : KeyType::integer;
-  const bool text = begun == KeyType::text && reader.rest()[0] == KeyWriter().text_prefix("").view()[0];
-  const bool bytes = begun == KeyType::bytes && reader.rest()[0] == KeyWriter().bytes_prefix("").view()[0];
+  const bool text = begun == KeyType::text && rest[0] == KeyWriter().text_prefix("").view()[0];
+  const bool bytes = begun == KeyType::bytes && rest[0] == KeyWriter().bytes_prefix("").view()[0];
   return text || bytes ? Status() : wrong(" is none (lightning/key.h)");
 }
 

@@ -1,6 +1,7 @@
 #include "index/index_scan.h"
 
 #include <algorithm>
+#include <span>
 
 #include "engine/cursor_state.h"
 #include "engine/snapshot_state.h"
@@ -9,6 +10,10 @@
 namespace lightning {
 
 namespace {
+
+// So many rows are read together, if they are short.
+constexpr size_t kRowsAhead = 16;
+constexpr size_t kBytesAhead = 65536;
 
 std::unique_ptr<IndexScanState> failed(Status status) {
   return std::make_unique<IndexScanState>(std::move(status));
@@ -67,8 +72,22 @@ void IndexScanState::limit(uint64_t entries) { left_ = entries; }
 void IndexScanState::reverse() { scan_ = std::move(scan_).reverse(); }
 
 bool IndexScanState::step() {
-  if (!status_.ok() || left_ == 0 || !scan_.advance()) return false;
-  if (take_entry(*index_, scan_.entry().key(), scan_.entry().value(), &parts_)) return true;
+  if (!status_.ok() || left_ == 0) return false;
+  if (next_ahead_ < ahead_size_) {
+    const size_t at = next_ahead_++;
+    row_read_ = ahead_[at].row_read;
+    if (row_read_) row_ = std::move(rows_[at]);
+    return take(ahead_[at].key, ahead_[at].value);
+  }
+  ahead_size_ = 0;
+  next_ahead_ = 0;
+  row_read_ = false;
+  return scan_.advance() && take(scan_.entry().key(), scan_.entry().value());
+}
+
+bool IndexScanState::take(std::string_view key, std::string_view value) {
+  entry_key_ = key;
+  if (take_entry(*index_, key, value, &parts_)) return true;
   status_ =
       Status(StatusCode::corruption, "an entry of the index " + index_->definition().name + " is malformed");
   return false;
@@ -85,8 +104,8 @@ bool IndexScanState::is_hidden() {
 }
 
 bool IndexScanState::advance() {
+  if (!row_read_) ahead_wanted_ = 0;
   do {
-    row_read_ = false;
     if (!step()) return false;
   } while ((!only_.empty() && parts_.index_key != only_) || is_hidden());
   --left_;
@@ -95,19 +114,54 @@ bool IndexScanState::advance() {
 
 const Value* IndexScanState::row() {
   if (!row_read_) {
-    row_read_ = true;
-    const Lookup found =
-        place_.transaction != nullptr
-            ? place_.transaction->get_as(index_->keyspace, parts_.primary_key, cursor_, &row_)
-            : place_.engine->get_as(index_->keyspace, parts_.primary_key, cursor_->reader(),
-                                    cursor_->moment(), &row_);
-    if (!found.status().ok()) status_ = found.status();
+    const bool alone = place_.transaction != nullptr || ahead_size_ != 0;
+    if (!alone && ahead_wanted_ > 1) read_ahead();
+    if (!row_read_ && !read_row()) return nullptr;
+    const size_t allowed = kBytesAhead / std::max<size_t>(1, row_.present() ? row_.view().size() : 0);
+    ahead_wanted_ = std::min({std::max<size_t>(1, 2 * ahead_wanted_), kRowsAhead, allowed});
   }
   return status_.ok() && row_.present() ? &row_ : nullptr;
 }
 
+bool IndexScanState::read_row() {
+  row_read_ = true;
+  const Lookup found = place_.transaction != nullptr
+                           ? place_.transaction->get_as(index_->keyspace, parts_.primary_key, cursor_, &row_)
+                           : place_.engine->get_as(index_->keyspace, parts_.primary_key, cursor_->reader(),
+                                                   cursor_->moment(), &row_);
+  if (!found.status().ok()) status_ = found.status();
+  return status_.ok();
+}
+
+// The rows of the present entry and of those behind it. What is wrong with them is left to who comes to them.
+void IndexScanState::read_ahead() {
+  const size_t wanted = static_cast<size_t>(std::min<uint64_t>(ahead_wanted_, left_ + 1));
+  if (ahead_.size() < wanted) ahead_.resize(wanted);
+  std::vector<std::string_view> keys;
+  keys.reserve(wanted);
+  EntryParts parts;
+  do {
+    const Entry& entry = scan_.entry();
+    ahead_[ahead_size_].key.assign(entry.key());
+    ahead_[ahead_size_].value.assign(entry.value());
+    ahead_[ahead_size_].row_read = false;
+  } while (++ahead_size_ < wanted && scan_.advance());
+  next_ahead_ = 1;
+  if (rows_.size() < wanted) rows_.resize(wanted);
+  for (const Ahead& one : std::span(ahead_).first(ahead_size_)) {
+    if (!take_entry(*index_, one.key, one.value, &parts)) break;
+    keys.push_back(parts.primary_key);
+  }
+  const Status status = place_.engine->get_many_as(
+      index_->keyspace, keys, std::span(rows_).first(keys.size()), cursor_->reader(), cursor_->moment());
+  for (size_t i = 0; i < keys.size(); ++i) ahead_[i].row_read = status.ok();
+  row_read_ = status.ok();
+  if (row_read_) row_ = std::move(rows_[0]);
+  (void)take(ahead_[0].key, ahead_[0].value);
+}
+
 const Status& IndexScanState::status() const {
-  if (!status_.ok()) {
+  if (!status_.ok() || next_ahead_ < ahead_size_) {
     (void)scan_.status();  // it is asked for
     return status_;
   }
@@ -150,6 +204,28 @@ std::unique_ptr<IndexScanState> text_prefix_in_index(const IndexPlace& place, ui
   return scan_prefix(place, *index, key.view());
 }
 
+std::optional<Lookup> get_at_once(Engine& engine, uint32_t keyspace, std::string_view name,
+                                  std::string_view key, const ReadOptions& options, Value* value,
+                                  std::string* primary_key) {
+  const bool latest = options.snapshot == nullptr && options.level == ReadLevel::latest;
+  if (!latest && (options.snapshot == nullptr || !engine.is_mine(*options.snapshot))) return std::nullopt;
+  IndexSet& set = IndexSet::of(engine);
+  bool readable = false;
+  std::string hashed;
+  Guide guide{.keyspace = 0, .key = key, .key_of = nullptr};
+  set.look_at(keyspace, name, [&](const LiveIndex& index) {
+    guide.keyspace = index.entries;
+    if (index.unique()) guide.key_of = &primary_key_of;
+    bool whole = false;
+    readable = index.ready() && !index.unusable.is(StatusCode::corruption) &&
+               check_index_key(index, key, &whole).ok() && whole;
+    if (readable && index.hashed()) guide.key = hashed = entry_prefix(index, key);
+  });
+  if (!readable) return std::nullopt;
+  if (!latest && !set.ready_at(guide.keyspace, options.snapshot->lsn())) return std::nullopt;
+  return engine.get_through(guide, keyspace, options, value, primary_key);
+}
+
 Lookup get_by_index(const IndexPlace& place, uint32_t keyspace, std::string_view name, std::string_view key,
                     Value* value, std::string* primary_key) {
   value->clear();
@@ -158,15 +234,6 @@ Lookup get_by_index(const IndexPlace& place, uint32_t keyspace, std::string_view
   bool whole = false;
   if (Status status = check_index_key(**index, key, &whole); !status.ok()) return status;
   if (!whole) return wrong(**index, " is asked for a part of a key");
-  if ((*index)->unique() && place.transaction == nullptr) {
-    const ReadOptions& options = place.options;
-    if (options.snapshot != nullptr && place.engine->is_mine(*options.snapshot)) {
-      Status status = IndexSet::of(*place.engine).check_moment(**index, options.snapshot->lsn());
-      if (!status.ok()) return status;
-    }
-    return place.engine->get_through((*index)->entries, entry_prefix(**index, key), &primary_key_of, keyspace,
-                                     options, value, primary_key);
-  }
   const std::unique_ptr<IndexScanState> scan = scan_prefix(place, *index, key);
   while (scan->advance()) {
     const Value* const row = scan->row();

@@ -3,6 +3,7 @@
 //
 // The cursor over the entries is registered, so that rows can be read at its LSN; in a transaction the
 // transaction's own writes stand in front of both.
+// Where each row is asked for, rows are read together with those of the entries behind, which are kept.
 // Thread safety: IndexScanState one thread at a time; the functions any. Hold the engine.
 #pragma once
 
@@ -11,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,14 +43,24 @@ class IndexScanState {
   void only(std::string key) { only_ = std::move(key); }
   bool advance();
   const EntryParts& parts() const { return parts_; }
-  std::string_view entry_key() const { return scan_.entry().key(); }
+  std::string_view entry_key() const { return entry_key_; }
   /// Of the row; null: it has none any more, or status() says why not.
   const Value* row();
   const Status& status() const;
   const LiveIndex& index() const { return *index_; }
 
  private:
+  /// An entry that was read ahead, and its row, if that could be read with the others.
+  struct Ahead {
+    std::string key;
+    std::string value;
+    bool row_read = false;
+  };
+
   bool step();
+  bool take(std::string_view key, std::string_view value);
+  bool read_row();
+  void read_ahead();
   /// Is the entry one that somebody committed of a row that the transaction wrote?
   bool is_hidden();
 
@@ -59,10 +71,17 @@ class IndexScanState {
   Scan scan_{nullptr, {}, {}, false};
   uint64_t left_ = UINT64_MAX;
   EntryParts parts_;
+  std::string_view entry_key_;
   std::string only_;
   std::vector<MadeEntry> made_;
   bool row_read_ = false;
   Value row_;
+
+  size_t ahead_wanted_ = 0;   // so many entries when the next row is asked for
+  std::vector<Ahead> ahead_;  // the present entry and those behind it
+  std::vector<Value> rows_;   // of ahead_
+  size_t ahead_size_ = 0;
+  size_t next_ahead_ = 0;
 };
 
 /// The index, unless it cannot be read there: it is being built, came after the transaction, ...
@@ -76,6 +95,11 @@ std::unique_ptr<IndexScanState> range_of_index(const IndexPlace& place, uint32_t
                                                std::string_view to);
 std::unique_ptr<IndexScanState> text_prefix_in_index(const IndexPlace& place, uint32_t keyspace,
                                                      std::string_view name, std::string_view text);
+/// What get_by_index() would say of the latest state or of a snapshot, without a cursor. Nothing: it takes
+/// one, or there is something to be said against the call.
+std::optional<Lookup> get_at_once(Engine& engine, uint32_t keyspace, std::string_view name,
+                                  std::string_view key, const ReadOptions& options, Value* value,
+                                  std::string* primary_key);
 /// Fills `value` with the first row whose key in the index is `key`, and `primary_key` if it is not null.
 Lookup get_by_index(const IndexPlace& place, uint32_t keyspace, std::string_view name, std::string_view key,
                     Value* value, std::string* primary_key);

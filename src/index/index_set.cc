@@ -34,6 +34,13 @@ std::shared_ptr<const LiveIndex> IndexTable::find(uint32_t keyspace, std::string
   return nullptr;
 }
 
+const LiveIndex* IndexTable::look_for(uint32_t keyspace, std::string_view name) const {
+  for (const auto& index : of(keyspace)) {
+    if (index->definition().name == name) return index.get();
+  }
+  return nullptr;
+}
+
 std::shared_ptr<const LiveIndex> IndexTable::with_entries(uint32_t entries) const {
   for (const auto& [keyspace, indexes] : by_keyspace) {
     for (const auto& index : indexes) {
@@ -50,7 +57,7 @@ IndexSet::IndexSet(Engine& engine, std::vector<Extractor> extractors)
   table_ = std::move(empty);
 }
 
-IndexSet::~IndexSet() = default;
+IndexSet::~IndexSet() { delete current_.load(std::memory_order_relaxed); }
 
 std::shared_ptr<const LiveIndex> IndexSet::make_live(const IndexRecord& record) const {
   auto live = std::make_shared<LiveIndex>();
@@ -101,9 +108,23 @@ std::shared_ptr<const IndexTable> IndexSet::table() {
     if (table_->records == records) return table_;
   }
   std::shared_ptr<const IndexTable> table = make_table(records);
-  MutexLock lock(mutex_);
-  table_ = table;
+  auto held = std::make_unique<const HeldTable>(table);
+  const HeldTable* before = nullptr;
+  {
+    MutexLock lock(mutex_);
+    table_ = table;
+    before = current_.exchange(held.release(), std::memory_order_acq_rel);
+  }
+  if (before != nullptr) epoch_retire(before);
   return table;
+}
+
+bool IndexSet::has_indexes(uint32_t keyspace) {
+  {
+    EpochGuard epoch;
+    if (const IndexTable* const table = current()) return !table->of(keyspace).empty();
+  }
+  return !table()->of(keyspace).empty();
 }
 
 Result<std::shared_ptr<const LiveIndex>> IndexSet::readable(uint32_t keyspace, std::string_view name) {
@@ -122,10 +143,14 @@ Result<std::shared_ptr<const LiveIndex>> IndexSet::readable(uint32_t keyspace, s
   return index;
 }
 
-Status IndexSet::check_moment(const LiveIndex& index, uint64_t lsn) {
+bool IndexSet::ready_at(uint32_t entries, uint64_t lsn) {
   MutexLock lock(mutex_);
-  const auto found = first_lsns_.find(index.entries);
-  if (found == first_lsns_.end() || lsn >= found->second) return {};
+  const auto found = first_lsns_.find(entries);
+  return found == first_lsns_.end() || lsn >= found->second;
+}
+
+Status IndexSet::check_moment(const LiveIndex& index, uint64_t lsn) {
+  if (ready_at(index.entries, lsn)) return {};
   return Status(StatusCode::not_found, "the index " + index.definition().name +
                                            " was not ready yet at the moment of the snapshot or transaction");
 }

@@ -23,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/epoch.h"
 #include "base/mutex.h"
 #include "engine/engine.h"
 #include "index/entries.h"
@@ -40,6 +41,7 @@ struct IndexTable {
   const Indexes& of(uint32_t keyspace) const;
   /// Null: there is none.
   std::shared_ptr<const LiveIndex> find(uint32_t keyspace, std::string_view name) const;
+  const LiveIndex* look_for(uint32_t keyspace, std::string_view name) const;
   std::shared_ptr<const LiveIndex> with_entries(uint32_t entries) const;
 };
 
@@ -56,7 +58,18 @@ class IndexSet final : public EngineAttachment {
   std::shared_ptr<const IndexTable> table();
   /// An index that can be read by whoever sees all commits below `lsn`; `busy`, `not_found`, its failure.
   Result<std::shared_ptr<const LiveIndex>> readable(uint32_t keyspace, std::string_view name);
+  /// Calls `fn` with an index, unless readable() knows more of it; not to wait in there.
+  template <typename Fn>
+  void look_at(uint32_t keyspace, std::string_view name, Fn&& fn) const {
+    EpochGuard epoch;
+    const IndexTable* const table = current();
+    const LiveIndex* const index = table == nullptr ? nullptr : table->look_for(keyspace, name);
+    if (index != nullptr) fn(*index);
+  }
+  bool has_indexes(uint32_t keyspace);
   Status check_moment(const LiveIndex& index, uint64_t lsn);
+  /// Was the index ready for reads at `lsn`?
+  bool ready_at(uint32_t entries, uint64_t lsn);
 
   Status create(uint32_t keyspace, const IndexDefinition& definition);
   Status wait_for(uint32_t keyspace, std::string_view name);
@@ -76,6 +89,13 @@ class IndexSet final : public EngineAttachment {
   enum class Slice : uint8_t { more, done, wait };
   class SliceMaker;
 
+  using HeldTable = std::shared_ptr<const IndexTable>;
+
+  /// Inside an epoch; null: the table is to be made again.
+  const IndexTable* current() const {
+    const HeldTable* const held = current_.load(std::memory_order_acquire);
+    return held != nullptr && engine_.are_index_records(*(*held)->records) ? held->get() : nullptr;
+  }
   std::shared_ptr<const IndexTable> make_table(const std::shared_ptr<const IndexRecords>& records) const;
   std::shared_ptr<const LiveIndex> make_live(const IndexRecord& record) const;
   std::shared_ptr<Build> build_of(uint32_t entries);
@@ -92,6 +112,7 @@ class IndexSet final : public EngineAttachment {
   std::atomic<bool> slice_in_background_{false};
   Mutex mutex_;
   std::shared_ptr<const IndexTable> table_ GUARDED_BY(mutex_);
+  std::atomic<const HeldTable*> current_{nullptr};                        // holds table_; partner: EpochGuard
   std::map<uint32_t, std::shared_ptr<Build>> builds_ GUARDED_BY(mutex_);  // by the keyspace of entries
   std::map<uint32_t, uint64_t> first_lsns_ GUARDED_BY(mutex_);  // of what became ready since the open
 };

@@ -33,9 +33,7 @@ Status commit_with_entries(Engine& engine, std::span<const Operation> operations
 
 }  // namespace
 
-bool IndexWriter::has_indexes(uint32_t keyspace) {
-  return !IndexSet::of(engine_).table()->of(keyspace).empty();
-}
+bool IndexWriter::has_indexes(uint32_t keyspace) { return IndexSet::of(engine_).has_indexes(keyspace); }
 
 Status IndexWriter::commit(std::span<const Operation> operations, const WriteOptions& options) {
   if (engine_.read_only()) return Status(StatusCode::invalid_argument, "the database was opened read-only");

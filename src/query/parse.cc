@@ -1,6 +1,8 @@
 #include <lightning/query.h>
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 
 namespace lightning {
 
@@ -14,13 +16,7 @@ class Parser {
   Result<Query> parse() {
     Query query;
     skip();
-    if (!done() && !sees("order") && !sees("limit")) {
-      do {
-        Condition condition;
-        if (!take_condition(&condition)) return wrong();
-        query.conditions.push_back(std::move(condition));
-      } while (take("and"));
-    }
+    if (!done() && !sees("order") && !sees("limit") && !take_conditions(&query)) return wrong();
     if (take("order")) {
       if (!take("by") || !take_field(&query.order)) return wrong();
       query.descending = take("desc");
@@ -31,6 +27,72 @@ class Parser {
   }
 
  private:
+  using Conditions = std::vector<Condition>;
+  using Alternatives = std::vector<Conditions>;
+  static constexpr size_t kAlternativesMax = 64;
+  static constexpr int kDepthMax = 16;
+
+  bool take_conditions(Query* query) {
+    Alternatives& any = query->alternatives;
+    if (!take_any(&any)) return false;
+    if (any.size() == 1) {
+      query->conditions = std::move(any.front());
+      any.clear();
+      return true;
+    }
+    // What all have in common is better known to be so: a walk sees to it.
+    const auto shared = [&](const Condition& one) {
+      return std::all_of(any.begin(), any.end(), [&](const Conditions& all) {
+        return std::find(all.begin(), all.end(), one) != all.end();
+      });
+    };
+    for (const Condition& one : any.front()) {
+      if (shared(one)) query->conditions.push_back(one);
+    }
+    for (Conditions& all : any) {
+      std::erase_if(all, [&](const Condition& one) {
+        return std::find(query->conditions.begin(), query->conditions.end(), one) != query->conditions.end();
+      });
+    }
+    // One that asks for no more is met by whoever meets the others.
+    if (std::any_of(any.begin(), any.end(), [](const Conditions& all) { return all.empty(); })) any.clear();
+    return true;
+  }
+
+  bool take_any(Alternatives* any) {
+    do {
+      Alternatives all(1);
+      if (!take_all(&all)) return false;
+      std::move(all.begin(), all.end(), std::back_inserter(*any));
+    } while (take("or"));
+    return any->size() <= kAlternativesMax;
+  }
+
+  // Each of `all` with each of what comes, of which there is mostly one.
+  bool take_all(Alternatives* all) {
+    do {
+      Alternatives next;
+      if (take_sign("(")) {
+        if (++depth_ > kDepthMax || !take_any(&next) || !take_sign(")")) return false;
+        --depth_;
+      } else {
+        Condition condition;
+        if (!take_condition(&condition)) return false;
+        next.push_back({std::move(condition)});
+      }
+      const size_t before = all->size();
+      for (size_t copies = 1; copies < next.size(); ++copies) {
+        for (size_t i = 0; i < before; ++i) all->push_back((*all)[i]);
+      }
+      if (all->size() > kAlternativesMax) return false;
+      for (size_t i = 0; i < all->size(); ++i) {
+        const Conditions& behind = next[i / before];
+        (*all)[i].insert((*all)[i].end(), behind.begin(), behind.end());
+      }
+    } while (take("and"));
+    return true;
+  }
+
   static bool is_word(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '.' || c == '-' || c == '/' || c == '~' || static_cast<unsigned char>(c) >= 0x80;
@@ -153,6 +215,7 @@ class Parser {
 
   std::string_view text_;
   size_t at_ = 0;
+  int depth_ = 0;  // of parentheses
 };
 
 }  // namespace

@@ -108,7 +108,7 @@ Status make_ranges(const Condition& condition, QueryTerm* term) {
   return {};
 }
 
-/// Numbers of entries and rows, as of about now.
+/// Numbers of entries and rows, as of about now, without what a transaction wrote.
 class Reckoner {
  public:
   explicit Reckoner(const IndexPlace& place) : place_(place) {}
@@ -158,10 +158,10 @@ struct Candidate {
 class Planner {
  public:
   Planner(const Query& query, QueryPlan* plan, uint64_t rows) : query_(query), plan_(*plan), rows_(rows) {
-    double share = 1;
-    for (const QueryTerm& term : plan_.terms)
-      share *=
-          std::min(1.0, static_cast<double>(term.entries) / static_cast<double>(std::max<uint64_t>(1, rows)));
+    double share = share_of(plan_.terms);
+    double none = 1;
+    for (const QueryAlternative& one : plan_.alternatives) none *= 1 - share_of(one.terms);
+    if (!plan_.alternatives.empty()) share *= 1 - none;
     results_ = static_cast<uint64_t>(share * static_cast<double>(rows)) + 1;
   }
 
@@ -180,9 +180,10 @@ class Planner {
            .chosen = {i},
            .cost = as_limited(term.entries, !ordered || in_order) * (1 + kRowSteps),
            .sorts = ordered && !in_order,
-           .text = "index " + term.index->definition().name + " by " + term.text});
+           .text = index_text(term)});
       for (size_t j = i + 1; j < plan_.terms.size(); ++j) add_intersection(i, j);
     }
+    add_alternatives();
     if (ordered && !plan_.order->hashed()) {
       add({.way = QueryPlan::Way::index,
            .chosen = {},
@@ -194,6 +195,14 @@ class Planner {
   }
 
  private:
+  double share_of(const std::vector<QueryTerm>& terms) const {
+    double share = 1;
+    for (const QueryTerm& term : terms)
+      share *= std::min(
+          1.0, static_cast<double>(term.entries) / static_cast<double>(std::max<uint64_t>(1, rows_)));
+    return share;
+  }
+
   // With a limit the walk ends early, if it gives the order.
   uint64_t as_limited(uint64_t entries, bool ends_early) const {
     if (!ends_early || query_.limit >= results_) return entries;
@@ -212,6 +221,33 @@ class Planner {
          .sorts = plan_.order != nullptr,
          .text = "rows of both " + a.text + " (index " + a.index->definition().name + ") and " + b.text +
                  " (index " + b.index->definition().name + ")"});
+  }
+
+  // One walk for each, if each has a term that can be walked.
+  void add_alternatives() {
+    uint64_t entries = 0;
+    std::string text;
+    for (QueryAlternative& one : plan_.alternatives) {
+      const QueryTerm* best = nullptr;
+      for (const QueryTerm& term : one.terms) {
+        if (term.walkable && (best == nullptr || term.entries < best->entries)) best = &term;
+      }
+      if (best == nullptr) return;
+      one.walked = static_cast<size_t>(best - one.terms.data());
+      entries += best->entries;
+      text += (text.empty() ? "" : ", then ") + index_text(*best);
+    }
+    if (text.empty()) return;
+    const bool ordered = plan_.order != nullptr;
+    add({.way = QueryPlan::Way::alternatives,
+         .chosen = {},
+         .cost = as_limited(entries, !ordered) * (1 + kRowSteps),
+         .sorts = ordered,
+         .text = std::move(text)});
+  }
+
+  static std::string index_text(const QueryTerm& term) {
+    return "index " + term.index->definition().name + " by " + term.text;
   }
 
   void add(Candidate candidate) {
@@ -233,6 +269,12 @@ class Planner {
     for (size_t i = 0; i < plan_.terms.size(); ++i) {
       if (std::find(best.chosen.begin(), best.chosen.end(), i) == best.chosen.end())
         text += "then " + plan_.terms[i].text + " is looked for in each row\n";
+    }
+    if (!plan_.alternatives.empty()) {
+      text += best.way == QueryPlan::Way::alternatives
+                  ? "each row is given once, by the first of its alternatives\n"
+                  : "then one of " + std::to_string(plan_.alternatives.size()) +
+                        " alternatives is looked for in each row\n";
     }
     if (best.sorts) text += "then they are sorted by " + query_.order + "\n";
     for (size_t i = 1; i < candidates_.size(); ++i)
@@ -256,16 +298,33 @@ bool QueryTerm::contains(std::string_view key) const {
   return behind != ranges.begin() && std::prev(behind)->contains(key);
 }
 
-Result<QueryPlan> find_indexes(const std::shared_ptr<Engine>& engine, uint32_t keyspace, const Query& query) {
-  QueryPlan plan;
-  IndexSet& set = IndexSet::of(*engine);
-  for (const Condition& condition : query.conditions) {
+namespace {
+
+Status find_terms(IndexSet& set, uint32_t keyspace, const std::vector<Condition>& conditions,
+                  std::vector<QueryTerm>* terms) {
+  for (const Condition& condition : conditions) {
     Result<std::shared_ptr<const LiveIndex>> index = find_index(set, keyspace, condition.field);
     if (!index) return index.status();
     QueryTerm term;
     term.index = *std::move(index);
     if (Status status = make_ranges(condition, &term); !status.ok()) return status;
-    plan.terms.push_back(std::move(term));
+    terms->push_back(std::move(term));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<QueryPlan> find_indexes(const std::shared_ptr<Engine>& engine, uint32_t keyspace, const Query& query) {
+  constexpr size_t kAlternativesMax = 64;
+  QueryPlan plan;
+  IndexSet& set = IndexSet::of(*engine);
+  if (query.alternatives.size() > kAlternativesMax) return wrong("a query has at most 64 alternatives");
+  if (Status status = find_terms(set, keyspace, query.conditions, &plan.terms); !status.ok()) return status;
+  for (const std::vector<Condition>& conditions : query.alternatives) {
+    plan.alternatives.emplace_back();
+    Status status = find_terms(set, keyspace, conditions, &plan.alternatives.back().terms);
+    if (!status.ok()) return status;
   }
   if (query.order.empty()) return plan;
   Result<std::shared_ptr<const LiveIndex>> index = find_index(set, keyspace, query.order);
@@ -281,14 +340,23 @@ Status choose_way(const IndexPlace& place, uint32_t keyspace, const Query& query
   Reckoner reckoner(place);
   Result<uint64_t> rows = reckoner.count(keyspace, {}, {});
   if (!rows) return rows.status();
+  const uint64_t lsn =
+      place.transaction != nullptr ? place.transaction->began_lsn() : place.options.snapshot->lsn();
   const auto check_moment = [&](const LiveIndex& index) {
-    return IndexSet::of(*place.engine).check_moment(index, place.options.snapshot->lsn());
+    return IndexSet::of(*place.engine).check_moment(index, lsn);
   };
-  for (QueryTerm& term : plan->terms) {
-    if (Status status = check_moment(*term.index); !status.ok()) return status;
-    term.entries = *rows;
-    if (!term.walkable) continue;
-    if (Status status = reckoner.reckon(&term); !status.ok()) return status;
+  const auto reckon = [&](std::vector<QueryTerm>& terms) -> Status {
+    for (QueryTerm& term : terms) {
+      if (Status status = check_moment(*term.index); !status.ok()) return status;
+      term.entries = *rows;
+      if (!term.walkable) continue;
+      if (Status status = reckoner.reckon(&term); !status.ok()) return status;
+    }
+    return {};
+  };
+  if (Status status = reckon(plan->terms); !status.ok()) return status;
+  for (QueryAlternative& one : plan->alternatives) {
+    if (Status status = reckon(one.terms); !status.ok()) return status;
   }
   if (plan->order != nullptr) {
     if (Status status = check_moment(*plan->order); !status.ok()) return status;

@@ -1,5 +1,6 @@
 // QueryPlan: how the rows of a query are found: by the entries of one index, by those of two whose rows are
-// in both, or by a walk over all rows; and what each way is reckoned to cost.
+// in both, by those of one index for each alternative, or by a walk over all rows; and what each way is
+// reckoned to cost.
 //
 // Costs are in steps of a cursor; to read a row for an entry is kRowSteps of them. Numbers of entries are
 // counted up to a few hundred, and reckoned beyond that from the bytes of the range.
@@ -39,12 +40,19 @@ struct QueryTerm {
   bool contains(std::string_view key) const;
 };
 
+/// Terms that a row may meet in the place of others.
+struct QueryAlternative {
+  std::vector<QueryTerm> terms;
+  size_t walked = 0;  // of terms: the cheapest to walk, where there is one
+};
+
 struct QueryPlan {
-  enum class Way : uint8_t { scan, index, intersection };
+  enum class Way : uint8_t { scan, index, intersection, alternatives };
   Way way = Way::scan;
   std::vector<QueryTerm> terms;
-  std::vector<size_t> chosen;              // of terms, one or two; empty: the order's index alone
-  std::shared_ptr<const LiveIndex> order;  // null: none is wanted
+  std::vector<QueryAlternative> alternatives;  // a row meets one, unless there are none
+  std::vector<size_t> chosen;                  // of terms, one or two; empty: the order's index alone
+  std::shared_ptr<const LiveIndex> order;      // null: none is wanted
   std::optional<size_t> order_term;  // the first of terms about that index: a row stands at what meets it
   bool sorts = false;                // the way does not give the order
   std::string explanation;

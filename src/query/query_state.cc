@@ -7,33 +7,36 @@
 
 namespace lightning {
 
-std::unique_ptr<QueryState> QueryState::make(const std::shared_ptr<Engine>& engine, uint32_t keyspace,
-                                             const Query& query, const ReadOptions& options) {
-  if (Status status = engine->usable(keyspace); !status.ok()) return std::make_unique<QueryState>(status);
-  auto state = std::make_unique<QueryState>(Status());
-  state->place_ = {.engine = engine, .transaction = nullptr, .options = options};
+std::unique_ptr<QueryState> QueryState::make(const IndexPlace& place, uint32_t keyspace, const Query& query) {
+  auto state = std::make_unique<QueryState>(place.engine->usable(keyspace));
+  if (state->status_.ok() && place.transaction != nullptr) state->status_ = place.transaction->usable();
+  if (!state->status_.ok()) return state;
+  state->place_ = place;
   state->keyspace_ = keyspace;
   state->query_ = query;
   state->left_ = query.limit;
-  Result<QueryPlan> plan = find_indexes(engine, keyspace, query);
+  Result<QueryPlan> plan = find_indexes(place.engine, keyspace, query);
   if (!plan) return std::make_unique<QueryState>(plan.status());
-  if (Status status = fix_moment(&state->place_, &state->moment_); !status.ok())
-    return std::make_unique<QueryState>(status);
-  if (Status status = choose_way(state->place_, keyspace, query, &*plan); !status.ok())
-    return std::make_unique<QueryState>(status);
+  if (place.transaction == nullptr) state->status_ = fix_moment(&state->place_, &state->moment_);
+  if (state->status_.ok()) state->status_ = choose_way(state->place_, keyspace, query, &*plan);
   state->plan_ = *std::move(plan);
+  if (!state->status_.ok()) return state;
   const std::vector<size_t>& chosen = state->plan_.chosen;
-  if (state->plan_.way == QueryPlan::Way::index) {
-    state->walked_ = chosen.empty() ? state->plan_.order : state->plan_.terms[chosen[0]].index;
-    if (chosen.empty()) {
-      state->ranges_.push_back({});
-    } else {
-      state->ranges_ = state->plan_.terms[chosen[0]].ranges;
-    }
-    const bool backwards = query.descending && !state->plan_.sorts;
-    if (backwards) std::reverse(state->ranges_.begin(), state->ranges_.end());
+  if (state->plan_.way == QueryPlan::Way::alternatives) {
+    const QueryAlternative& first = state->plan_.alternatives.front();
+    state->walk(&first.terms[first.walked]);
+  } else if (state->plan_.way == QueryPlan::Way::index) {
+    state->walk(chosen.empty() ? nullptr : &state->plan_.terms[chosen[0]]);
   }
   return state;
+}
+
+void QueryState::walk(const QueryTerm* term) {
+  walked_ = term == nullptr ? plan_.order : term->index;
+  walked_term_ = term == nullptr ? order_term() : term;
+  ranges_ = term == nullptr ? std::vector<IndexRange>(1) : term->ranges;
+  next_range_ = 0;
+  if (query_.descending && !plan_.sorts) std::reverse(ranges_.begin(), ranges_.end());
 }
 
 bool QueryState::fail(Status status) {
@@ -54,27 +57,54 @@ std::unique_ptr<IndexScanState> QueryState::open(const LiveIndex& index, const I
   return scan;
 }
 
-bool QueryState::read_row(std::string_view primary_key) {
-  const Lookup found = place_.engine->get(keyspace_, primary_key, place_.options, &row_);
-  if (!found.status().ok()) return fail(found.status());
-  if (!found) return false;  // it has expired since
+bool QueryState::read_row(std::string_view primary_key, IndexScanState* scan) {
+  if (place_.transaction != nullptr && scan != nullptr) {
+    const Value* const row = scan->row();
+    if (!scan->status().ok()) return fail(scan->status());
+    if (row == nullptr) return false;
+    if (Status status = row_.copy(row->view()); !status.ok()) return fail(status);
+  } else {
+    const Lookup found = place_.transaction != nullptr
+                             ? place_.transaction->get(keyspace_, primary_key, &row_)
+                             : place_.engine->get(keyspace_, primary_key, place_.options, &row_);
+    if (!found.status().ok()) return fail(found.status());
+    if (!found) return false;  // it has expired since
+  }
   primary_key_ = primary_key;
   return true;
 }
 
+bool QueryState::meets(const QueryTerm& term) {
+  const Status status = make_entries(*term.index, primary_key_, row_.view(), &made_);
+  if (!status.ok()) return status.is(StatusCode::invalid_argument) ? false : fail(status);
+  return std::any_of(made_.begin(), made_.end(), [&](const MadeEntry& entry) {
+    EntryParts parts;
+    return take_entry(*term.index, entry.key, entry.value, &parts) && term.contains(parts.index_key);
+  });
+}
+
+bool QueryState::meets_all(const QueryAlternative& one) {
+  return std::all_of(one.terms.begin(), one.terms.end(),
+                     [this](const QueryTerm& term) { return meets(term); });
+}
+
+// The one that is walked, and none that was walked before; or any.
+bool QueryState::meets_alternatives() {
+  const std::vector<QueryAlternative>& all = plan_.alternatives;
+  if (all.empty()) return true;
+  const auto first = std::find_if(all.begin(), all.end(), [this](const auto& one) { return meets_all(one); });
+  if (plan_.way != QueryPlan::Way::alternatives) return first != all.end();
+  return static_cast<size_t>(first - all.begin()) == alternative_;
+}
+
 bool QueryState::meets_rest() {
   for (size_t i = 0; i < plan_.terms.size(); ++i) {
-    if (std::find(plan_.chosen.begin(), plan_.chosen.end(), i) != plan_.chosen.end()) continue;
-    const QueryTerm& term = plan_.terms[i];
-    const Status status = make_entries(*term.index, primary_key_, row_.view(), &made_);
-    if (!status.ok()) return status.is(StatusCode::invalid_argument) ? false : fail(status);
-    const bool meets = std::any_of(made_.begin(), made_.end(), [&](const MadeEntry& entry) {
-      EntryParts parts;
-      return take_entry(*term.index, entry.key, entry.value, &parts) && term.contains(parts.index_key);
-    });
-    if (!meets) return false;
+    // Two walks of a transaction may be of two moments.
+    const bool seen_to = std::find(plan_.chosen.begin(), plan_.chosen.end(), i) != plan_.chosen.end();
+    if (seen_to && place_.transaction == nullptr) continue;
+    if (!meets(plan_.terms[i])) return false;
   }
-  return true;
+  return meets_alternatives() && status_.ok();
 }
 
 // Of those within the ranges, in the direction of the walk.
@@ -95,7 +125,8 @@ bool QueryState::is_first_entry(const LiveIndex& index, const QueryTerm* term, s
 bool QueryState::step_scan() {
   if (!started_) {
     started_ = true;
-    rows_ = place_.engine->cursor(keyspace_, place_.options);
+    rows_ = place_.transaction != nullptr ? place_.transaction->cursor(keyspace_)
+                                          : place_.engine->cursor(keyspace_, place_.options);
     rows_->seek_first();
   } else {
     rows_->next();
@@ -107,7 +138,12 @@ bool QueryState::step_scan() {
 }
 
 bool QueryState::open_next_range() {
-  if (next_range_ == ranges_.size()) return false;
+  while (next_range_ == ranges_.size()) {
+    if (plan_.way != QueryPlan::Way::alternatives || alternative_ + 1 == plan_.alternatives.size())
+      return false;
+    const QueryAlternative& next = plan_.alternatives[++alternative_];
+    walk(&next.terms[next.walked]);
+  }
   first_ = open(*walked_, ranges_[next_range_++]);
   if (query_.descending && !plan_.sorts) first_->reverse();
   return true;
@@ -115,16 +151,15 @@ bool QueryState::open_next_range() {
 
 // Rows that count, or none and no error: the next is asked for.
 bool QueryState::step_index() {
-  const QueryTerm* const term = plan_.chosen.empty() ? order_term() : &plan_.terms[plan_.chosen[0]];
   for (;;) {
     if (first_ == nullptr && !open_next_range()) return false;
     while (first_->advance()) {
-      if (!read_row(first_->parts().primary_key)) {
+      if (!read_row(first_->parts().primary_key, first_.get())) {
         if (!status_.ok()) return false;
         continue;
       }
       // Hashes of several keys may stand in any order: each key is looked for by itself.
-      if (is_first_entry(*walked_, term, first_->entry_key())) return true;
+      if (is_first_entry(*walked_, walked_term_, first_->entry_key())) return true;
       if (!status_.ok()) return false;
     }
     if (!first_->status().ok()) return fail(first_->status());
@@ -147,7 +182,7 @@ bool QueryState::step_intersection() {
     const std::string_view wanted = first_->parts().primary_key;
     while (second_valid_ && second_->parts().primary_key < wanted) second_valid_ = second_->advance();
     if (!second_valid_ || second_->parts().primary_key != wanted) continue;
-    if (read_row(wanted)) return true;
+    if (read_row(wanted, first_.get())) return true;
     if (!status_.ok()) return false;
   }
   if (!first_->status().ok()) return fail(first_->status());
@@ -163,6 +198,7 @@ bool QueryState::step() {
         found = step_scan();
         break;
       case QueryPlan::Way::index:
+      case QueryPlan::Way::alternatives:
         found = step_index();
         break;
       case QueryPlan::Way::intersection:

@@ -1,7 +1,8 @@
 // QueryState: what a public QueryScan holds: a plan, a moment, and the walk that the plan chose.
 //
 // A row that has several entries in the walked index is given at the first of them that is within the ranges,
-// which is told from the row itself: no memory of what was given is needed.
+// which is told from the row itself: no memory of what was given is needed. So is a row that meets several
+// alternatives at the first of them.
 // Thread safety: one thread at a time. Holds the engine.
 #pragma once
 
@@ -23,8 +24,7 @@ class QueryState {
  public:
   /// One that failed.
   explicit QueryState(Status status) : status_(std::move(status)) {}
-  static std::unique_ptr<QueryState> make(const std::shared_ptr<Engine>& engine, uint32_t keyspace,
-                                          const Query& query, const ReadOptions& options);
+  static std::unique_ptr<QueryState> make(const IndexPlace& place, uint32_t keyspace, const Query& query);
 
   bool advance();
   std::string_view primary_key() const { return primary_key_; }
@@ -43,8 +43,14 @@ class QueryState {
   bool step_index();
   bool step_intersection();
   bool open_next_range();
+  /// Walks the entries of a term; null: all of the order's index.
+  void walk(const QueryTerm* term);
   std::unique_ptr<IndexScanState> open(const LiveIndex& index, const IndexRange& range) const;
-  bool read_row(std::string_view primary_key);
+  /// In a transaction as of the scan that found it, if it is given.
+  bool read_row(std::string_view primary_key, IndexScanState* scan = nullptr);
+  bool meets(const QueryTerm& term);
+  bool meets_all(const QueryAlternative& one);
+  bool meets_alternatives();
   /// Does the row meet all conditions but those that the walk has seen to?
   bool meets_rest();
   bool is_first_entry(const LiveIndex& index, const QueryTerm* term, std::string_view entry_key);
@@ -67,6 +73,8 @@ class QueryState {
   std::vector<IndexRange> ranges_;  // of the walked index, in the order of the walk
   size_t next_range_ = 0;
   std::shared_ptr<const LiveIndex> walked_;
+  const QueryTerm* walked_term_ = nullptr;  // whose entries count; null: all
+  size_t alternative_ = 0;                  // that is walked
   std::unique_ptr<IndexScanState> first_;
   std::unique_ptr<IndexScanState> second_;
   bool second_valid_ = false;

@@ -182,6 +182,7 @@ bool RunCursor::seek_slot(std::string_view key, int64_t* slot, bool* exact) {
   }
   prefetch_leaf(*run_.pages_, run_.fences_->page(number));  // the heads need not wait for the header
   if (!enter(number)) return false;
+  leaf_.prefetch_slots();
   *slot = leaf_.lower_bound(key, exact);
   if (*slot < 0) return fail_at(leaf_.data());
   return true;

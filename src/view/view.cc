@@ -80,6 +80,16 @@ const std::shared_ptr<const RunFile>* SortedRun::search_file_of(std::string_view
   return &files_[file];
 }
 
+const RunFile* SortedRun::only_file_with(std::string_view prefix) const {
+  if (bounded_) return nullptr;
+  const auto found = std::partition_point(ranges_.begin(), ranges_.end(),
+                                          [&](const KeyRange& range) { return range.ends_before(prefix); });
+  if (found == ranges_.end()) return nullptr;
+  const auto behind = found + 1;
+  if (behind != ranges_.end() && behind->smallest.starts_with(prefix)) return nullptr;
+  return files_[static_cast<size_t>(found - ranges_.begin())].get();
+}
+
 std::unique_ptr<SourceCursor> SortedRun::cursor(uint64_t read_lsn) const {
   if (files_.size() == 1 && !bounded_) return file_cursor(0, read_lsn);
   return std::make_unique<DisjointCursor>(

@@ -60,6 +60,8 @@ class SortedRun {
     return files_.size() == 1 && !bounded_ ? &files_[0] : search_file_of(key);
   }
   std::unique_ptr<SourceCursor> cursor(uint64_t read_lsn) const;
+  /// The only file with keys that begin with `prefix`, where it answers for all of its keys; else null.
+  const RunFile* only_file_with(std::string_view prefix) const;
   /// Its range removals. They are over keys of older sources alone: what they hid in its own files was left
   /// out when these were written.
   const RangeMap& removals() const { return removals_; }

@@ -316,6 +316,8 @@ TEST_F(CliTest, IndexesAreMadeListedAndDropped) {
   EXPECT_EQ(cli_ok({"query", db_, "age >= 8 and city = \"Oslo\" order by age desc"}),
             "3\tOslo,58\n1\tOslo,31\n");
   EXPECT_EQ(cli_ok({"query", db_, "age < 10 limit 1"}), "2\tRome,7\n");
+  EXPECT_EQ(cli_ok({"query", db_, "city = \"Oslo\" and (age = 31 or age = 58) or age = 7 order by age"}),
+            "2\tRome,7\n1\tOslo,31\n3\tOslo,58\n");
   EXPECT_NE(
       json::parse(cli_ok({"query", db_, "age = 7", "--explain", "--json"}))["plan"].get<std::string>().find(
           "index age"),
