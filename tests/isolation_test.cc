@@ -1,7 +1,7 @@
 // Transactions of all levels at once, over real threads and over the seeded scheduler, with flushes, merges,
 // kills and reopenings among them: what they read must have been possible (testing/isolation_checker.h).
 //
-// LIGHTNING_ISOLATION_SEEDS=n   so many interleavings, and eight times as many histories of threads
+// LIGHTNING_ISOLATION_SEEDS=n   so many interleavings, and eight histories of threads for each
 // LIGHTNING_ISOLATION_SEED=s    the first of them
 #include "testing/isolation_checker.h"
 
@@ -229,8 +229,9 @@ TEST(Isolation, ThreadsOfAllLevels) {
       scratch.path() + "/db",
       {.durability = Durability::process, .memory_limit = 4 * MiB, .write_buffer_size = 64 * KiB});
   ASSERT_TRUE(db) << db.status().to_string();
-  const uint64_t seeds = 8 * uint_from_environment("LIGHTNING_ISOLATION_SEEDS", kSeedsByDefault);
-  const uint64_t first = uint_from_environment("LIGHTNING_ISOLATION_SEED", 1);
+  constexpr uint64_t kHistories = 8;  // of a seed
+  const uint64_t seeds = kHistories * uint_from_environment("LIGHTNING_ISOLATION_SEEDS", kSeedsByDefault);
+  const uint64_t first = kHistories * uint_from_environment("LIGHTNING_ISOLATION_SEED", 1);
   for (uint64_t seed = first; seed < first + seeds; ++seed) {
     const IsolationReport report = check_isolation(run_threads(*db, seed, std::nullopt));
     ASSERT_TRUE(report.clean()) << "seed " << seed << ":\n" << report.text;
