@@ -588,9 +588,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options, Value* value,
               OutsideEpoch& outside) const;
   template <size_t most>
-  Status get_staged(const View& view, uint64_t lsn, uint32_t keyspace,
-                    std::span<const std::string_view> keys, std::span<Value> values,
-                    const ReadOptions& options, uint64_t* moment) const;
+  Status get_staged(const View& view, uint64_t lsn, uint32_t keyspace, std::span<const std::string_view> keys,
+                    std::span<Value> values, const ReadOptions& options, uint64_t* moment) const;
   Found wait_for(const View& view, std::string_view key, uint64_t hash, const ReadPoint& point, Hit* hit,
                  OutsideEpoch& outside) const;
   /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the

@@ -30,7 +30,7 @@ class SnapshotState {
  private:
   const std::shared_ptr<Engine> engine_;
   mutable RegisteredReader reader_;  // the registry changes its side of it
-  mutable uint64_t moment_ = 0;  // registered; only of a transaction, hence of one thread
+  mutable uint64_t moment_ = 0;      // registered; only of a transaction, hence of one thread
 };
 
 }  // namespace lightning

@@ -6,8 +6,8 @@
 // either finds it or has all its inputs below it. A reader that was given up knows it no later than a View
 // from which something that it sees is missing: it asks too_old() after it has loaded a View.
 // Thread safety: internally synchronised.
-// Ownership: a reader is a part of whoever reads, from add() to remove(): nothing is allocated for it. What is
-// taken from cursors is freed by the caller, outside of the lock.
+// Ownership: a reader is a part of whoever reads, who keeps it from add() to remove(): no memory is taken for
+// it. What is taken from cursors is freed by the caller, outside of the lock.
 #pragma once
 
 #include <lightning/stats.h>
