@@ -40,9 +40,9 @@ constexpr uint64_t kDefaultRaces = 60;
 constexpr uint64_t kDefaultForks = 300;
 #else
 constexpr uint64_t kDefaultRaces = 20;  // slow builds: sanitizers
-constexpr uint64_t kDefaultForks = 30;
+[[maybe_unused]] constexpr uint64_t kDefaultForks = 30;
 #endif
-constexpr int kChildSecondsMax = 60;  // a child that takes longer hangs
+[[maybe_unused]] constexpr int kChildSecondsMax = 60;  // a child that takes longer hangs
 
 Options quick() {
   Options options;
@@ -168,7 +168,10 @@ TEST(Fork, LeavesWhatIsBehindTheHandlesToTheParent) {
 }
 
 // Writers, flushes, merges and new keyspaces are under way in other threads when the child is made:
-// whatever they had half changed, the child destroys its handles and exits as any program does.
+// whatever they had half changed, the child destroys its handles and exits as any program does. Not under
+// AddressSanitizer: its allocator's locks, other than malloc's, stay locked in a child made while another
+// thread held one (seen: StackDepot's, below the first operator new of the child).
+#if !defined(__SANITIZE_ADDRESS__)
 TEST(Fork, AtRandomMomentsHarmsNeitherChildNorParent) {
   constexpr uint32_t kWriters = 3;
   const uint64_t forks = uint_from_environment("LIGHTNING_FORKS", kDefaultForks);
@@ -223,6 +226,7 @@ TEST(Fork, AtRandomMomentsHarmsNeitherChildNorParent) {
   }
   count("operations", forks);
 }
+#endif
 
 TEST(Clock, JumpsByACenturyChangeNothing) {
   constexpr int64_t kCenturyMicros = int64_t{100} * 365 * 24 * 3600 * 1'000'000;
