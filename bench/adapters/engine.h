@@ -104,6 +104,11 @@ class Session {
   virtual void transact(std::span<const std::string_view> keys, const Change& change);
   static constexpr size_t kTransactionKeys = 4;
 
+  /// A put, or gets of keys that exist, as a transaction of its own that nobody hinders; what is read is
+  /// valid until the next call. By default the process ends, as above.
+  virtual void put_in_transaction(std::string_view key, std::string_view value);
+  virtual void get_in_transaction(std::span<const std::string_view> keys, std::span<std::string_view> values);
+
   // Valid until the next call; data() is null when the key is absent.
   virtual std::string_view get(std::string_view key) = 0;
   virtual void get_many(std::span<const std::string_view> keys, std::span<std::string_view> values) = 0;

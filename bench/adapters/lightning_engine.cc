@@ -2,7 +2,7 @@
 // - defaults, but a memory limit with room for the data, as every peer has here;
 // - no periodic flush in class process: no peer has one in that class;
 // - get fills a Value that is kept, get_many an array of them; a seek makes a Cursor, which sees all that
-//   was committed before.
+//   was committed before. A transaction knows its keys beforehand: it reads them by one get_many.
 #include <lightning/database.h>
 
 #include <algorithm>
@@ -70,17 +70,31 @@ class LightningSession : public Session {
     for (;;) {
       Transaction tx = db_.begin();
       std::string_view seen[kTransactionKeys];
-      for (size_t i = 0; i < keys.size(); ++i) {
-        const Lookup found = tx.get(keys[i], read_[i]);
-        check(found.status(), "get");
-        seen[i] = found.value();
-      }
+      check(tx.get_many(keys, {read_, keys.size()}), "get_many");
+      for (size_t i = 0; i < keys.size(); ++i) seen[i] = read_[i].view();
       change({seen, keys.size()}, {next_, keys.size()});
       for (size_t i = 0; i < keys.size(); ++i) check(tx.put(keys[i], next_[i]), "put");
       const Status status = tx.commit();
       if (status.ok()) return;
       if (!status.is(StatusCode::conflict)) check(status, "commit");
     }
+  }
+
+  void put_in_transaction(std::string_view key, std::string_view value) override {
+    Transaction tx = db_.begin();
+    check(tx.put(key, value), "put");
+    check(tx.commit(), "commit");
+  }
+  void get_in_transaction(std::span<const std::string_view> keys,
+                          std::span<std::string_view> values) override {
+    if (values_.size() < keys.size()) values_.resize(keys.size());
+    Transaction tx = db_.begin({.read_only = true});
+    for (size_t i = 0; i < keys.size(); ++i) {
+      const Lookup found = tx.get(keys[i], values_[i]);
+      check(found.status(), "get");
+      values[i] = found.value();
+    }
+    check(tx.commit(), "commit");
   }
 
   std::string_view get(std::string_view key) override {

@@ -25,8 +25,14 @@ void Session::ingest(const std::function<bool(Entry*)>& next) {
   if (!batch.empty()) write(batch);
 }
 
-void Session::transact(std::span<const std::string_view>, const Change&) {
-  fail("this engine is not measured with transactions");
+[[noreturn]] static void no_transactions() { fail("this engine is not measured with transactions"); }
+
+void Session::transact(std::span<const std::string_view>, const Change&) { no_transactions(); }
+
+void Session::put_in_transaction(std::string_view, std::string_view) { no_transactions(); }
+
+void Session::get_in_transaction(std::span<const std::string_view>, std::span<std::string_view>) {
+  no_transactions();
 }
 
 // Each adapters/<engine>_engine.cc defines these two.

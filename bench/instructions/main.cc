@@ -24,6 +24,7 @@ constexpr uint64_t kFresh = 4'864;      // entries of a memtable; they fit into 
 constexpr uint64_t kWarm = 256;         // of them, before anything is counted
 constexpr uint64_t kSettled = 100'000;  // entries of a run
 constexpr uint64_t kTimes = 64 * 64;
+constexpr uint64_t kTransactions = 1024;
 
 void check(const Status& status, const char* what) {
   if (status.ok()) return;
@@ -80,6 +81,36 @@ void count_gets(Database& db, const char* operation, const std::vector<std::stri
   require(found == (present ? keys.size() : 0), operation);
 }
 
+/// Transactions of one put; of ten gets, read-only; and transfers: two gets and two puts of the same keys.
+void count_transactions(Database& db, const std::vector<std::string>& keys, const std::string& value) {
+  constexpr size_t kReads = 10;
+  uint64_t refused = 0;
+  count("transaction_put", kTransactions, [&] {
+    for (uint64_t i = 0; i < kTransactions; ++i) {
+      Transaction tx = db.begin();
+      refused += tx.put(keys[i], value).ok() && tx.commit().ok() ? 0 : 1;
+    }
+  });
+  Value first, second;
+  count("transaction_get10", kTransactions, [&] {
+    for (uint64_t i = 0; i < kTransactions; ++i) {
+      Transaction tx = db.begin({.read_only = true});
+      for (size_t k = 0; k < kReads; ++k) refused += tx.get(keys[i + k], first) ? 0 : 1;
+      refused += tx.commit().ok() ? 0 : 1;
+    }
+  });
+  count("transfer", kTransactions, [&] {
+    for (uint64_t i = 0; i < kTransactions; ++i) {
+      const std::string& from = keys[2 * i];
+      const std::string& to = keys[2 * i + 1];
+      Transaction tx = db.begin();
+      refused += tx.get(from, first) && tx.get(to, second) ? 0 : 1;
+      refused += tx.put(from, value).ok() && tx.put(to, value).ok() && tx.commit().ok() ? 0 : 1;
+    }
+  });
+  require(refused == 0, "transactions");
+}
+
 /// Steps that follow a seek to the first entry.
 void count_steps(Database& db, const char* operation) {
   Cursor cursor = db.cursor();
@@ -125,6 +156,7 @@ void of_memtable(const std::string& directory) {
   const Result<Stats> stats = db.stats();
   check(stats.status(), "stats");
   require(stats->memtables == 1 && stats->run_files == 0, "one memtable and nothing else");
+  count_transactions(db, scattered(kFresh, kTimes), value);
   check(db.close(), "close");
 }
 

@@ -1,5 +1,6 @@
 #include "bench/workloads/transactions.h"
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 #include <thread>
@@ -59,7 +60,55 @@ void race(const Course& course, Result& result, Each&& each) {
   result.set_latency(latency);
 }
 
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
 }  // namespace
+
+void transaction_cost(const Course& course, Result& result) {
+  constexpr size_t kGets = 10;
+  constexpr uint64_t kSlices = 50;
+  const Config& config = course.data.config;
+  const uint64_t accounts = std::max<uint64_t>(kGets, std::min(config.num, kAccountsMax));
+  KeyBuffer key(config.key_size);
+  std::vector<KeyBuffer> buffers(kGets, KeyBuffer(config.key_size));
+  std::vector<std::string_view> keys(kGets), values(kGets);
+  Random random(config.seed);
+  const std::unique_ptr<Session> session = course.engine.session();
+  for (uint64_t i = 0; i < accounts; ++i) session->put(key(i), course.data.values(i));
+  course.engine.settle();
+  const auto time_slice = [&](uint64_t operations, auto&& operation) {
+    const Clock::time_point start = Clock::now();
+    for (uint64_t i = 0; i < operations; ++i) operation(random.below(accounts));
+    return static_cast<double>(nanoseconds_between(start, Clock::now())) / static_cast<double>(operations);
+  };
+  const auto get = [&](bool in_transaction) {
+    return [&, in_transaction](uint64_t first) {
+      for (size_t k = 0; k < kGets; ++k) keys[k] = buffers[k]((first + k * k * 7'919) % accounts);
+      if (in_transaction) return session->get_in_transaction(keys, values);
+      for (const std::string_view one : keys) require(session->get(one).data() != nullptr, "a key is absent");
+    };
+  };
+  const uint64_t puts = std::max<uint64_t>(config.num / kSlices, 1), gets = std::max<uint64_t>(puts / 4, 1);
+  std::vector<double> put_ns, transaction_ns, put_ratio, get_ratio;
+  for (uint64_t slice = 0; slice < kSlices; ++slice) {
+    put_ns.push_back(time_slice(puts, [&](uint64_t i) { session->put(key(i), course.data.values(i)); }));
+    transaction_ns.push_back(
+        time_slice(puts, [&](uint64_t i) { session->put_in_transaction(key(i), course.data.values(i)); }));
+    put_ratio.push_back(transaction_ns.back() / put_ns.back());
+    const double plain_ns = time_slice(gets, get(false));
+    get_ratio.push_back(time_slice(gets, get(true)) / plain_ns);
+  }
+  result.operations = puts * kSlices;
+  result.seconds = median(transaction_ns) * static_cast<double>(result.operations) / 1e9;
+  result.figures["put_ns"] = median(put_ns);
+  result.figures["transaction_put_ns"] = median(transaction_ns);
+  result.figures["put_ratio"] = median(put_ratio);
+  result.figures["get10_ratio"] = median(get_ratio);
+}
 
 void bank(const Course& course, Result& result) {
   const Config& config = course.data.config;

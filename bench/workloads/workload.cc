@@ -82,6 +82,7 @@ constexpr std::array kWorkloads = {
     course("steady", Start::loaded, steady),
     course("bank", Start::empty, bank),
     course("counter", Start::empty, counter),
+    course("txcost", Start::empty, transaction_cost),
 };
 
 }  // namespace

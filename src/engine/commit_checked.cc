@@ -105,8 +105,9 @@ Status Engine::commit_checked(std::span<Operation> operations, const CommitCheck
                               const WriteOptions& options) {
   uint64_t now = 0;
   uint64_t bytes = 0;
+  const bool default_ttls = catalogue_.has_default_ttls();
   for (Operation& operation : operations) {
-    set_expiry(operation, operation.expiry, &now);
+    if (operation.expiry != 0 || default_ttls) set_expiry(operation, operation.expiry, &now);
     bytes += operation.entry.key.size() + operation.entry.value.size();
   }
   if (bytes > kBatchBytesMax) {
@@ -221,17 +222,28 @@ void Engine::fill_empty(const MemSource& source, uint64_t lsn, uint32_t length) 
   seal_record_body(record, length, lsn, segment.salt());
 }
 
+bool Engine::is_near(const CommitPlan& plan, const CheckedCommit& checked, const View& view,
+                     uint64_t published) {
+  if (view.active->segment->base_lsn() > checked.upto) return false;
+  const bool scans = checked.at_turn(plan) || view.range_removals.load(std::memory_order_relaxed);
+  // Without a registration nothing else can be asked.
+  return !scans || published - checked.upto <= kScannedBytesMax || checked.check.reader == nullptr;
+}
+
 Status Engine::bring_check_up(const CommitPlan& plan, CheckedCommit* checked) {
   constexpr int kTries = 4;  // the log may grow as fast as it is looked through
+  {
+    EpochGuard epoch;  // mostly there is nothing to do
+    const uint64_t published = log_.published();
+    const View* view = view_.load(std::memory_order_acquire);
+    if (view->active == nullptr || is_near(plan, *checked, *view, published)) return {};
+  }
   for (int tries = 0; tries < kTries;) {
     const uint64_t published = log_.published();
     const std::shared_ptr<const View> view = this->view();
     if (view->active == nullptr) return {};
+    if (is_near(plan, *checked, *view, published)) return {};
     const uint64_t base = view->active->segment->base_lsn();
-    const bool here = base <= checked->upto;
-    const bool scans = checked->at_turn(plan) || view->range_removals.load(std::memory_order_relaxed);
-    if (here && (!scans || published - checked->upto <= kScannedBytesMax)) return {};
-    if (here && checked->check.reader == nullptr) return {};
     if (checked->check.reader == nullptr) return conflict_over(plan.operations()[0].entry.key);
     if (published < base) {
       log_.wait_published(base);

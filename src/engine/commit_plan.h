@@ -9,6 +9,7 @@
 #include <lightning/status.h>
 
 #include <algorithm>
+#include <array>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -51,7 +52,7 @@ class CommitPlan {
   explicit CommitPlan(Operation& only) : operations_(&only, 1) { lay_out(); }
   /// Several, kept by the caller.
   explicit CommitPlan(std::span<Operation> operations) : operations_(operations) {
-    if (operations.size() > 1) buckets_.reserve(operations.size());
+    make_room();
     lay_out();
   }
   /// The operations of an encoded batch of at most kBatchBytesMax, each as `finish` makes it of what the
@@ -63,7 +64,7 @@ class CommitPlan {
     Operation operation;
     while (reader.next(&operation.entry)) finish(many_.emplace_back(operation));
     operations_ = many_;
-    buckets_.reserve(many_.size());
+    make_room();
     lay_out();
   }
   CommitPlan(const CommitPlan&) = delete;
@@ -89,12 +90,13 @@ class CommitPlan {
     PointIndex& index = table.point_index();
     if (one_key_) [[likely]]
       return index.lock(index.bucket_number(operations_[0].hash), 1);
-    buckets_.clear();
-    buckets_.reserve(operations_.size());
+    uint64_t* const buckets = more_buckets_.empty() ? few_buckets_.data() : more_buckets_.data();
+    size_t count = 0;
     for (const Operation& operation : operations_) {
       if (operation.entry.kind != EntryKind::remove_range)
-        buckets_.push_back(index.bucket_number(operation.hash));
+        buckets[count++] = index.bucket_number(operation.hash);
     }
+    buckets_ = {buckets, count};
     std::sort(buckets_.begin(), buckets_.end());
     for (size_t at = 0; at < buckets_.size();) {
       size_t next = at + 1;
@@ -132,6 +134,9 @@ class CommitPlan {
     length_ = record_length(position, size);
     one_key_ = operations_.size() == 1 && !has_ranges_;
   }
+  void make_room() {
+    if (operations_.size() > kFewBuckets) more_buckets_.resize(operations_.size());
+  }
   void unlock_first(PointIndex& index, size_t count) {
     for (size_t at = 0; at < count; ++at) {
       if (at == 0 || buckets_[at] != buckets_[at - 1]) index.unlock(buckets_[at]);
@@ -140,7 +145,10 @@ class CommitPlan {
 
   std::span<Operation> operations_;
   std::vector<Operation> many_;
-  std::vector<uint64_t> buckets_;  // sorted, with repetitions, while locked
+  static constexpr size_t kFewBuckets = 8;  // more of them take memory
+  std::array<uint64_t, kFewBuckets> few_buckets_;
+  std::vector<uint64_t> more_buckets_;
+  std::span<uint64_t> buckets_;  // of either: sorted, with repetitions, while locked
   uint64_t length_ = 0;
   uint64_t user_bytes_ = 0;
   uint64_t removals_ = 0;

@@ -56,44 +56,47 @@ class CursorState::SeekTime {
 
 CursorState::Walk::Walk(std::shared_ptr<const View> of, ViewCursors sources, CursorState& cursor)
     : view(std::move(of)),
-      merge(std::move(sources), cursor.prefix_, cursor.reader_->lsn(), &cursor,
+      merge(std::move(sources), cursor.prefix_, cursor.reader_.lsn(), &cursor,
             cursor.overlay_ == nullptr ? &cursor : nullptr) {}
 
-CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, RegisteredReader* reader,
+CursorState::CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace,
                          std::shared_ptr<CursorOverlay> overlay)
-    : engine_(std::move(engine)), reader_(reader), keyspace_(keyspace), overlay_(std::move(overlay)) {
+    : engine_(std::move(engine)), keyspace_(keyspace), overlay_(std::move(overlay)) {
   char bytes[kKeyspaceIdBytesMax];
   prefix_.assign(bytes, put_keyspace_prefix(bytes, keyspace));
-  until_timed_ = 1 + random_below(kStepsPerTimed);
-  until_noted_ = 1 + reader_->number() % kSeeksPerNoted;
   if (overlay_ == nullptr) return;
   bound_from_ = prefix_;
   bound_to_ = end_of_keyspace(keyspace);
+}
+
+void CursorState::begin() {
+  until_timed_ = 1 + random_below(kStepsPerTimed);
+  until_noted_ = 1 + reader_.number() % kSeeksPerNoted;
 }
 
 CursorState::~CursorState() {
   if (engine_ == nullptr) return;
   // Once it is removed, the background does not know it. In a forked child the background may have stopped in
   // the middle of its turn: what it was taking is left alone.
-  if (!engine_->remove_reader(reader_) && turn_.asked()) (void)walk_.release();
+  if (!engine_->remove_reader(&reader_) && turn_.asked()) (void)walk_.release();
 }
 
 bool CursorState::has_expired(uint64_t expiry_us) {
   if (shows_expired_) return false;
   if (moment_ == 0 && overlay_ != nullptr) moment_ = overlay_->moment();
-  if (moment_ == 0) moment_ = engine_->add_moment(reader_);
+  if (moment_ == 0) moment_ = engine_->add_moment(&reader_);
   return engine_->expiry_clock().passed(expiry_us, moment_);
 }
 
 bool CursorState::find_hidden(std::string_view key, std::string* from, std::string* to) {
-  return engine_->vacancies().find(key, reader_->lsn(), from, to);
+  return engine_->vacancies().find(key, reader_.lsn(), from, to);
 }
 
 void CursorState::note_hidden(std::string_view from, std::string_view to, uint32_t met) {
   Vacancies& vacancies = engine_->vacancies();
   const bool worth_keeping = met >= kWorthKeeping;
   if (!worth_keeping && !vacancies.unconfirmed()) return;
-  vacancies.note_empty(from, to, reader_->lsn(), worth_keeping, [this] { return engine_->tail_lsn(); });
+  vacancies.note_empty(from, to, reader_.lsn(), worth_keeping, [this] { return engine_->tail_lsn(); });
 }
 
 IdleCursor::Left CursorState::leave_view(SourceCursor::Pin* pin) {
@@ -110,12 +113,12 @@ bool CursorState::prepare() {
   // Asked after the View was taken: closing empties it, and what an old reader sees may be missing in it.
   status_ = engine_->usable(keyspace_);
   if (status_.ok() && overlay_ != nullptr) status_ = overlay_->usable();
-  if (status_.ok() && reader_->too_old()) status_ = Engine::too_old();
+  if (status_.ok() && reader_.too_old()) status_ = Engine::too_old();
   if (stands && status_.ok()) return true;
   merge_ = nullptr;
   walk_ = nullptr;
   if (!status_.ok()) return false;
-  Result<ViewCursors> sources = view->cursors(reader_->lsn());
+  Result<ViewCursors> sources = view->cursors(reader_.lsn());
   if (!sources) {
     status_ = sources.status();
     return false;
@@ -127,7 +130,7 @@ bool CursorState::prepare() {
   sequence_ = view->sequence;
   walk_ = std::make_unique<Walk>(std::move(view), *std::move(sources), *this);
   merge_ = &walk_->merge;
-  engine_->attach(reader_, this, walk_->view, merge_->memory_bytes());
+  engine_->attach(&reader_, this, walk_->view, merge_->memory_bytes());
   return true;
 }
 

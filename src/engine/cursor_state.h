@@ -32,12 +32,13 @@ class CursorState final : private ExpiryJudge, private HiddenMemory, private Idl
  public:
   /// One that failed.
   explicit CursorState(Status status) : status_(std::move(status)) {}
-  /// Reads `keyspace` as `reader`, which was registered for it.
-  CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace, RegisteredReader* reader,
+  /// Reads `keyspace`, once its reader() was added and it has begun.
+  CursorState(std::shared_ptr<Engine> engine, uint32_t keyspace,
               std::shared_ptr<CursorOverlay> overlay = nullptr);
   ~CursorState();
   CursorState(const CursorState&) = delete;
   CursorState& operator=(const CursorState&) = delete;
+  void begin();
 
   void seek_first();
   void seek_last();
@@ -58,7 +59,8 @@ class CursorState final : private ExpiryJudge, private HiddenMemory, private Idl
   void note_unasked_error();
   /// From the next seek on it shows what has expired, too.
   void show_expired() { shows_expired_ = true; }
-  const RegisteredReader& reader() const { return *reader_; }
+  const RegisteredReader& reader() const { return reader_; }
+  RegisteredReader& reader() { return reader_; }
   /// 0: no entry with an expiry was met.
   uint64_t moment() const { return moment_; }
   /// Ends the walk with an error.
@@ -112,12 +114,12 @@ class CursorState final : private ExpiryJudge, private HiddenMemory, private Idl
     if (moment_ == 0) [[likely]]
       return;
     moment_ = 0;
-    engine_->remove_moment(reader_);
+    engine_->remove_moment(&reader_);
   }
   Left leave_view(SourceCursor::Pin* pin) override;
 
   std::shared_ptr<Engine> engine_;
-  RegisteredReader* reader_ = nullptr;
+  RegisteredReader reader_;
   uint32_t keyspace_ = 0;
   uint64_t moment_ = 0;  // registered; 0: no entry with an expiry was met since the last seek
   std::string prefix_;

@@ -229,29 +229,22 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// So many walks began at this internal key of the View: where newer runs lie over it for nothing they are
   /// merged.
   void note_seeks(const View& view, std::string_view key, uint64_t seeks);
-  /// One that was registered for the caller. False in a forked child, whose copy of the registry may be
-  /// locked for ever.
+  /// Registers a reader of what `level` shows at `now_ns`, until remove_reader().
+  void add_reader(RegisteredReader* reader, ReaderKind kind, ReadLevel level, uint64_t now_ns);
+  /// If it was added. False in a forked child, whose copy of the registry may be locked for ever.
   bool remove_reader(RegisteredReader* reader) {
     if (!in_this_process()) return false;
-    snapshots_.remove(reader);
+    if (reader->number() != 0) snapshots_.remove(reader);
     return true;
   }
   /// A cursor holds this View from now on, and so much memory of its own.
   void attach(RegisteredReader* reader, IdleCursor* cursor, const std::shared_ptr<const View>& view,
-              uint64_t bytes) {
-    snapshots_.attach(reader, cursor, view, bytes);
-    if (view->sequence != view_sequence()) [[unlikely]]
-      watch_views();  // whoever replaced it may not have seen this cursor
-  }
+              uint64_t bytes);
   void wait_for_turn() { snapshots_.wait_for_turn(); }
-  static Status too_old() {
-    return Status(StatusCode::snapshot_too_old, "it was given up for its age (max_snapshot_age_ms)");
-  }
+  static Status too_old();
   ExpiryClock& expiry_clock() const { return expiry_clock_; }
   /// A moment by which a cursor judges, registered until remove_moment().
-  uint64_t add_moment(RegisteredReader* reader) {
-    return snapshots_.add_moment(reader, [this] { return expiry_clock_.now(); });
-  }
+  uint64_t add_moment(RegisteredReader* reader);
   void remove_moment(RegisteredReader* reader) {
     if (in_this_process()) snapshots_.remove_moment(reader);
   }
@@ -345,6 +338,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
                       Outcome* outcome);
   /// Checks up to a place that is near enough to the log's end. Not inside an epoch.
   Status bring_check_up(const CommitPlan& plan, CheckedCommit* checked);
+  static bool is_near(const CommitPlan& plan, const CheckedCommit& checked, const View& view,
+                      uint64_t published);
   Status check_below(const CommitPlan& plan, CheckedCommit* checked, const View& view,
                      uint64_t published) const;
   /// Of what `check` reads; it has a reader.
@@ -586,14 +581,15 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void append_empty_record();
 
   Status refused() const;
-  template <typename Fn>
-  RegisteredReader* add_reader(ReaderKind kind, Fn&& read_lsn);
   Result<std::shared_ptr<const SnapshotState>> snapshot_of(ReaderKind kind, ReadLevel level);
   class OutsideEpoch;
   Lookup find(const View& view, std::string_view key, uint64_t hash, const ReadOptions& options, Value* value,
               OutsideEpoch& outside) const;
   struct ManyReads;
   Status fill_many(const ManyReads& as, std::span<const std::string_view> keys, std::span<Value> to) const;
+  template <size_t most>
+  Status fill_staged(const ManyReads& as, std::span<const std::string_view> keys, std::span<Value> to,
+                     uint64_t* moment) const;
   Found wait_for(const View& view, std::string_view key, uint64_t hash, const ReadPoint& point, Hit* hit,
                  OutsideEpoch& outside) const;
   /// Of a hit that has an expiry: false if it has passed, else its value is left. `moment` is 0 until the

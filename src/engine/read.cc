@@ -16,20 +16,11 @@ namespace lightning {
 
 namespace {
 
-constexpr size_t kManyKeys = 64;  // keys that go through the stages of lookup_many() together
+// Keys that go through the stages of lookup_many() together; fewer where no more are asked for.
+constexpr size_t kManyKeys = 64;
+constexpr size_t kFewKeys = 8;
 
 Status wrong_snapshot() { return Status(StatusCode::invalid_argument, "a snapshot of another database"); }
-
-/// Makes what holds a registered reader; without memory for it the registration ends.
-template <typename Fn>
-auto or_unregister(Snapshots& snapshots, RegisteredReader* reader, Fn&& make) -> decltype(make()) {
-  try {
-    return make();
-  } catch (const std::bad_alloc&) {
-    snapshots.remove(reader);
-    throw;
-  }
-}
 
 [[gnu::always_inline]] inline Status take_value(Hit& hit, Value* value) {
   // An owner of a short value is all of its page's.
@@ -294,49 +285,57 @@ Status Engine::get_many_as(uint32_t keyspace, std::span<const std::string_view> 
 
 Status Engine::fill_many(const ManyReads& reads, std::span<const std::string_view> keys,
                          std::span<Value> values) const {
-  std::string bytes;
   uint64_t moment = reads.moment;
-  std::array<ManyKey, kManyKeys> many;
   for (size_t first = 0; first < keys.size(); first += kManyKeys) {
     const size_t count = std::min(kManyKeys, keys.size() - first);
-    size_t size = 0;
-    for (size_t i = 0; i < count; ++i) size += kKeyspaceIdBytesMax + keys[first + i].size();
-    if (bytes.size() < size) bytes.resize(size);
-    char* to = bytes.data();
-    for (size_t i = 0; i < count; ++i) {
-      const std::string_view key = keys[first + i];
-      char* const begin = to;
-      to = put_keyspace_prefix(to, reads.keyspace);
-      to = std::copy(key.begin(), key.end(), to);
-      many[i] = ManyKey{};
-      many[i].key = {begin, static_cast<size_t>(to - begin)};
-      many[i].hash = hash_key(reads.keyspace, key);
-      values[first + i].clear();
-    }
-    if (Status status = usable(reads.keyspace); !status.ok()) return status;
-    if (!lookup_many(reads.view, {many.data(), count}, reads.lsn)) {
-      for (size_t i = 0; i < count; ++i) {
-        if (many[i].found == Found::error) return many[i].hit.status;
-      }
-    }
-    for (size_t i = 0; i < count; ++i) {
-      if (many[i].found != Found::found) continue;
-      if (many[i].hit.kind != EntryKind::put) {
-        if (moment == 0 && reads.snapshot != nullptr) moment = reads.snapshot->moment();
-        if (!take_expiring(&many[i].hit, &moment)) continue;
-      }
-      if (Status status = take_value(many[i].hit, &values[first + i]); !status.ok()) return status;
-    }
+    const auto fill = count <= kFewKeys ? &Engine::fill_staged<kFewKeys> : &Engine::fill_staged<kManyKeys>;
+    Status status = (this->*fill)(reads, keys.subspan(first, count), values.subspan(first, count), &moment);
+    if (!status.ok()) return status;
   }
   return {};
 }
 
-template <typename Fn>
-RegisteredReader* Engine::add_reader(ReaderKind kind, Fn&& read_lsn) {
-  RegisteredReader* const reader = snapshots_.add(kind, env_.clock().monotonic_ns(), read_lsn);
+// All keys through the stages of lookup_many() together.
+template <size_t most>
+Status Engine::fill_staged(const ManyReads& reads, std::span<const std::string_view> keys,
+                           std::span<Value> values, uint64_t* moment) const {
+  constexpr size_t kBytesOfKey = 24;  // more of them take memory
+  std::array<ManyKey, most> many;
+  std::array<char, most * kBytesOfKey> few_bytes;
+  std::string more_bytes;
+  size_t size = 0;
+  for (const std::string_view key : keys) size += kKeyspaceIdBytesMax + key.size();
+  if (size > few_bytes.size()) more_bytes.resize(size);
+  char* to = more_bytes.empty() ? few_bytes.data() : more_bytes.data();
+  for (size_t i = 0; i < keys.size(); ++i) {
+    char* const begin = to;
+    to = put_keyspace_prefix(to, reads.keyspace);
+    to = std::copy(keys[i].begin(), keys[i].end(), to);
+    many[i].key = {begin, static_cast<size_t>(to - begin)};
+    many[i].hash = hash_key(reads.keyspace, keys[i]);
+    values[i].clear();
+  }
+  if (Status status = usable(reads.keyspace); !status.ok()) return status;
+  if (!lookup_many(reads.view, {many.data(), keys.size()}, reads.lsn)) {
+    for (size_t i = 0; i < keys.size(); ++i) {
+      if (many[i].found == Found::error) return many[i].hit.status;
+    }
+  }
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (many[i].found != Found::found) continue;
+    if (many[i].hit.kind != EntryKind::put) {
+      if (*moment == 0 && reads.snapshot != nullptr) *moment = reads.snapshot->moment();
+      if (!take_expiring(&many[i].hit, moment)) continue;
+    }
+    if (Status status = take_value(many[i].hit, &values[i]); !status.ok()) return status;
+  }
+  return {};
+}
+
+void Engine::add_reader(RegisteredReader* reader, ReaderKind kind, ReadLevel level, uint64_t now_ns) {
+  snapshots_.add(reader, kind, now_ns, [&] { return lsn_now(level); });
   if (options_.max_snapshot_age_ms != 0) [[unlikely]]
     watch_ages(reader_age_ns());
-  return reader;
 }
 
 uint64_t Engine::lsn_now(ReadLevel level) const {
@@ -350,22 +349,22 @@ std::unique_ptr<CursorState> Engine::cursor(uint32_t keyspace, const ReadOptions
   if (options.snapshot != nullptr && !is_mine(*options.snapshot)) {
     return std::make_unique<CursorState>(wrong_snapshot());
   }
-  RegisteredReader* const reader =
-      options.snapshot != nullptr
-          ? snapshots_.add_again(ReaderKind::cursor, options.snapshot->state()->reader())
-          : add_reader(ReaderKind::cursor, [&] { return lsn_now(options.level); });
-  if (reader == nullptr) return std::make_unique<CursorState>(too_old());
-  return or_unregister(snapshots_, reader, [&] {
-    return std::make_unique<CursorState>(shared_from_this(), keyspace, reader, std::move(overlay));
-  });
+  auto cursor = std::make_unique<CursorState>(shared_from_this(), keyspace, std::move(overlay));
+  if (options.snapshot == nullptr) {
+    add_reader(&cursor->reader(), ReaderKind::cursor, options.level, env_.clock().monotonic_ns());
+  } else if (!snapshots_.add_again(&cursor->reader(), ReaderKind::cursor,
+                                   options.snapshot->state()->reader())) {
+    return std::make_unique<CursorState>(too_old());
+  }
+  cursor->begin();
+  return cursor;
 }
 
 Result<std::shared_ptr<const SnapshotState>> Engine::snapshot_of(ReaderKind kind, ReadLevel level) {
   if (Status status = usable(); !status.ok()) return status;
-  RegisteredReader* const reader = add_reader(kind, [&] { return lsn_now(level); });
-  return or_unregister(snapshots_, reader, [&]() -> std::shared_ptr<const SnapshotState> {
-    return std::make_shared<SnapshotState>(shared_from_this(), reader);
-  });
+  auto state = std::make_shared<SnapshotState>(shared_from_this());
+  add_reader(state->registered(), kind, level, env_.clock().monotonic_ns());
+  return std::shared_ptr<const SnapshotState>(std::move(state));
 }
 
 Result<uint64_t> Engine::approximate_size(uint32_t keyspace, std::string_view from,

@@ -76,6 +76,21 @@ Result<std::vector<Reader>> Engine::readers() const {
   return readers;
 }
 
+Status Engine::too_old() {
+  return Status(StatusCode::snapshot_too_old, "it was given up for its age (max_snapshot_age_ms)");
+}
+
+uint64_t Engine::add_moment(RegisteredReader* reader) {
+  return snapshots_.add_moment(reader, [this] { return expiry_clock_.now(); });
+}
+
+void Engine::attach(RegisteredReader* reader, IdleCursor* cursor, const std::shared_ptr<const View>& view,
+                    uint64_t bytes) {
+  snapshots_.attach(reader, cursor, view, bytes);
+  if (view->sequence != view_sequence()) [[unlikely]]
+    watch_views();  // whoever replaced it may not have seen this cursor
+}
+
 void Engine::watch_views() {
   if (view_watch_.exchange(true, std::memory_order_acq_rel)) return;
   if (!background_.run_after(Lane::quick, kStandNs, [this] { look_at_views(); }))

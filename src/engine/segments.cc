@@ -14,7 +14,8 @@ namespace {
 
 constexpr uint64_t kFirstCapacity = 1 << 20;
 constexpr uint64_t kNanosPerMilli = 1'000'000;
-// How far ahead of the writers pages of the mapped file are made present, and how early that begins.
+// How far ahead of the writers pages of memory and of the mapped file are made present, and how early that
+// begins.
 constexpr uint64_t kAheadBytes = 4 << 20;
 constexpr uint64_t kAheadTriggerBytes = 2 << 20;
 constexpr uint64_t kMemoryWaitNs = 100 * kNanosPerMilli;
@@ -241,8 +242,8 @@ void Engine::end_active() {
   log_.wait_published(active.end_lsn);
 }
 
-// Called by the writer that met the trigger: keeps a window of the mapping present, and the next segment
-// ready.
+// Called by the writer that met the trigger: keeps a window of memory and mapping present, and the next
+// segment ready.
 void Engine::prepare_ahead() {
   update_pace();
   const auto prepare = [this] {

@@ -1,35 +1,40 @@
 #include "engine/snapshots.h"
 
-#include <iterator>
-
 #include "base/barrier.h"
 #include "base/interleave.h"
 
 namespace lightning {
 
-RegisteredReader* Snapshots::insert(ReaderKind kind, uint64_t lsn, uint64_t since_ns) {
-  RegisteredReader& reader = readers_.emplace_back(kind, lsn, since_ns);
-  reader.number_ = ++added_;
-  reader.place_ = std::prev(readers_.end());
-  return &reader;
+void Snapshots::insert(RegisteredReader* reader, ReaderKind kind, uint64_t lsn, uint64_t since_ns) {
+  reader->kind_ = kind;
+  reader->lsn_ = lsn;
+  reader->since_ns_ = since_ns;
+  reader->number_ = ++added_;
+  reader->before_ = last_;
+  (last_ == nullptr ? first_ : last_->after_) = reader;
+  last_ = reader;
+  ++count_;
 }
 
 void Snapshots::remove(RegisteredReader* reader) {
-  std::list<RegisteredReader> removed;  // freed behind the lock
   MutexLock lock(mutex_);
   forget_moment(reader);
   count(reader, 0);
-  removed.splice(removed.begin(), readers_, reader->place_);
+  RegisteredReader* const before = reader->before_;
+  RegisteredReader* const after = reader->after_;
+  (before == nullptr ? first_ : before->after_) = after;
+  (after == nullptr ? last_ : after->before_) = before;
+  --count_;
 }
 
 std::vector<uint64_t> Snapshots::list() const {
   std::vector<uint64_t> lsns;
   {
     MutexLock lock(mutex_);
-    lsns.reserve(readers_.size());
-    for (const RegisteredReader& reader : readers_) {
+    lsns.reserve(count_);
+    for_each([&](const RegisteredReader& reader) {
       if (!reader.too_old()) lsns.push_back(reader.lsn());
-    }
+    });
   }
   std::sort(lsns.begin(), lsns.end());
   lsns.erase(std::unique(lsns.begin(), lsns.end()), lsns.end());
@@ -39,24 +44,25 @@ std::vector<uint64_t> Snapshots::list() const {
 uint64_t Snapshots::oldest_checked() const {
   uint64_t oldest = UINT64_MAX;
   MutexLock lock(mutex_);
-  for (const RegisteredReader& reader : readers_) {
+  for_each([&](const RegisteredReader& reader) {
     if (reader.kind() == ReaderKind::transaction && !reader.too_old())
       oldest = std::min(oldest, reader.lsn());
-  }
+  });
   return oldest;
 }
 
 uint64_t Snapshots::count() const {
+  uint64_t count = 0;
   MutexLock lock(mutex_);
-  return static_cast<uint64_t>(
-      std::count_if(readers_.begin(), readers_.end(), [](const auto& reader) { return !reader.too_old(); }));
+  for_each([&](const RegisteredReader& reader) { count += reader.too_old() ? 0 : 1; });
+  return count;
 }
 
 std::vector<Snapshots::Seen> Snapshots::all() const {
   std::vector<Seen> all;
   MutexLock lock(mutex_);
-  all.reserve(readers_.size());  // what it will hold is not to be let go of under the lock
-  for (const RegisteredReader& reader : readers_) {
+  all.reserve(count_);  // what it will hold is not to be let go of under the lock
+  for_each([&](const RegisteredReader& reader) {
     all.push_back({.kind = reader.kind(),
                    .lsn = reader.lsn(),
                    .since_ns = reader.since_ns(),
@@ -64,20 +70,20 @@ std::vector<Snapshots::Seen> Snapshots::all() const {
                    .view = reader.view_.lock(),
                    .pinned = reader.pinned_.lock(),
                    .pinned_bytes = reader.pinned_bytes_});
-  }
+  });
   return all;
 }
 
 uint64_t Snapshots::give_up(uint64_t since_ns) {
   uint64_t next = UINT64_MAX;
   MutexLock lock(mutex_);
-  for (RegisteredReader& reader : readers_) {
+  for_each([&](RegisteredReader& reader) REQUIRES(mutex_) {
     if (reader.since_ns() > since_ns) {
       next = std::min(next, reader.since_ns());
     } else if (!reader.too_old()) {
       give_up_registered(&reader);
     }
-  }
+  });
   return next;
 }
 
@@ -94,9 +100,11 @@ void Snapshots::attach(RegisteredReader* reader, IdleCursor* cursor, const std::
 
 bool Snapshots::views_left(uint64_t sequence) const {
   MutexLock lock(mutex_);
-  return std::any_of(readers_.begin(), readers_.end(), [sequence](const auto& reader) {
-    return reader.cursor_ != nullptr && reader.view_sequence_ != sequence;
+  bool left = false;
+  for_each([&](const RegisteredReader& reader) {
+    left |= reader.cursor_ != nullptr && reader.view_sequence_ != sequence;
   });
+  return left;
 }
 
 // All are asked before one barrier, which takes a while.
@@ -104,10 +112,10 @@ std::vector<IdleCursor::Left> Snapshots::take_from_idle(uint64_t sequence, bool*
   std::vector<IdleCursor::Left> left;
   std::vector<RegisteredReader*> asked;
   MutexLock lock(mutex_);
-  left.reserve(readers_.size());  // from here on nothing can fail
-  asked.reserve(readers_.size());
-  for (RegisteredReader& reader : readers_) {
-    if (reader.cursor_ == nullptr || (reader.view_sequence_ == sequence && !reader.too_old())) continue;
+  left.reserve(count_);  // from here on nothing can fail
+  asked.reserve(count_);
+  for_each([&](RegisteredReader& reader) {
+    if (reader.cursor_ == nullptr || (reader.view_sequence_ == sequence && !reader.too_old())) return;
     Turn& turn = reader.cursor_->turn();
     const uint64_t word = turn.word();
     const bool stood = word == reader.word_ || reader.too_old();
@@ -118,7 +126,7 @@ std::vector<IdleCursor::Left> Snapshots::take_from_idle(uint64_t sequence, bool*
     } else {
       *more = true;
     }
-  }
+  });
   if (asked.empty()) return left;
   INTERLEAVE("readers.asked");
   heavy_barrier();

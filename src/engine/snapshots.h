@@ -6,8 +6,8 @@
 // either finds it or has all its inputs below it. A reader that was given up knows it no later than a View
 // from which something that it sees is missing: it asks too_old() after it has loaded a View.
 // Thread safety: internally synchronised.
-// Ownership: a registration belongs to whoever added it, until remove(). What is taken from cursors is freed
-// by the caller, outside of the lock.
+// Ownership: a reader is a part of whoever reads, who keeps it from add() to remove(): no memory is taken for
+// it. What is taken from cursors is freed by the caller, outside of the lock.
 #pragma once
 
 #include <lightning/stats.h>
@@ -15,7 +15,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <list>
 #include <map>
 #include <memory>
 #include <utility>
@@ -49,13 +48,15 @@ class IdleCursor {
 
 class RegisteredReader {
  public:
-  RegisteredReader(ReaderKind kind, uint64_t lsn, uint64_t since_ns)
-      : kind_(kind), lsn_(lsn), since_ns_(since_ns) {}
+  RegisteredReader() = default;
+  RegisteredReader(const RegisteredReader&) = delete;
+  RegisteredReader& operator=(const RegisteredReader&) = delete;
 
+  // Good from add() on.
   ReaderKind kind() const { return kind_; }
   uint64_t lsn() const { return lsn_; }
   uint64_t since_ns() const { return since_ns_; }
-  /// Of those of its registry, from 1.
+  /// Of those of its registry, from 1; 0: it was not added.
   uint32_t number() const { return number_; }
   /// It was given up.
   bool too_old() const { return too_old_.load(std::memory_order_acquire); }
@@ -63,13 +64,14 @@ class RegisteredReader {
  private:
   friend class Snapshots;
 
-  const ReaderKind kind_;
-  const uint64_t lsn_;
-  const uint64_t since_ns_;
+  ReaderKind kind_ = ReaderKind::snapshot;
   uint32_t number_ = 0;
+  uint64_t lsn_ = 0;
+  uint64_t since_ns_ = 0;
   std::atomic<bool> too_old_{false};  // set under the registry's lock; partner: a View that is loaded before
   // By the registry's lock.
-  std::list<RegisteredReader>::iterator place_;
+  RegisteredReader* before_ = nullptr;
+  RegisteredReader* after_ = nullptr;
   uint64_t moment_ = 0;  // 0: none
   // Of a cursor.
   IdleCursor* cursor_ = nullptr;  // null: it holds no View
@@ -85,14 +87,16 @@ class Snapshots {
  public:
   /// Registers a reader of what `read_lsn()` answers under the lock.
   template <typename Fn>
-  RegisteredReader* add(ReaderKind kind, uint64_t now_ns, Fn&& read_lsn) EXCLUDES(mutex_) {
+  void add(RegisteredReader* reader, ReaderKind kind, uint64_t now_ns, Fn&& read_lsn) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    return insert(kind, read_lsn(), now_ns);
+    insert(reader, kind, read_lsn(), now_ns);
   }
-  /// Registers another reader of what `reader` reads, as old as it is; null: it was given up.
-  RegisteredReader* add_again(ReaderKind kind, const RegisteredReader& reader) EXCLUDES(mutex_) {
+  /// Registers another reader of what `other` reads, as old as it is; false: that was given up.
+  bool add_again(RegisteredReader* reader, ReaderKind kind, const RegisteredReader& other) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    return reader.too_old() ? nullptr : insert(kind, reader.lsn(), reader.since_ns());
+    if (other.too_old()) return false;
+    insert(reader, kind, other.lsn(), other.since_ns());
+    return true;
   }
   /// From now on the background does not know it.
   void remove(RegisteredReader* reader) EXCLUDES(mutex_);
@@ -107,7 +111,7 @@ class Snapshots {
   /// Own memory of readers, about.
   uint64_t memory_bytes() const EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    return readers_.size() * kReaderBytes + bytes_;
+    return count_ * kReaderBytes + bytes_;
   }
   /// A reader as it is now.
   struct Seen {
@@ -176,7 +180,12 @@ class Snapshots {
   }
 
  private:
-  RegisteredReader* insert(ReaderKind kind, uint64_t lsn, uint64_t since_ns) REQUIRES(mutex_);
+  void insert(RegisteredReader* reader, ReaderKind kind, uint64_t lsn, uint64_t since_ns) REQUIRES(mutex_);
+  /// Calls `fn(reader)` for each, oldest registration first.
+  template <typename Fn>
+  void for_each(Fn&& fn) const REQUIRES(mutex_) {
+    for (RegisteredReader* at = first_; at != nullptr; at = at->after_) fn(*at);
+  }
   uint64_t purge_time(uint64_t now) const REQUIRES(mutex_) {
     return moments_.empty() ? now : std::min(now, moments_.begin()->first);
   }
@@ -203,7 +212,9 @@ class Snapshots {
   mutable Mutex mutex_;
   uint64_t bytes_ GUARDED_BY(mutex_) = 0;  // of all readers
   uint32_t added_ GUARDED_BY(mutex_) = 0;
-  std::list<RegisteredReader> readers_ GUARDED_BY(mutex_);
+  uint64_t count_ GUARDED_BY(mutex_) = 0;
+  RegisteredReader* first_ GUARDED_BY(mutex_) = nullptr;
+  RegisteredReader* last_ GUARDED_BY(mutex_) = nullptr;
   std::map<uint64_t, uint64_t> moments_ GUARDED_BY(mutex_);
   std::map<uint64_t, uint64_t> purges_ GUARDED_BY(mutex_);
 };

@@ -32,6 +32,7 @@ const MadeEntry* find_entry(const std::vector<MadeEntry>& entries, std::string_v
 }  // namespace
 
 bool IndexExtension::concerns(std::span<const Operation> operations) {
+  if (!engine_.has_indexes()) return false;
   table_ = set_.table();
   return std::any_of(operations.begin(), operations.end(), [&](const Operation& operation) {
     return !table_->of(keyspace_of(operation.entry.key)).empty();

@@ -205,6 +205,9 @@ class PageMemory {
 
   char* data() const { return data_; }
   uint64_t size() const { return size_; }
+  /// Has huge pages of [offset, offset + size) made now, as far as there are any: whoever writes there first
+  /// would wait for that. Beside writers; never fails.
+  void populate(uint64_t offset, uint64_t size) const;
   /// Gives the physical pages of [offset, offset + size) back; they read as zeros afterwards.
   void release(uint64_t offset, uint64_t size);
 

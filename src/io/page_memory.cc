@@ -38,6 +38,13 @@ PageMemory::~PageMemory() {
   if (data_ != nullptr && !in_forked_child()) munmap(data_, size_);
 }
 
+void PageMemory::populate(uint64_t offset, uint64_t size) const {
+  const uint64_t end = std::min(size_, align_up(offset + size, kHugePageBytes));
+  offset &= ~(kHugePageBytes - 1);
+  if (size_ < kHugePageBytes || offset >= end || in_forked_child()) return;
+  (void)madvise(data_ + offset, end - offset, MADV_POPULATE_WRITE);
+}
+
 void PageMemory::release(uint64_t offset, uint64_t size) {
   const uint64_t end = (offset + size) & ~(page_bytes() - 1);
   offset = align_up(offset, page_bytes());

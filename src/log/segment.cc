@@ -204,6 +204,7 @@ void Segment::mirror_published(uint64_t lsn) {
 
 void Segment::populate(uint64_t from, uint64_t to) {
   to = std::min(to, capacity());
+  memory_.populate(from, to - std::min(from, to));
   MutexLock lock(populate_mutex_);
   if (mapping_ == nullptr || from >= to) return;
   // A failure shows again where it matters: a fault of the store itself is noted by the guard.

@@ -140,7 +140,7 @@ class Segment {
   void set_ahead_trigger(uint64_t lsn) { ahead_trigger_.store(lsn, std::memory_order_relaxed); }
 
   // The file.
-  /// Makes the mapping of [from, to) bytes of data present.
+  /// Makes memory and mapping of [from, to) bytes of data present.
   void populate(uint64_t from, uint64_t to) EXCLUDES(populate_mutex_);
   /// Kind written: puts [from, to) (LSNs) into the file.
   Status write_out(uint64_t from_lsn, uint64_t to_lsn);

@@ -16,8 +16,6 @@ namespace {
 
 Status no_memory_for_key() { return Status(StatusCode::out_of_memory, "the key of a transaction"); }
 
-Status ended() { return Status(StatusCode::closed, "the transaction has ended"); }
-
 }  // namespace
 
 class TransactionState::Call {
@@ -54,16 +52,7 @@ std::shared_ptr<TransactionState> TransactionState::begin(const std::shared_ptr<
                                                   " transactions are under way");
     return state;
   }
-  if (state->reads_at_moment()) {
-    Result<std::shared_ptr<const SnapshotState>> moment = engine->checked_snapshot();
-    if (!moment) {
-      state->end();
-      state->status_ = moment.status();
-      return state;
-    }
-    state->active_.reader.store((*moment)->registered(), std::memory_order_release);
-    state->snapshot_ = Snapshot(*std::move(moment));
-  }
+  if (state->reads_at_moment()) state->take_moment();
   if (engine->options().max_transaction_idle_ms != 0) {
     state->watched_ = true;
     state->active_.use.store(TransactionUse::idle, std::memory_order_release);
@@ -83,17 +72,29 @@ TransactionState::TransactionState(const std::shared_ptr<Engine>& engine, const 
 
 TransactionState::~TransactionState() { end(); }
 
+void TransactionState::take_moment() {
+  const std::shared_ptr<void> uncounted;  // engine_ is, and so is this
+  SnapshotState& moment = moment_.emplace(std::shared_ptr<Engine>(uncounted, engine_.get()));
+  engine_->add_reader(moment.registered(), ReaderKind::transaction, ReadLevel::latest, active_.began_ns);
+  active_.reader.store(moment.registered(), std::memory_order_release);
+  snapshot_ = Snapshot(std::shared_ptr<const SnapshotState>(uncounted, &moment));
+}
+
 void TransactionState::end(Locks locks) {
   if (engine_ == nullptr) return;  // it never began, and may be another thread's too
-  if (!status_.ok()) return;
+  if (ended_ || !status_.ok()) return;
   engine_->remove_transaction(&active_);
   if (locks == Locks::go && engine_->locks().count() != 0) engine_->release_locks(active_.id);
   snapshot_.release();
-  status_ = ended();
+  moment_.reset();
+  ended_ = true;
 }
 
 Status TransactionState::usable() const {
-  if (!status_.ok()) return status_;
+  if (ended_) [[unlikely]]
+    return Status(StatusCode::closed, "the transaction has ended");
+  if (!status_.ok()) [[unlikely]]
+    return status_;
   if (watched_) [[unlikely]] {
     if (Status status = note_use(); !status.ok()) return status;
   }

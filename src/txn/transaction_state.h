@@ -24,6 +24,7 @@
 #include "engine/cursor_overlay.h"
 #include "engine/engine.h"
 #include "engine/footprint.h"
+#include "engine/snapshot_state.h"
 #include "txn/commit_extension.h"
 #include "txn/write_set.h"
 
@@ -95,6 +96,7 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
                                    options_.isolation == Isolation::serializable);
   }
   bool notes_ranges() const { return !options_.read_only && options_.isolation == Isolation::serializable; }
+  void take_moment();
   ReadOptions read_options() const;
   /// May `bytes` more be written?
   Status writable(uint64_t bytes) const;
@@ -126,12 +128,14 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
 
   std::shared_ptr<Engine> engine_;  // null: it could not begin
   const TransactionOptions options_;
-  Status status_;  // `closed` after the end
+  Status status_;  // why it could not begin
+  bool ended_ = false;
   mutable ActiveTransaction active_;
   bool watched_ = false;  // may expire
   uint64_t locks_held_ = 0;
   uint64_t lock_bytes_ = 0;  // what they take, about
-  Snapshot snapshot_;
+  std::optional<SnapshotState> moment_;
+  Snapshot snapshot_;  // of moment_, until the end; refers to it without a count
   WriteSet writes_;
   Footprint reads_;
   uint64_t began_lsn_ = 0;

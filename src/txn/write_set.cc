@@ -56,14 +56,16 @@ void WriteSet::remove(std::string_view key) {
 void WriteSet::write(std::string_view key, const Write& write) {
   Write kept = write;
   kept.value = arena_.keep(write.value);
-  bytes_ += key.size() + write.value.size();
   if (!points_.empty()) undo_.emplace_back();  // of no key: takes back nothing
-  const auto [at, inserted] = writes_.try_emplace(writes_.contains(key) ? key : arena_.keep(key), kept);
-  if (!points_.empty()) {
-    undo_.back().key = at->first;
-    if (!inserted) undo_.back().write = at->second;
+  auto at = writes_.lower_bound(key);
+  if (const bool there = at != writes_.end() && at->first == key; !there) {
+    at = writes_.emplace_hint(at, arena_.keep(key), kept);
+    if (!points_.empty()) undo_.back().key = at->first;
+  } else {
+    if (!points_.empty()) undo_.back() = {.range = false, .key = at->first, .write = at->second};
+    at->second = kept;
   }
-  if (!inserted) at->second = kept;
+  bytes_ += key.size() + write.value.size();
   ++sequence_;
 }
 

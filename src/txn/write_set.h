@@ -5,13 +5,15 @@
 // all range removals had come first.
 // Thread safety: one thread at a time.
 // Ownership: holds copies, which stay where they are until it dies, whatever is overwritten or taken back.
-// Costs: a node of a tree a key.
+// Costs: a node of a tree a key, in the arena of the copies: what is taken back keeps its room.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/byte_arena.h"
@@ -28,7 +30,8 @@ class WriteSet {
     std::string_view value;
     uint64_t ttl_ms = 0;
   };
-  using Writes = std::map<std::string_view, Write>;
+  using Writes = std::map<std::string_view, Write, std::less<>,
+                          ArenaAllocator<std::pair<const std::string_view, Write>>>;
 
   // Throw std::bad_alloc, and change nothing then.
   void put(std::string_view key, std::string_view value, uint64_t ttl_ms);
@@ -72,7 +75,7 @@ class WriteSet {
   std::vector<Point>::iterator point(uint64_t id);
 
   ByteArena arena_;
-  Writes writes_;
+  Writes writes_{Writes::allocator_type(arena_)};
   std::vector<RangeRemoval> ranges_;  // as they came
   RangeMap range_map_;                // of ranges_
   bool range_map_good_ = true;
