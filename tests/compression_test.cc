@@ -169,6 +169,44 @@ TEST_F(Compressed, KeyspacesHaveCodecsOfTheirOwn) {
   ASSERT_NO_FATAL_FAILURE(expect_files(1, 1));
 }
 
+// In the middle of a file whose ends stay as they are.
+TEST_F(Compressed, AKeyspaceAmongOthersIsCompressedAnew) {
+  Options big = options(Compression::none);
+  big.memory_limit = 64 * MiB;
+  big.write_buffer_size = 16 * MiB;
+  open(big);
+  const auto set = [&](const char* name, std::optional<Compression> compression) {
+    ASSERT_TRUE(database_.keyspace(name)->set_compression(compression).ok());
+  };
+  const auto expect_files = [&](uint64_t all, uint64_t compressed) {
+    ASSERT_TRUE(database_.compact().ok());
+    EXPECT_EQ(last_level(), (std::pair<uint64_t, uint64_t>(all, compressed)));
+    const uint64_t merges = database_.stats()->merges;
+    ASSERT_TRUE(database_.compact().ok());
+    EXPECT_EQ(database_.stats()->merges, merges) << "there was nothing to be gained";
+  };
+  for (const char* const name : {"a", "b", "empty", "c"}) {
+    Result<Keyspace> keyspace = database_.keyspace(name);
+    ASSERT_TRUE(keyspace);
+    for (uint64_t i = 0; name != std::string("empty") && i < 2'000; ++i)
+      ASSERT_TRUE(keyspace->put(key_of(i), value_of(i, 0), kProcess).ok());
+  }
+  expect_files(1, 0);
+  set("empty", Compression::zstd);
+  expect_files(1, 0);
+  set("b", Compression::zstd);
+  expect_files(3, 1);  // the catalogue and a; b; c
+  set("b", {});
+  big.compression = Compression::zstd;
+  open(big);
+  set("a", Compression::none);
+  set("b", Compression::none);
+  set("c", Compression::none);
+  expect_files(2, 1);  // the catalogue; a, b and c
+  set("b", {});
+  expect_files(4, 2);  // by the option, between two that have their own
+}
+
 TEST_F(Compressed, TheCodecOfAKeyspaceLastsAsLongAsItDoes) {
   open(options(Compression::lz4));
   ASSERT_TRUE(database_.keyspace("archive", {.compression = Compression::zstd}));

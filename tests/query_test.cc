@@ -432,6 +432,27 @@ TEST_F(Queries, InTransactionsFindWhatALookAtEveryRowFinds) {
   }
 }
 
+// Rows that move from one alternative to another while the query goes.
+TEST_F(Queries, AtReadCommittedGiveARowThatMeetsThemThroughoutOnce) {
+  make_all();
+  for (int i = 0; i < 300; ++i) put("k" + std::to_string(i), {"c" + std::to_string(i), i, true, {}});
+  for (const bool forth : {true, false}) {
+    put("first", {"Oslo", 499, true, {}});
+    put("mover", forth ? Person{"Rome", 500, true, {}} : Person{"Oslo", 499, true, {}});
+    Transaction transaction = db_.begin({.isolation = Isolation::read_committed});
+    Result<QueryScan> scan = run_query(transaction, *parse_query("city = 'Oslo' or age = 500"));
+    ASSERT_TRUE(scan) << scan.status().to_string();
+    size_t movers = 0;
+    for (bool first = true; scan->advance(); first = false) {
+      movers += scan->primary_key() == "mover" ? 1 : 0;
+      const bool moves = forth ? first : movers == 1;
+      if (moves) put("mover", forth ? Person{"Oslo", 500, true, {}} : Person{"Rome", 500, true, {}});
+    }
+    EXPECT_TRUE(scan->status().ok());
+    EXPECT_EQ(movers, 1u) << forth;
+  }
+}
+
 TEST_F(Queries, InSerializableTransactionsHaveReadWhatTheyDidNotFind) {
   make_all();
   for (int i = 0; i < 300; ++i) put("k" + std::to_string(i), {"c" + std::to_string(i), i, true, {}});

@@ -54,11 +54,17 @@ class ViewProbe final : public RunProbe {
     return share_of(*view_.runs[run]->files()[piece], view_.runs[run]->ranges()[piece]);
   }
   uint8_t codec(size_t run, size_t piece) const override { return view_.runs[run]->files()[piece]->codec(); }
-  // What stands between the ends of a file may be of keyspaces that are none of its own.
+  // Of keyspaces between its ends those count that have keys there: no rewrite gains anything by others.
   bool other_codec(size_t run, size_t piece) const override {
-    const RunFileInfo& file = view_.runs[run]->files()[piece]->info();
-    const uint8_t is = codec(run, piece);
-    return codec_id(codecs_.of(file.smallest)) != is || codec_id(codecs_.of(file.largest)) != is;
+    const KeyRange& range = view_.runs[run]->ranges()[piece];
+    const auto is = static_cast<Compression>(codec(run, piece));
+    std::string key(range.smallest);
+    while (codecs_.of(key) == is) {
+      const std::string next = codecs_.next_other(key, is);
+      if (next.empty() || range.ends_before(next) || !first_key_from(run, next, &key)) return false;
+      if (range.ends_before(key)) return false;
+    }
+    return true;
   }
   uint64_t extra_seeks(size_t run, size_t piece) const override {
     return view_.runs[run]->files()[piece]->extra_seeks();

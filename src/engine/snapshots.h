@@ -57,7 +57,7 @@ class RegisteredReader {
   uint64_t lsn() const { return lsn_; }
   uint64_t since_ns() const { return since_ns_; }
   /// Of those of its registry, from 1; 0: it was not added.
-  uint32_t number() const { return number_; }
+  uint64_t number() const { return number_; }
   /// It was given up.
   bool too_old() const { return too_old_.load(std::memory_order_acquire); }
 
@@ -65,7 +65,7 @@ class RegisteredReader {
   friend class Snapshots;
 
   ReaderKind kind_ = ReaderKind::snapshot;
-  uint32_t number_ = 0;
+  uint64_t number_ = 0;
   uint64_t lsn_ = 0;
   uint64_t since_ns_ = 0;
   std::atomic<bool> too_old_{false};  // set under the registry's lock; partner: a View that is loaded before
@@ -211,7 +211,7 @@ class Snapshots {
 
   mutable Mutex mutex_;
   uint64_t bytes_ GUARDED_BY(mutex_) = 0;  // of all readers
-  uint32_t added_ GUARDED_BY(mutex_) = 0;
+  uint64_t added_ GUARDED_BY(mutex_) = 0;
   uint64_t count_ GUARDED_BY(mutex_) = 0;
   RegisteredReader* first_ GUARDED_BY(mutex_) = nullptr;
   RegisteredReader* last_ GUARDED_BY(mutex_) = nullptr;

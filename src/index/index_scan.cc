@@ -82,7 +82,10 @@ bool IndexScanState::step() {
   ahead_size_ = 0;
   next_ahead_ = 0;
   row_read_ = false;
-  return scan_.advance() && take(scan_.entry().key(), scan_.entry().value());
+  if (!scan_.advance()) return false;
+  const size_t wanted = static_cast<size_t>(std::min<uint64_t>(ahead_wanted_, left_));
+  if (wanted > 1 && place_.transaction == nullptr) return read_ahead(wanted);
+  return take(scan_.entry().key(), scan_.entry().value());
 }
 
 bool IndexScanState::take(std::string_view key, std::string_view value) {
@@ -104,7 +107,8 @@ bool IndexScanState::is_hidden() {
 }
 
 bool IndexScanState::advance() {
-  if (!row_read_) ahead_wanted_ = 0;
+  if (!row_asked_) ahead_wanted_ = 0;
+  row_asked_ = false;
   do {
     if (!step()) return false;
   } while ((!only_.empty() && parts_.index_key != only_) || is_hidden());
@@ -113,10 +117,8 @@ bool IndexScanState::advance() {
 }
 
 const Value* IndexScanState::row() {
-  if (!row_read_) {
-    const bool alone = place_.transaction != nullptr || ahead_size_ != 0;
-    if (!alone && ahead_wanted_ > 1) read_ahead();
-    if (!row_read_ && !read_row()) return nullptr;
+  if (!row_read_ && !read_row()) return nullptr;
+  if (!std::exchange(row_asked_, true)) {
     const size_t allowed = kBytesAhead / std::max<size_t>(1, row_.present() ? row_.view().size() : 0);
     ahead_wanted_ = std::min({std::max<size_t>(1, 2 * ahead_wanted_), kRowsAhead, allowed});
   }
@@ -133,9 +135,9 @@ bool IndexScanState::read_row() {
   return status_.ok();
 }
 
-// The rows of the present entry and of those behind it. What is wrong with them is left to who comes to them.
-void IndexScanState::read_ahead() {
-  const size_t wanted = static_cast<size_t>(std::min<uint64_t>(ahead_wanted_, left_ + 1));
+// The present entry and those behind it, with their rows: whoever asks for these one by one keeps views of
+// the entry. What is wrong with them is left to who comes to them.
+bool IndexScanState::read_ahead(size_t wanted) {
   if (ahead_.size() < wanted) ahead_.resize(wanted);
   std::vector<std::string_view> keys;
   keys.reserve(wanted);
@@ -157,7 +159,7 @@ void IndexScanState::read_ahead() {
   for (size_t i = 0; i < keys.size(); ++i) ahead_[i].row_read = status.ok();
   row_read_ = status.ok();
   if (row_read_) row_ = std::move(rows_[0]);
-  (void)take(ahead_[0].key, ahead_[0].value);
+  return take(ahead_[0].key, ahead_[0].value);
 }
 
 const Status& IndexScanState::status() const {
@@ -209,6 +211,7 @@ std::optional<Lookup> get_at_once(Engine& engine, uint32_t keyspace, std::string
                                   std::string* primary_key) {
   const bool latest = options.snapshot == nullptr && options.level == ReadLevel::latest;
   if (!latest && (options.snapshot == nullptr || !engine.is_mine(*options.snapshot))) return std::nullopt;
+  if (!engine.usable().ok()) return std::nullopt;  // in a forked child the set may be locked for ever
   IndexSet& set = IndexSet::of(engine);
   bool readable = false;
   std::string hashed;

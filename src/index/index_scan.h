@@ -60,7 +60,7 @@ class IndexScanState {
   bool step();
   bool take(std::string_view key, std::string_view value);
   bool read_row();
-  void read_ahead();
+  bool read_ahead(size_t wanted);
   /// Is the entry one that somebody committed of a row that the transaction wrote?
   bool is_hidden();
 
@@ -75,9 +75,10 @@ class IndexScanState {
   std::string only_;
   std::vector<MadeEntry> made_;
   bool row_read_ = false;
+  bool row_asked_ = false;  // by row()
   Value row_;
 
-  size_t ahead_wanted_ = 0;   // so many entries when the next row is asked for
+  size_t ahead_wanted_ = 0;   // so many entries with the next one
   std::vector<Ahead> ahead_;  // the present entry and those behind it
   std::vector<Value> rows_;   // of ahead_
   size_t ahead_size_ = 0;

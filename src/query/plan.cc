@@ -157,7 +157,9 @@ struct Candidate {
 
 class Planner {
  public:
-  Planner(const Query& query, QueryPlan* plan, uint64_t rows) : query_(query), plan_(*plan), rows_(rows) {
+  /// `one_moment`: all walks see the same.
+  Planner(const Query& query, QueryPlan* plan, uint64_t rows, bool one_moment)
+      : query_(query), plan_(*plan), rows_(rows), one_moment_(one_moment) {
     double share = share_of(plan_.terms);
     double none = 1;
     for (const QueryAlternative& one : plan_.alternatives) none *= 1 - share_of(one.terms);
@@ -223,8 +225,10 @@ class Planner {
                  " (index " + b.index->definition().name + ")"});
   }
 
-  // One walk for each, if each has a term that can be walked.
+  // One walk for each, if each has a term that can be walked. A row that changes between two walks would be
+  // given twice, or never.
   void add_alternatives() {
+    if (!one_moment_) return;
     uint64_t entries = 0;
     std::string text;
     for (QueryAlternative& one : plan_.alternatives) {
@@ -285,6 +289,7 @@ class Planner {
   const Query& query_;
   QueryPlan& plan_;
   const uint64_t rows_;
+  const bool one_moment_;
   uint64_t results_ = 1;               // reckoned, as if conditions had nothing to do with one another
   std::vector<Candidate> candidates_;  // the cheapest first
 };
@@ -361,7 +366,9 @@ Status choose_way(const IndexPlace& place, uint32_t keyspace, const Query& query
   if (plan->order != nullptr) {
     if (Status status = check_moment(*plan->order); !status.ok()) return status;
   }
-  Planner(query, plan, *rows).choose();
+  const bool one_moment =
+      place.transaction == nullptr || place.transaction->isolation() != Isolation::read_committed;
+  Planner(query, plan, *rows, one_moment).choose();
   return {};
 }
 
