@@ -207,6 +207,24 @@ TEST_F(Compressed, AKeyspaceAmongOthersIsCompressedAnew) {
   expect_files(4, 2);  // by the option, between two that have their own
 }
 
+// The same among files of which most go on as they are.
+TEST_F(Compressed, AFewKeysOfAKeyspaceAreCompressedAnew) {
+  open(options(Compression::none));
+  for (const char* const name : {"a", "b", "c"}) {
+    Result<Keyspace> keyspace = database_.keyspace(name);
+    ASSERT_TRUE(keyspace);
+    for (uint64_t i = 0; i < (*name == 'b' ? 20u : 10'000u); ++i)
+      ASSERT_TRUE(keyspace->put(key_of(i), value_of(i, 0), kProcess).ok());
+  }
+  ASSERT_TRUE(database_.compact().ok());
+  const auto [files, compressed] = last_level();
+  EXPECT_GT(files, 2u);
+  EXPECT_EQ(compressed, 0u);
+  ASSERT_TRUE(database_.keyspace("b")->set_compression(Compression::zstd).ok());
+  ASSERT_TRUE(database_.compact().ok());
+  EXPECT_EQ(last_level().second, 1u);
+}
+
 TEST_F(Compressed, TheCodecOfAKeyspaceLastsAsLongAsItDoes) {
   open(options(Compression::lz4));
   ASSERT_TRUE(database_.keyspace("archive", {.compression = Compression::zstd}));

@@ -24,8 +24,8 @@ struct CodecChoice {
     const auto found = own.find(id);
     return found == own.end() ? usual : found->second;
   }
-  /// Where the first keyspace behind that of a key begins which is to have another codec than `one`; empty when
-  /// there is none.
+  /// Where the first keyspace behind that of a key begins which is to have another codec than `one`; empty
+  /// when there is none.
   std::string next_other(std::string_view internal_key, Compression one) const {
     uint32_t id = 0;
     (void)parse_keyspace_prefix(internal_key, &id);
