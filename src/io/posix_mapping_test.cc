@@ -3,24 +3,12 @@
 #include <memory>
 #include <string>
 
-#include "io/env.h"
 #include "io/page_size.h"
+#include "io/posix_test_support.h"
 #include "io/scratch_directory.h"
 
 namespace lightning {
 namespace {
-
-std::unique_ptr<Directory> open_directory(const std::string& path) {
-  Result<std::unique_ptr<Directory>> directory = posix_env().files().open_directory(path, false);
-  EXPECT_TRUE(directory) << directory.status().to_string();
-  return *std::move(directory);
-}
-
-std::unique_ptr<File> create_file(Directory& directory, const std::string& name) {
-  Result<std::unique_ptr<File>> file = directory.open(name, OpenMode::create);
-  EXPECT_TRUE(file) << file.status().to_string();
-  return *std::move(file);
-}
 
 class PosixMapping : public testing::Test {
  protected:
