@@ -24,7 +24,7 @@ std::optional<Fault> FaultScript::meet(SimCall call, std::string_view name) {
     }
     if (fault.times == 0 || met) continue;
     if (fault.times != kForever) --fault.times;
-    ++injected_;
+    if (injected_++ == 0) first_ = std::string(sim_call_name(call)).append(" ").append(name);
     met = fault;
   }
   return met;

@@ -71,6 +71,8 @@ class FaultScript {
   void clear() { faults_.clear(); }
   /// Calls that met a fault.
   uint64_t injected() const { return injected_; }
+  /// The first of them, and the file; empty before.
+  const std::string& first() const { return first_; }
 
   /// What the call meets, if anything; the first fault of the script that is due.
   std::optional<Fault> meet(SimCall call, std::string_view name);
@@ -78,6 +80,7 @@ class FaultScript {
  private:
   std::vector<Fault> faults_;
   uint64_t injected_ = 0;
+  std::string first_;
 };
 
 }  // namespace lightning

@@ -115,7 +115,7 @@ TEST_P(RandomWorkloads, SurviveCrashes) {
                            .mapped = random.chance(0.6),
                            .moments_max = 40,
                            .images_max = 16,
-                           .nested_every = 50});
+                           .nested_every = given != 0 ? uint64_t{300} : 50});
     if (HasFailure()) return;
   }
 }

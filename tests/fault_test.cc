@@ -4,12 +4,13 @@
 // may hold, and works. So do the images of a power cut at the end.
 //
 // LIGHTNING_FAULT_STRIDE=n  every n-th k
-// LIGHTNING_FAULT_SEED=s    another life, and the k at which the strides begin
+// LIGHTNING_FAULT_SEED=s    another life, a short one of steps by chance, and the k at which the strides begin
 #include <gtest/gtest.h>
 
 #include <vector>
 
 #include "testing/counts.h"
+#include "testing/random.h"
 #include "testing/sim_env.h"
 #include "tests/crash_check.h"
 
@@ -21,13 +22,20 @@ constexpr uint64_t kDefaultStride = 23;
 #else
 constexpr uint64_t kDefaultStride = 211;  // slow builds: sanitizers
 #endif
+constexpr uint64_t kUsualSeed = 5;
 constexpr uint64_t kImages = 4;  // of a power cut at the end of each life
 
 uint64_t stride() { return uint_from_environment("LIGHTNING_FAULT_STRIDE", kDefaultStride); }
-uint64_t seed() { return uint_from_environment("LIGHTNING_FAULT_SEED", 5); }
+uint64_t seed() { return uint_from_environment("LIGHTNING_FAULT_SEED", kUsualSeed); }
 
 std::vector<CrashStep> life() {
   using enum CrashStep;
+  if (seed() != kUsualSeed) {
+    Random random(seed());
+    std::vector<CrashStep> steps(6 + random.below(8));
+    for (CrashStep& step : steps) step = static_cast<CrashStep>(random.below(kCrashSteps));
+    return steps;
+  }
   return {put_power, keyspace,     index,        batch, put_process, read,   burst,  flush,         batch,
           read,      remove_range, flush,        read,  compact,     ingest, remove, index,         put_power,
           idle,      keyspace,     put_oversize, read,  reopen,      levels, burst,  compact_range, idle,
@@ -53,18 +61,16 @@ std::vector<StatusCode> permitted(const Fault& fault) {
 std::string live(const SimOptions& sim, PageSource source, const Fault& fault, uint64_t* met) {
   AllowedStates allowed;
   SimDisk moment;
-  std::string call = "none";
+  std::string call;
   {
     SimEnv env(sim);
-    env.watch([&](const SimStep& step) {
-      if (env.faults().injected() == 0) call = std::string(step.what).append(" ").append(step.name);
-    });
     env.faults().add(fault);
     CrashWorkload workload(env, seed(), false);
     workload.set_page_source(source);
     workload.permit(permitted(fault));
     std::string said = workload.run(life());
     *met = env.faults().injected();
+    call = env.faults().first();
     env.faults().clear();
     allowed = workload.allowed();
     moment = env.disk().kill_image();
