@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <fstream>
 #include <memory>
 #include <string>
 
@@ -87,6 +88,31 @@ TEST(DirectoryLock, ExcludesOtherProcessesByTheirIds) {
     }
     EXPECT_TRUE(lock_directory_at(scratch.path(), LockMode::exclusive)) << "the lock ends with its process";
   }
+}
+
+TEST(DirectoryLock, OutlivesOtherDescriptorsOfItsFile) {
+  ScratchDirectory scratch;
+  int held_now[2];
+  ASSERT_EQ(pipe(held_now), 0);
+  const auto is_refused = [&] {
+    return lock_directory_at(scratch.path(), LockMode::exclusive).status().is(StatusCode::busy);
+  };
+  // Of before the lock, so that it knows of that what the system says.
+  const pid_t other = fork();
+  if (other == 0) {
+    char word;
+    _exit(read(held_now[0], &word, 1) == 1 && is_refused() ? 0 : 1);
+  }
+  const Lock held = lock_directory_at(scratch.path(), LockMode::exclusive);
+  EXPECT_TRUE(held);
+  EXPECT_TRUE(is_refused());                             // which opened the file and closed it
+  (void)std::ifstream(scratch.path() + "/LOCK").peek();  // as whoever copies the directory does
+  EXPECT_EQ(write(held_now[1], "!", 1), 1);
+  int code = -1;
+  EXPECT_EQ(waitpid(other, &code, 0), other);
+  EXPECT_EQ(code, 0) << "let in beside this process";
+  close(held_now[0]);
+  close(held_now[1]);
 }
 
 TEST(DirectoryLock, AForkedChildHoldsNothing) {
