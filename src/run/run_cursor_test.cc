@@ -214,6 +214,30 @@ TEST(RunCursor, SeeksAmongKeysBeyondTheirFences) {
   }
 }
 
+// Nothing comes behind a head of ff bytes, of entries and of fences.
+TEST(RunCursor, SeeksAmongTheLastHeadsThereAre) {
+  RunModel model;
+  for (int i = 0; i < 3000; ++i) {
+    const std::string number = std::to_string(10'000 + 2 * i);
+    model[(i % 2 == 0 ? std::string(4, '\xff') : std::string(20, '\xff')) + number] = {put_of("v")};
+    if (i < 100) model[std::to_string(i)] = {put_of("v")};
+  }
+  MemoryDirectory directory;
+  Result<RunFileInfo> info = write_run(directory, model, {});
+  ASSERT_TRUE(info.ok());
+  const std::shared_ptr<const RunFile> run = *open_run(directory, *info, true);
+  const std::map<std::string, ModelVersion> seen = seen_by(model, 1);
+  CursorPair pair(*run, seen, 1);
+  for (const auto& [key, version] : seen) {
+    for (const std::string& wanted : {key, key + '\0', key + '\xff'}) {
+      pair.seek(wanted);
+      ASSERT_NO_FATAL_FAILURE(pair.expect_same());
+      pair.seek_for_prev(wanted);
+      ASSERT_NO_FATAL_FAILURE(pair.expect_same());
+    }
+  }
+}
+
 TEST(RunCursor, AllVersionsHidden) {
   RunModel model;
   for (int i = 0; i < 1000; ++i) model[std::to_string(i)] = {put_of("v", 50)};
