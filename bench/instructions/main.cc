@@ -25,6 +25,7 @@ constexpr uint64_t kWarm = 256;         // of them, before anything is counted
 constexpr uint64_t kSettled = 100'000;  // entries of a run
 constexpr uint64_t kTimes = 64 * 64;
 constexpr uint64_t kTransactions = 1024;
+constexpr uint64_t kIndexed = 2048;  // with their entries they fit, too
 
 void check(const Status& status, const char* what) {
   if (status.ok()) return;
@@ -40,6 +41,11 @@ std::string key_of(uint64_t number) {
   char text[kKeyBytes + 1];
   std::snprintf(text, sizeof text, "%016" PRIu64, number);
   return text;
+}
+
+/// Eight bytes that come in no order.
+std::string part_of_value(uint64_t number) {
+  return key_of(number * 7'919 % 1'000'003).substr(kKeyBytes - 8);
 }
 
 /// `times` numbers below `count` in an order that looks random, each at most once if there are enough.
@@ -160,6 +166,24 @@ void of_memtable(const std::string& directory) {
   check(db.close(), "close");
 }
 
+/// Puts of new rows where an index is kept, of another part of each value.
+void of_index(const std::string& directory) {
+  Database db = open(directory);
+  check(db.create_index({.name = "by_value", .key = {IndexField::value_bytes(0, 8)}}), "create_index");
+  check(db.wait_for_index("by_value"), "wait_for_index");
+  const std::vector<std::string> keys = scattered(kFresh, kFresh);
+  std::vector<std::string> values;
+  for (uint64_t i = 0; i < kWarm + kIndexed; ++i)
+    values.push_back(part_of_value(i) + std::string(kValueBytes - 8, 'v'));
+  for (uint64_t i = 0; i < kWarm; ++i) check(db.put(keys[i], values[i]), "put");
+  uint64_t refused = 0;
+  count("put_indexed", kIndexed, [&] {
+    for (uint64_t i = kWarm; i < kWarm + kIndexed; ++i) refused += db.put(keys[i], values[i]).ok() ? 0 : 1;
+  });
+  require(refused == 0, "put");
+  check(db.close(), "close");
+}
+
 class Ascending final : public IngestSource {
  public:
   bool next() override {
@@ -206,6 +230,7 @@ int main(int argc, char** argv) {
   }
   const std::string directory = argv[1];
   lightning::instructions::of_memtable(directory + "/memtable");
+  lightning::instructions::of_index(directory + "/index");
   lightning::instructions::of_run(directory + "/run");
   return 0;
 }

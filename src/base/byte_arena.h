@@ -1,6 +1,7 @@
 // ByteArena: keeps copies of byte strings, and nodes of containers, where they are until it dies.
 //
-// Thread safety: one thread at a time. Costs: nothing while it is empty; chunks of a kibibyte and more.
+// Thread safety: one thread at a time. Costs: nothing while it is empty, or in the room it was given; chunks
+// of a kibibyte and more.
 #pragma once
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <span>
 #include <string_view>
 
 namespace lightning {
@@ -15,15 +17,20 @@ namespace lightning {
 class ByteArena {
  public:
   ByteArena() = default;
-  ~ByteArena() {
-    for (Chunk* at = chunks_; at != nullptr;) {
-      Chunk* const before = at->before;
-      ::operator delete(at);
-      at = before;
-    }
-  }
+  /// Begins with `room`, which outlives it.
+  explicit ByteArena(std::span<char> room) : next_(room.data()), left_(room.size()) {}
+  ~ByteArena() { free_chunks(); }
   ByteArena(const ByteArena&) = delete;
   ByteArena& operator=(const ByteArena&) = delete;
+
+  /// What it kept is gone.
+  void begin_again(std::span<char> room) {
+    free_chunks();
+    next_ = room.data();
+    left_ = room.size();
+    chunk_bytes_ = kChunkBytesMin;
+    chunks_ = nullptr;
+  }
 
   // Throw std::bad_alloc.
   std::string_view keep(std::string_view bytes) { return keep(bytes, {}); }
@@ -53,6 +60,13 @@ class ByteArena {
   static constexpr size_t kChunkBytesMin = 1024 - sizeof(Chunk);
   static constexpr size_t kChunkBytesMax = 256 << 10;
 
+  void free_chunks() {
+    for (Chunk* at = chunks_; at != nullptr;) {
+      Chunk* const before = at->before;
+      ::operator delete(at);
+      at = before;
+    }
+  }
   char* take_from_new(size_t size) {
     const size_t bytes = std::max(size, chunk_bytes_);
     Chunk* const made = new (::operator new(sizeof(Chunk) + bytes)) Chunk{chunks_};

@@ -49,7 +49,7 @@ Status IndexExtension::extend(std::vector<Operation>* operations, const ReadOpti
   now_ = 0;
   bytes_ = 0;
   changes_.clear();
-  arena_.emplace();
+  arena_.begin_again(room_);
   rows_.swap(*operations);
   if (Status status = make_changes(); !status.ok()) {
     if (!status.is(StatusCode::not_found) || set_.table()->version() == table_->version()) return status;
@@ -196,7 +196,7 @@ Status IndexExtension::change_entries(const LiveIndex& index, std::string_view k
 }
 
 std::string_view IndexExtension::internal_key(uint32_t keyspace, std::string_view key) {
-  return keep_internal_key(*arena_, keyspace, key);
+  return keep_internal_key(arena_, keyspace, key);
 }
 
 Status IndexExtension::remove_entry(const LiveIndex& index, const MadeEntry& entry, std::string_view key,
@@ -211,8 +211,8 @@ Status IndexExtension::remove_entry(const LiveIndex& index, const MadeEntry& ent
     const std::string_view owner = primary_key_of(found.value.view());
     if (found.present && owner != key) {
       change.kept = {.index = &index,
-                     .value = arena_->keep(found.value.view()),
-                     .primary_key = arena_->keep(owner),
+                     .value = arena_.keep(found.value.view()),
+                     .primary_key = arena_.keep(owner),
                      .expiry = found.expiry_us};
       return {};
     }
@@ -227,10 +227,8 @@ Status IndexExtension::add_entry(const LiveIndex& index, const MadeEntry& entry,
   Change& change = changes_[internal];
   if (change.added && change.added->primary_key != key)
     return taken_key(index, entry.key, entry.value, change.added->primary_key);
-  change.added = {.index = &index,
-                  .value = arena_->keep(entry.value),
-                  .primary_key = arena_->keep(key),
-                  .expiry = expiry};
+  change.added = {
+      .index = &index, .value = arena_.keep(entry.value), .primary_key = arena_.keep(key), .expiry = expiry};
   return {};
 }
 

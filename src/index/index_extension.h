@@ -9,7 +9,10 @@
 // Thread safety: one thread. Costs: a get for each row; for unique indexes another one for each new key.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -49,6 +52,9 @@ class IndexExtension final : public CommitExtension {
     bool checked = false;
   };
 
+  using Changes = std::map<std::string_view, Change, std::less<>,
+                           ArenaAllocator<std::pair<const std::string_view, Change>>>;
+
   Status make_changes();
   Status plan(size_t row);
   Status plan_key(Operation& row, uint32_t keyspace, std::string_view key);
@@ -73,10 +79,11 @@ class IndexExtension final : public CommitExtension {
   uint64_t now_ = 0;
   uint64_t bytes_ = 0;  // of rows that range removals meet
   std::vector<Operation> rows_;
-  std::map<std::string_view, Change> changes_;
+  alignas(std::max_align_t) std::array<char, 768> room_;  // enough for the entries of one row
+  ByteArena arena_{room_};
+  Changes changes_{Changes::allocator_type(arena_)};
   std::vector<MadeEntry> old_;
   std::vector<MadeEntry> new_;
-  std::optional<ByteArena> arena_;
 };
 
 }  // namespace lightning

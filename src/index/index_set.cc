@@ -51,11 +51,7 @@ std::shared_ptr<const LiveIndex> IndexTable::with_entries(uint32_t entries) cons
 }
 
 IndexSet::IndexSet(Engine& engine, std::vector<Extractor> extractors)
-    : engine_(engine), extractors_(std::move(extractors)) {
-  auto empty = std::make_shared<IndexTable>();
-  empty->records = std::make_shared<IndexRecords>();
-  table_ = std::move(empty);
-}
+    : engine_(engine), extractors_(std::move(extractors)) {}
 
 IndexSet::~IndexSet() { delete current_.load(std::memory_order_relaxed); }
 
@@ -102,27 +98,22 @@ std::shared_ptr<const IndexTable> IndexSet::make_table(
 }
 
 std::shared_ptr<const IndexTable> IndexSet::table() {
-  const std::shared_ptr<const IndexRecords> records = engine_.index_records();
   {
-    MutexLock lock(mutex_);
-    if (table_->records == records) return table_;
+    EpochGuard epoch;
+    if (const HeldTable* const held = current()) return *held;
   }
-  std::shared_ptr<const IndexTable> table = make_table(records);
-  auto held = std::make_unique<const HeldTable>(table);
-  const HeldTable* before = nullptr;
-  {
-    MutexLock lock(mutex_);
-    table_ = table;
-    before = current_.exchange(held.release(), std::memory_order_acq_rel);
-  }
-  if (before != nullptr) epoch_retire(before);
+  auto held = std::make_unique<const HeldTable>(make_table(engine_.index_records()));
+  std::shared_ptr<const IndexTable> table = *held;
+  // Should it be older than what another thread made meanwhile, it is made again.
+  if (const HeldTable* const before = current_.exchange(held.release(), std::memory_order_acq_rel))
+    epoch_retire(before);
   return table;
 }
 
 bool IndexSet::has_indexes(uint32_t keyspace) {
   {
     EpochGuard epoch;
-    if (const IndexTable* const table = current()) return !table->of(keyspace).empty();
+    if (const HeldTable* const held = current()) return !(*held)->of(keyspace).empty();
   }
   return !table()->of(keyspace).empty();
 }

@@ -62,8 +62,8 @@ class IndexSet final : public EngineAttachment {
   template <typename Fn>
   void look_at(uint32_t keyspace, std::string_view name, Fn&& fn) const {
     EpochGuard epoch;
-    const IndexTable* const table = current();
-    const LiveIndex* const index = table == nullptr ? nullptr : table->look_for(keyspace, name);
+    const HeldTable* const held = current();
+    const LiveIndex* const index = held == nullptr ? nullptr : (*held)->look_for(keyspace, name);
     if (index != nullptr) fn(*index);
   }
   bool has_indexes(uint32_t keyspace);
@@ -92,9 +92,9 @@ class IndexSet final : public EngineAttachment {
   using HeldTable = std::shared_ptr<const IndexTable>;
 
   /// Inside an epoch; null: the table is to be made again.
-  const IndexTable* current() const {
+  const HeldTable* current() const {
     const HeldTable* const held = current_.load(std::memory_order_acquire);
-    return held != nullptr && engine_.are_index_records(*(*held)->records) ? held->get() : nullptr;
+    return held != nullptr && engine_.are_index_records(*(*held)->records) ? held : nullptr;
   }
   std::shared_ptr<const IndexTable> make_table(const std::shared_ptr<const IndexRecords>& records) const;
   std::shared_ptr<const LiveIndex> make_live(const IndexRecord& record) const;
@@ -111,8 +111,7 @@ class IndexSet final : public EngineAttachment {
 
   std::atomic<bool> slice_in_background_{false};
   Mutex mutex_;
-  std::shared_ptr<const IndexTable> table_ GUARDED_BY(mutex_);
-  std::atomic<const HeldTable*> current_{nullptr};                        // holds table_; partner: EpochGuard
+  std::atomic<const HeldTable*> current_{nullptr};                        // partner: EpochGuard
   std::map<uint32_t, std::shared_ptr<Build>> builds_ GUARDED_BY(mutex_);  // by the keyspace of entries
   std::map<uint32_t, uint64_t> first_lsns_ GUARDED_BY(mutex_);  // of what became ready since the open
 };

@@ -8,6 +8,8 @@
 // Costs: a node of a tree a key, in the arena of the copies: what is taken back keeps its room.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -74,7 +76,9 @@ class WriteSet {
   const RangeMap& range_map();
   std::vector<Point>::iterator point(uint64_t id);
 
-  ByteArena arena_;
+  alignas(std::max_align_t) std::array<char, 224> room_;  // for one write; with more a transaction leaves the
+                                                          // sizes that the C library keeps at hand
+  ByteArena arena_{room_};
   Writes writes_{Writes::allocator_type(arena_)};
   std::vector<RangeRemoval> ranges_;  // as they came
   RangeMap range_map_;                // of ranges_
