@@ -4,7 +4,7 @@
 // may hold, and works. So do the images of a power cut at the end.
 //
 // LIGHTNING_FAULT_STRIDE=n  every n-th k
-// LIGHTNING_FAULT_SEED=s    another life, a short one of steps by chance, and the k at which the strides begin
+// LIGHTNING_FAULT_SEED=s    another life, short and of steps by chance, and the k at which the strides begin
 #include <gtest/gtest.h>
 
 #include <vector>
