@@ -184,5 +184,22 @@ TEST(IndexBuild, SurvivesACrashAnywhere) {
   }
 }
 
+// No index comes between a promise and its commit.
+TEST(IndexBuild, WaitsForPromisesAndThenSaysThatItIsBusy) {
+  SimEnv env;
+  Result<Database> db = open_in(env, "db", small(), OpenKind::create);
+  ASSERT_TRUE(db) << db.status().to_string();
+  const IndexDefinition definition{.name = "by_city", .key = {IndexField::value_column(0)}};
+  Transaction tx = db->begin();
+  ASSERT_TRUE(tx.put("b", "Oslo,9").ok());
+  ASSERT_TRUE(tx.prepare("g").ok());
+  const Status waited = db->create_index(definition);
+  EXPECT_EQ(waited.code(), StatusCode::busy) << waited.to_string();
+  ASSERT_TRUE(db->commit_prepared("g").ok());
+  ASSERT_TRUE(db->create_index(definition).ok());
+  ASSERT_TRUE(db->wait_for_index("by_city").ok());
+  EXPECT_EQ(*db->index("by_city").count("", ""), 1u);
+}
+
 }  // namespace
 }  // namespace lightning
