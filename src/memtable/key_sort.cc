@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "io/page_allocator.h"
 #include "memtable/sorted_array.h"
 
 namespace lightning {
@@ -20,6 +21,8 @@ struct Item {
   uint32_t key_size;
 };
 
+using Items = std::vector<Item, PageAllocator<Item>>;
+
 class KeySorter {
  public:
   KeySorter(const char* data, const std::vector<uint32_t>& names) : data_(data), items_(names.size()) {
@@ -27,7 +30,7 @@ class KeySorter {
   }
 
   /// Replaced entries get the name kNoEntry.
-  const std::vector<Item>& run() {
+  const Items& run() {
     pending_.push_back({0, items_.size(), 0});
     while (!pending_.empty()) {
       const Range range = pending_.back();
@@ -137,8 +140,8 @@ class KeySorter {
   }
 
   const char* const data_;
-  std::vector<Item> items_;
-  std::vector<Item> scratch_;
+  Items items_;
+  Items scratch_;
   std::vector<Range> pending_;
 };
 
@@ -146,7 +149,7 @@ class KeySorter {
 
 void sort_by_key(const char* data, std::vector<uint32_t>* names) {
   KeySorter sorter(data, *names);
-  const std::vector<Item>& items = sorter.run();
+  const Items& items = sorter.run();
   names->clear();
   for (const Item& item : items) {
     if (item.name != kNoEntry) names->push_back(item.name);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/lanes.h"
+#include "io/page_allocator.h"
 #include "run/run_format.h"
 #include "run/run_output.h"
 
@@ -89,8 +90,8 @@ class RunIndexBuilder {
   bool make_room(uint64_t bucket);
   void encode(const Bucket& bucket, char* to) const;
 
-  std::vector<Key> keys_;
-  std::vector<Bucket> buckets_;
+  std::vector<Key, PageAllocator<Key>> keys_;
+  std::vector<Bucket, PageAllocator<Bucket>> buckets_;
 };
 
 }  // namespace lightning
