@@ -44,7 +44,10 @@ class CAPABILITY("mutex") Mutex {
 
 class SCOPED_CAPABILITY MutexLock {
  public:
+  /// Says that the mutex is held already.
+  struct Held {};
   explicit MutexLock(Mutex& mutex) ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
+  MutexLock(Mutex& mutex, Held) REQUIRES(mutex) : mutex_(mutex) {}
   ~MutexLock() RELEASE() { mutex_.unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;

@@ -152,11 +152,17 @@ Status Engine::begin_compaction(const KeySpan& span) {
 Result<Engine::Step> Engine::begin_compactions() {
   try {
     // What is sealed first: where that fails again and again, no more is sealed each time.
-    if (Status status = flush_round(); !status.ok()) return status;
-    if (Status status = flush(); !status.ok()) return status;
+    Status flushed = flush_round();
+    if (flushed.ok()) flushed = flush();
+    if (!flushed.ok()) {
+      // What merges give up meanwhile may be the space that it lacks.
+      (void)guarded_step(Goal::keep_up).status().ok();
+      return flushed;
+    }
     while (!compactions_.empty()) {
       const Compactions::Range range = compactions_.first();
-      MutexLock lock(merge_mutex_);
+      if (!merge_mutex_.try_lock()) return Step::later;
+      MutexLock lock(merge_mutex_, MutexLock::Held());
       if (Status status = begin_compaction(range.span()); !status.ok()) return status;
       compacting_ = true;
       compactions_.remove(range);

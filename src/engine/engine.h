@@ -384,6 +384,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status check_keyspaces(const CommitPlan& plan) const;
   Status check_keyspaces_once(const CommitPlan& plan) const;
   Status check_indexes(const CommitPlan& plan) const;
+  Status lock_all_of(uint32_t keyspace, LockOwner owner);
   Status write_catalogue(const std::string& encoded, size_t operations, LockOwner owner = 0)
       REQUIRES(catalogue_mutex_);
   void settle_indexes() EXCLUDES(switch_mutex_);
@@ -483,6 +484,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status flush_sealed(uint64_t end) REQUIRES(flush_mutex_);
   /// At close: what is active, too.
   Status flush_everything() REQUIRES(flush_mutex_);
+  Status await_drops();
   Status flush_sources(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
   /// All of flush_sources() but giving the segments' files up.
   Status flush_into_run(const std::vector<std::shared_ptr<const MemSource>>& sources) REQUIRES(flush_mutex_);
@@ -490,8 +492,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
                        RunSetWriter& writer) REQUIRES(flush_mutex_);
   /// Adds up the bytes of large values.
   Status verify_source(const MemSource& source, uint64_t* large_bytes) const;
-  /// `file_bytes`: about where files are cut.
-  /// `settled`: the file is, or may become, one of the last level.
+  /// `file_bytes`: about where files are cut. `settled`: it is, or may become, one of the last level.
   RunWriterOptions run_options(uint64_t file_bytes) const;
   CodecChoice codecs(bool settled) const;
   Status write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
@@ -514,7 +515,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Moves and merges (merge.cc).
   void schedule_merge();
   void merge_in_background();
-  enum class Step : uint8_t { made, none };
+  enum class Step : uint8_t { made, none, later };  // later: somebody else merges
   /// Makes the next move or merge, if there is one to be made.
   Result<Step> guarded_step(Goal goal) EXCLUDES(merge_mutex_);
   Result<Step> merge_step(Goal goal) REQUIRES(merge_mutex_);
@@ -567,7 +568,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Into a state that is to be durable (T2).
   void record_time(DurableState& state) const;
 
-  enum class Work : uint8_t { flush, merge };
+  enum class Work : uint8_t { flush, merge, log };
   void note_background(Work work, const Status& status) EXCLUDES(error_mutex_);
   /// A state store that failed for good ends all writing: nothing that is flushed could be named any more.
   void refuse_after_store_failure();
@@ -681,7 +682,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::atomic<uint64_t> view_sequence_{0};
 
   mutable Mutex error_mutex_;
-  std::array<Status, 2> background_errors_ GUARDED_BY(error_mutex_);  // by Work
+  std::array<Status, 3> background_errors_ GUARDED_BY(error_mutex_);  // by Work
 
   std::atomic<bool> view_watch_{false};
   std::atomic<bool> age_watch_{false};

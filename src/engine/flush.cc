@@ -162,6 +162,7 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
   std::vector<uint64_t> read_lsns = snapshots_.list();
   Sieve sieve(std::move(read_lsns), catalogue_.dropped_ids(), std::move(older), purge,
               snapshots_.oldest_checked());
+  if (Status status = await_drops(); !status.ok()) return status;
   std::vector<RangeRemoval> removals;
   for (const auto& source : sources) source->table->range_removals().list(source->end_lsn, &removals);
   const RangeMap ranges = RangeMap::of(removals, sieve.read_lsns());
@@ -250,6 +251,13 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
   return {};
 }
 
+// What a drop leaves out of a run must not be gone where a power cut takes the drop: called with the list that
+// is left out, or an older one.
+Status Engine::await_drops() {
+  if (log_.failed()) return log_.failure();
+  return catalogue_.dropped_ids().empty() ? Status() : log_.wait_durable(log_.published());
+}
+
 // Memory can decay too: what goes into a run is what was committed.
 Status Engine::verify_source(const MemSource& source, uint64_t* large_bytes) const {
   const Segment& segment = *source.segment;
@@ -300,6 +308,8 @@ Status Engine::write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter&
 
 uint64_t Engine::seal_active() {
   MutexLock lock(switch_mutex_);
+  // close() has told the log's end, or will, and gives the View back.
+  if (closed_.load(std::memory_order_relaxed)) return sealed_end();
   if (const std::shared_ptr<const View> now = view();
       now->active != nullptr && now->active->segment->used() != 0) {
     end_active();
@@ -316,6 +326,7 @@ Status Engine::flush() {
   const uint64_t end = seal_active();
   log_.wait_published(end);
   MutexLock lock(flush_mutex_);
+  if (Status status = refused(); !status.ok()) return status;
   const Status status = flush_sealed(end);
   refuse_after_store_failure();
   if (status.ok()) note_background(Work::flush, status);

@@ -149,6 +149,12 @@ Status Engine::write_catalogue(const std::string& encoded, size_t operations, Lo
   return write_as(encoded, operations, kCatalogueWrite, owner, CommitPlan::kAnyIndexes);
 }
 
+Status Engine::lock_all_of(uint32_t keyspace, LockOwner owner) {
+  const InternalKey from(keyspace, {});
+  return locks_.acquire_range(owner, from.view(), end_of_keyspace(keyspace), KeyLock::exclusive,
+                              deadline_of(kCatalogueWrite));
+}
+
 Status Engine::drop_keyspace(std::string_view name) {
   if (Status status = refused(); !status.ok()) return status;
   if (Status status = check_name(name); !status.ok()) return status;
@@ -160,9 +166,11 @@ Status Engine::drop_keyspace(std::string_view name) {
   }
   if (id == 0) return no_keyspace(name);
   const WriteLocks locks(*this);
-  const InternalKey from(id, {});
-  Status status = locks_.acquire_range(locks.owner(), from.view(), end_of_keyspace(id), KeyLock::exclusive,
-                                       deadline_of(kCatalogueWrite));
+  Status status = lock_all_of(id, locks.owner());
+  const std::shared_ptr<const IndexRecords> known = catalogue_.index_records();
+  for (const IndexRecord& record : known->all) {
+    if (status.ok() && record.keyspace == id) status = lock_all_of(record.entries, locks.owner());
+  }
   if (!status.ok()) return status;
   MutexLock lock(catalogue_mutex_);
   if (catalogue_.find(name) != id) return no_keyspace(name);  // another drop was first
@@ -220,9 +228,7 @@ Result<IndexRecord> Engine::add_index(uint32_t keyspace, std::string_view name, 
       .keyspace = keyspace, .name = std::string(name), .entries = 0, .definition = std::string(definition)};
   // What is prepared there knows nothing of the index: its commit comes first, others wait.
   const WriteLocks locks(*this);
-  const InternalKey from(keyspace, {});
-  Status status = locks_.acquire_range(locks.owner(), from.view(), end_of_keyspace(keyspace),
-                                       KeyLock::exclusive, deadline_of(kCatalogueWrite));
+  Status status = lock_all_of(keyspace, locks.owner());
   if (!status.ok()) return status;
   MutexLock lock(catalogue_mutex_);
   if (status = usable(keyspace); !status.ok()) return status;
@@ -270,10 +276,21 @@ Status Engine::change_index(uint32_t entries, std::string_view definition) {
 
 Status Engine::drop_index(uint32_t keyspace, std::string_view name) {
   if (Status status = refused(); !status.ok()) return status;
+  // As a drop of a keyspace, it waits for locks before it keeps others from the catalogue.
+  uint32_t entries = 0;
+  {
+    const std::shared_ptr<const IndexRecords> records = catalogue_.index_records();
+    const IndexRecord* const record = records->find(keyspace, name);
+    if (record == nullptr) return no_index(name);
+    entries = record->entries;
+  }
+  const WriteLocks locks(*this);
+  Status status = lock_all_of(entries, locks.owner());
+  if (!status.ok()) return status;
   MutexLock lock(catalogue_mutex_);
   const std::shared_ptr<const IndexRecords> before = catalogue_.index_records();
   const IndexRecord* const found = before->find(keyspace, name);
-  if (found == nullptr) return no_index(name);
+  if (found == nullptr || found->entries != entries) return no_index(name);  // another drop was first
   std::string batch;
   size_t operations = 1;
   append_operation(&batch, EntryKind::remove, Catalogue::index_key(keyspace, name), {});
@@ -281,7 +298,7 @@ Status Engine::drop_index(uint32_t keyspace, std::string_view name) {
   Catalogue::Ids dropped = catalogue_.dropped_with(found->entries);
   Catalogue::Indexes indexes = catalogue_.indexes_with(
       [&](std::vector<IndexRecord>& all) { all.erase(all.begin() + (found - before->all.data())); });
-  const Status status = write_catalogue(batch, operations);
+  status = write_catalogue(batch, operations, locks.owner());
   if (!status.ok() && !status.is(StatusCode::unknown_outcome)) return status;
   catalogue_.set_indexes(std::move(indexes));
   catalogue_.set_dropped_ids(std::move(dropped));

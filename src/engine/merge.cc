@@ -256,8 +256,10 @@ void Engine::schedule_merge() {
 }
 
 Result<Engine::Step> Engine::guarded_step(Goal goal) {
+  // compact() may hold it for long, and the threads of the background are few.
+  if (!merge_mutex_.try_lock()) return Step::later;
+  MutexLock lock(merge_mutex_, MutexLock::Held());
   try {
-    MutexLock lock(merge_mutex_);
     return merge_step(goal);
   } catch (const std::bad_alloc&) {
     return Status(StatusCode::out_of_memory, "a merge");
@@ -270,10 +272,11 @@ void Engine::merge_in_background() {
   const Result<Step> step = compactions_.empty() ? guarded_step(Goal::keep_up) : begin_compactions();
   refuse_after_store_failure();
   if (step.status().is(StatusCode::closed)) return;
-  note_background(Work::merge, step.status());
+  if (!step || *step != Step::later) note_background(Work::merge, step.status());
   if (step && *step == Step::none) return settle_when_idle();
   if (log_.failed() || merge_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
-  if (!background_.run_after(Lane::slow, step ? 0 : kRetryDelayNs, [this] { merge_in_background(); })) {
+  if (!background_.run_after(Lane::slow, step && *step == Step::made ? 0 : kRetryDelayNs,
+                             [this] { merge_in_background(); })) {
     merge_scheduled_.store(false, std::memory_order_release);
   }
 }
@@ -303,7 +306,7 @@ void Engine::look_at_runs() {
   if (idle && removals_in_memory_hide_much()) return flush_early();
   const Result<Step> step = guarded_step(idle ? Goal::settle : Goal::keep_up);
   refuse_after_store_failure();
-  if (!step || *step == Step::made) return schedule_merge();
+  if (!step || *step != Step::none) return schedule_merge();
   if (!idle) return settle_when_idle();
   if (const uint64_t next_ns = next_purge_ns(*view()); next_ns != UINT64_MAX) watch_runs(next_ns);
 }
@@ -390,7 +393,8 @@ Result<Engine::Step> Engine::merge_step(Goal goal) {
   Result<Step> switched = switch_page_source(*now);
   if (!switched || *switched == Step::made) return switched;
   // What is not yet visible may be hidden from a snapshot to come. Whoever ingests it schedules a merge.
-  if (now->ingested_at() >= log_.published()) return Step::none;
+  // `durable` moves last.
+  if (now->ingested_at() >= log_.durable()) return Step::none;
   const Shape shape = shape_of_runs(*now);
   if (const std::vector<FileAt> covered = covered_in(shape, *now, snapshots_.list()); !covered.empty()) {
     if (Status status = drop(covered, *now); !status.ok()) return status;
@@ -528,9 +532,8 @@ Status Engine::merge(const Choice& choice, const View& view, Purge& purge, uint6
   VersionMerger merger(std::move(cursors), std::move(ranges), prefix_of(inputs));
   merger.seek_first();
   const std::string first(merger.valid() ? merger.key() : std::string_view());
-  // A drop that did not survive has failed the log before its id was in the list.
   Sieve sieve(snapshots, catalogue_.dropped_ids(), keys_below(choice, view), purge, checked_from);
-  if (log_.failed()) return log_.failure();
+  if (Status status = await_drops(); !status.ok()) return status;
   // Nothing is older than what goes into the last level.
   if (!into_last) writer.set_ranges(sieve.keep_ranges(removals));
   const auto ends_at = [&](std::string_view key) {

@@ -233,6 +233,10 @@ Status Engine::close() {
   if (!in_this_process()) return {};  // a forked child has no share in the files
   locks_.close();
   {
+    // Whoever changes the catalogue ends before, as those below, or finds the database closed.
+    MutexLock lock(catalogue_mutex_);
+  }
+  {
     // Whoever makes a segment or waits for memory ends before, or finds the database closed.
     MutexLock lock(switch_mutex_);
     memory_freed_.notify_all();
@@ -270,7 +274,8 @@ void Engine::abandon() {
 void Engine::release_view() try {
   MutexLock lock(view_mutex_);
   if (current_ == nullptr) return;
-  auto empty = std::make_shared<const View>();
+  auto empty = std::make_shared<View>();
+  empty->sequence = current_->sequence;  // for those who wait for a View that stays
   auto former = std::make_unique<std::shared_ptr<const View>>(current_);
   current_ = std::move(empty);
   view_.store(current_.get(), std::memory_order_seq_cst);
@@ -291,7 +296,9 @@ Status Engine::finish() {
   if (flush) {
     MutexLock lock(flush_mutex_);
     closing_ = true;
-    if (Status status = flush_everything(); !status.ok()) return status;
+    const Status status = flush_everything();
+    closing_ = false;
+    if (!status.ok()) return status;
   }
   reclaim_values();
   return keep_log_for_next_open();

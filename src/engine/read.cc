@@ -6,6 +6,7 @@
 #include <lightning/keyspace.h>
 #include <lightning/snapshot.h>
 #include "base/check.h"
+#include "base/interleave.h"
 #include "engine/cursor_state.h"
 #include "engine/engine.h"
 #include "engine/snapshot_state.h"
@@ -143,9 +144,9 @@ Lookup Engine::get_as(uint32_t keyspace, std::string_view key, const RegisteredR
   value->clear();
   const InternalKey internal(keyspace, key);
   if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a read");
-  if (Status status = usable(keyspace); !status.ok()) return status;
   const std::shared_ptr<const View> view = this->view();
-  if (reader.too_old()) return too_old();  // asked after the View was loaded
+  if (Status status = usable(keyspace); !status.ok()) return status;  // as the next, behind the View
+  if (reader.too_old()) return too_old();
   Hit hit;
   if (lookup_apart(*view, internal.view(), hash_key(keyspace, key), ReadPoint::at(reader.lsn()), &hit) !=
       Found::found)
@@ -258,8 +259,15 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
   if (options.snapshot != nullptr && !is_mine(*options.snapshot)) {
     return wrong_snapshot();
   }
-  // One View for all keys: the moment is fixed, so what it can see must not be merged away between them.
-  const std::shared_ptr<const View> view = this->view();
+  // One View for all keys: the moment is fixed, so what it can see must not be merged away between them. Of a
+  // View that was replaced before the moment nobody may have said that there are range removals.
+  std::shared_ptr<const View> view;
+  uint64_t lsn = 0;
+  do {
+    view = this->view();
+    INTERLEAVE("many.view");
+    lsn = read_lsn(*view, options);
+  } while (options.snapshot == nullptr && view_sequence() != view->sequence);
   if (is_too_old(options)) return too_old();
   for (const std::string_view key : keys) {
     if (key.size() > kKeyBytesMax) {
@@ -267,7 +275,7 @@ Status Engine::get_many(uint32_t keyspace, std::span<const std::string_view> key
     }
   }
   return fill_many({.view = *view,
-                    .lsn = read_lsn(*view, options),
+                    .lsn = lsn,
                     .snapshot = options.snapshot == nullptr ? nullptr : options.snapshot->state(),
                     .moment = 0,
                     .keyspace = keyspace},

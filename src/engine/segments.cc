@@ -69,6 +69,7 @@ Status Engine::wait_for_memory(uint64_t capacity, uint64_t deadline, MemoryQueue
   place.join();
   // Once the View changed the caller looks again: what it wanted memory for may be there.
   while (view_sequence() == before) {
+    if (status = refused(); !status.ok()) break;
     if (place.first()) {
       if (memory_allows(capacity)) break;
       // With nothing to wait for the write goes on: one active memtable is always allowed.
@@ -82,7 +83,6 @@ Status Engine::wait_for_memory(uint64_t capacity, uint64_t deadline, MemoryQueue
       counters_.stalls.fetch_add(1, std::memory_order_relaxed);
       report(EventKind::stall, "a write waits for memory", capacity, 0, {});
     }
-    if (status = refused(); !status.ok()) break;
     if (now >= deadline) {
       const Status cause = background_error();
       status =
@@ -339,7 +339,7 @@ bool Engine::timer_step() {
     exposed_since_ns_ = now;
   }
   if (now - exposed_since_ns_ + kTimerPeriodNs >= interval)
-    note_background(Work::flush, log_.wait_durable(published));
+    note_background(Work::log, log_.wait_durable(published));
   return true;
 }
 
@@ -369,7 +369,7 @@ void Engine::append_empty_record() {
   }
   log_.publish(lsn, length);
   const uint64_t published = log_.published();
-  note_background(Work::flush, log_.wait_durable(published));
+  note_background(Work::log, log_.wait_durable(published));
   idle_marked_lsn_ = published;
 }
 

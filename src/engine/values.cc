@@ -118,9 +118,9 @@ Engine::PlaceValues Engine::leave_wasteful_files(const View& view,
 }
 
 void Engine::reclaim_soon(const std::vector<uint64_t>& numbers, bool retired) noexcept {
-  if (numbers.empty() && !retired) return;
   try {
     MutexLock lock(reclaim_mutex_);
+    if (numbers.empty() && !retired && reclaim_.empty() && !reclaim_all_.load()) return;
     reclaim_.insert(reclaim_.end(), numbers.begin(), numbers.end());
   } catch (const std::bad_alloc&) {
     reclaim_all_ = true;

@@ -1,0 +1,229 @@
+// Calls beside one another in the simulation: what close() meets, what a long compaction holds up, what a drop
+// that does not survive may take along, which moment a get_many() sees.
+//
+// LIGHTNING_INTERLEAVE_SEEDS=n, LIGHTNING_INTERLEAVE_SEED=s   as in interleave_test
+#include <gtest/gtest.h>
+#include <lightning/database.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "admin/verify.h"
+#include "api/open_in.h"
+#include "testing/crash_images.h"
+#include "testing/random.h"
+#include "testing/sim_env.h"
+#include "tests/each_seed.h"
+
+namespace lightning {
+namespace {
+
+constexpr uint64_t kSecondNs = 1'000'000'000;
+
+Options small() {
+  return {.durability = Durability::process, .memory_limit = 4 * MiB, .write_buffer_size = 64 * KiB};
+}
+
+Database open(SimEnv& env, OpenKind kind) {
+  Result<Database> opened = open_in(env, "db", small(), kind);
+  EXPECT_TRUE(opened) << opened.status().to_string();
+  return opened ? *std::move(opened) : Database();
+}
+
+/// Keyspace handles at work while the database is closed.
+class BesideClose {
+ public:
+  explicit BesideClose(uint64_t seed)
+      : random_(seed), env_({.seed = seed, .switch_probability = 0.1, .supports_allocate = seed % 2 == 0}) {}
+
+  void run() {
+    Database db = open(env_, OpenKind::create);
+    Result<Keyspace> rows = db.keyspace("rows");
+    ASSERT_TRUE(rows);
+    for (const char writer : {'a', 'b'}) env_.spawn("writer", [&, writer] { write(*rows, writer); });
+    env_.spawn("compactor", [&] {
+      Status status;
+      while (status.ok()) status = rows->compact_range("", std::nullopt);
+      EXPECT_TRUE(status.is(StatusCode::closed)) << status.to_string();
+    });
+    env_.spawn("indexer", [&] { make_indexes(*rows); });
+    env_.spawn("closer", [&] {
+      env_.sleep(random_.below(30'000'000));
+      const Status status = db.close();
+      EXPECT_TRUE(status.ok()) << status.to_string();
+      closed_ = true;
+    });
+    env_.watch([&](const SimStep& step) {
+      if (closed_ && step.is_call && step.what != "schedule" && late_.empty())
+        late_ = std::string(step.what).append(" ").append(step.name);
+    });
+    const Status outcome = env_.run();
+    ASSERT_TRUE(outcome.ok()) << outcome.to_string();
+    EXPECT_EQ(late_, "") << "behind the end of close()";
+    env_.watch({});
+    check();
+  }
+
+ private:
+  void write(Keyspace& rows, char writer) {
+    Random random(random_.next());
+    for (uint64_t i = 0;; ++i) {
+      const std::string key = writer + std::to_string(i);
+      const size_t size = random.chance(0.1) ? 70'000 : random.below(4'000);
+      const Durability durability = random.chance(0.2) ? Durability::power : Durability::process;
+      const Status status = rows.put(key, std::string(size, 'v'), {.durability = durability});
+      if (status.ok()) acknowledged_[key] = size;
+      if (status.ok()) continue;
+      EXPECT_TRUE(status.is(StatusCode::closed) || status.is(StatusCode::unknown_outcome))
+          << status.to_string();
+      return;
+    }
+  }
+
+  void make_indexes(Keyspace& rows) {
+    const IndexDefinition definition{.name = "by_start", .key = {IndexField::value_bytes(0, 1)}};
+    Status status;
+    while (status.ok()) {
+      status = rows.create_index(definition);
+      if (status.ok()) status = rows.wait_for_index(definition.name);
+      if (status.ok()) status = rows.drop_index(definition.name);
+    }
+    EXPECT_TRUE(status.is(StatusCode::closed)) << status.to_string();
+  }
+
+  void check() {
+    Database db = open(env_, OpenKind::open);
+    Result<Keyspace> rows = db.keyspace("rows", false);
+    ASSERT_TRUE(rows) << rows.status().to_string();
+    for (const auto& [key, size] : acknowledged_) {
+      const Lookup found = rows->get(key);
+      ASSERT_TRUE(found) << key << " is lost: " << found.status().to_string();
+      ASSERT_EQ(found.value().size(), size);
+    }
+    ASSERT_TRUE(db.close().ok());
+    const Result<VerifyReport> report = verify_in(env_, "db", {});
+    ASSERT_TRUE(report) << report.status().to_string();
+    EXPECT_TRUE(report->ok()) << report->findings[0].what;
+  }
+
+  Random random_;
+  SimEnv env_;
+  bool closed_ = false;
+  std::string late_;
+  std::map<std::string, size_t> acknowledged_;
+};
+
+TEST(BesideClose, NothingIsLostAndNothingComesLate) {
+  for_each_seed(60, [](uint64_t seed) { BesideClose(seed).run(); });
+}
+
+// Its merges wait for it; flushes and the log's timer use the same threads.
+TEST(BesideACompaction, FlushesGoOnAndTheLogBecomesDurable) {
+  SimEnv env({.seed = 1});
+  Database db = open(env, OpenKind::create);
+  for (int run = 0; run < 3; ++run) {
+    ASSERT_TRUE(db.put("k" + std::to_string(run), std::string(5'000, 'v')).ok());
+    ASSERT_TRUE(db.flush().ok());
+  }
+  ASSERT_TRUE(env.run_until_idle().ok());
+  env.spawn("compactor", [&] {
+    ASSERT_TRUE(db.flush().ok());
+    env.faults().add({.call = SimCall::write,
+                      .name_part = ".run",
+                      .times = 1,
+                      .code = StatusCode::ok,
+                      .delay_ns = 60 * kSecondNs});
+    EXPECT_TRUE(db.compact().ok());
+  });
+  env.spawn("writer", [&] {
+    env.sleep(kSecondNs);
+    ASSERT_EQ(env.faults().injected(), 1u);
+    for (int i = 0; i < 8; ++i) {
+      ASSERT_TRUE(db.put("w" + std::to_string(i), std::string(5'000, 'w')).ok());
+      ASSERT_TRUE(db.flush().ok());
+      env.sleep(kSecondNs);
+    }
+    ASSERT_TRUE(db.put("last", "").ok());
+    env.sleep(5 * kSecondNs);
+    const Result<Stats> stats = db.stats();
+    ASSERT_TRUE(stats);
+    EXPECT_EQ(stats->durable_lsn, stats->published_lsn);
+  });
+  const Status outcome = env.run();
+  ASSERT_TRUE(outcome.ok()) << outcome.to_string();
+}
+
+// The keyspace is whole or gone, whatever a flush has left out of its run when the drop could not be made
+// durable.
+TEST(BesideADrop, WhatDoesNotSurviveTakesNothingAlong) {
+  for_each_seed(150, [](uint64_t seed) {
+    SimEnv env({.seed = seed, .switch_probability = 0.3});
+    std::optional<SimDisk> moment;
+    {
+      Database db = open(env, OpenKind::create);
+      Result<Keyspace> rows = db.keyspace("rows");
+      ASSERT_TRUE(rows);
+      for (char key = 'a'; key < 'e'; ++key)
+        ASSERT_TRUE(rows->put(std::string(1, key), "there", {.durability = Durability::power}).ok());
+      env.spawn("flusher", [&] { (void)db.flush().ok(); });
+      env.spawn("dropper", [&] {
+        env.faults().add({.call = SimCall::sync,
+                          .name_part = ".log",
+                          .after = seed % 3,
+                          .times = kForever,
+                          .effect = FaultEffect::pages_clean});
+        (void)db.drop_keyspace("rows").ok();
+      });
+      ASSERT_TRUE(env.run().ok());
+      moment = env.kill();
+    }
+    for_each_crash_image(*moment, {.limit = 6, .seed = seed}, [&](CrashImage image) {
+      SimEnv after({.seed = seed}, std::move(image.disk));
+      Database db = open(after, OpenKind::open);
+      const Result<Keyspace> rows = db.keyspace("rows", false);
+      if (!rows) {
+        EXPECT_TRUE(rows.status().is(StatusCode::not_found)) << rows.status().to_string();
+        return;
+      }
+      for (char key = 'a'; key < 'e'; ++key)
+        EXPECT_TRUE(rows->get(std::string(1, key))) << key << " is lost: " << image.what;
+    });
+  });
+}
+
+// Both keys change in one batch that has a range removal, the first one that the View knows of.
+TEST(BesideARangeRemoval, GetManySeesOneMoment) {
+  for_each_seed(300, [](uint64_t seed) {
+    SimEnv env({.seed = seed, .switch_probability = 0.3});
+    Database db = open(env, OpenKind::create);
+    WriteBatch first;
+    first.put("k1", "0");
+    first.put("k2", "0");
+    ASSERT_TRUE(db.write(first).ok());
+    env.spawn("reader", [&] {
+      const std::array<std::string_view, 2> keys = {"k1", "k2"};
+      std::array<Value, 2> values;
+      for (int i = 0; i < 4; ++i) {
+        ASSERT_TRUE(db.get_many(keys, values).ok());
+        const bool one = values[0].view() == "0" && values[1].view() == "0";
+        const bool other = values[0].view() == "1" && !values[1].present();
+        ASSERT_TRUE(one || other) << values[0].view() << " and " << values[1].present();
+      }
+    });
+    env.spawn("flusher", [&] { ASSERT_TRUE(db.flush().ok()); });
+    env.spawn("writer", [&] {
+      WriteBatch batch;
+      batch.remove_range("k", "l");
+      batch.put("k1", "1");
+      ASSERT_TRUE(db.write(batch).ok());
+    });
+    const Status outcome = env.run();
+    ASSERT_TRUE(outcome.ok()) << outcome.to_string();
+  });
+}
+
+}  // namespace
+}  // namespace lightning
