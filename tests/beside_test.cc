@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "admin/verify.h"
 #include "api/open_in.h"
@@ -223,6 +224,66 @@ TEST(BesideARangeRemoval, GetManySeesOneMoment) {
     const Status outcome = env.run();
     ASSERT_TRUE(outcome.ok()) << outcome.to_string();
   });
+}
+
+// The log's timer goes on beside a flush that fails.
+TEST(BesideAFullDisk, TheErrorStaysUntilAFlushSucceeds) {
+  SimEnv env({.seed = 1});
+  Database db = open(env, OpenKind::create);
+  env.faults().add(
+      {.call = SimCall::create, .name_part = ".run", .times = kForever, .code = StatusCode::no_space});
+  ASSERT_TRUE(db.put("a", std::string(100'000, 'v')).ok());
+  ASSERT_TRUE(db.put("b", std::string(100'000, 'v')).ok());
+  env.sleep(kSecondNs);
+  for (int i = 0; i < 30; ++i) {
+    ASSERT_TRUE(db.background_error().is(StatusCode::no_space)) << i;
+    ASSERT_TRUE(db.put("c", std::to_string(i)).ok());
+    env.sleep(kSecondNs / 10);
+  }
+  env.faults().clear();
+  env.sleep(kSecondNs);
+  EXPECT_TRUE(db.background_error().ok());
+}
+
+// A compaction that is to give space back, and lacks space for the flush that it begins with.
+TEST(BesideAFullDisk, WhatRangeRemovalsCoverGoes) {
+  SimEnv env({.seed = 1});
+  Database db = open(env, OpenKind::create);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(db.put("k" + std::to_string(i), std::string(2'000, 'v')).ok());
+  ASSERT_TRUE(db.flush().ok());
+  Result<Snapshot> snapshot = db.snapshot();
+  ASSERT_TRUE(snapshot);
+  ASSERT_TRUE(db.remove_range("k", "l").ok());
+  ASSERT_TRUE(db.flush().ok());
+  env.faults().add(
+      {.call = SimCall::create, .name_part = ".run", .times = kForever, .code = StatusCode::no_space});
+  ASSERT_TRUE(db.put("x", "y").ok());
+  *snapshot = {};
+  ASSERT_TRUE(db.compact_range("", std::nullopt, {.wait = false}).ok());
+  env.sleep(5 * kSecondNs);
+  EXPECT_GT(db.stats()->drops, 0u);
+}
+
+// The segment becomes a value file, of which all but its value is given back, before verify() comes to it.
+TEST(BesideVerify, ASegmentMayBecomeAValueFile) {
+  constexpr uint64_t kLargeBytes = 20'000;
+  SimEnv env({.seed = 1});
+  Result<Database> db = open_in(env, "db", small(), OpenKind::create, kLargeBytes);
+  ASSERT_TRUE(db) << db.status().to_string();
+  ASSERT_TRUE(db->put("a", "in a run").ok());
+  ASSERT_TRUE(db->flush().ok());
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(db->put("s" + std::to_string(i), std::string(2'000, 's')).ok());
+  ASSERT_TRUE(db->put("large", std::string(kLargeBytes, 'l'), {.durability = Durability::power}).ok());
+  bool flushed = false;
+  const Result<VerifyReport> report = db->verify({.on_progress = [&](const AdminProgress&) {
+    if (std::exchange(flushed, true)) return;
+    EXPECT_TRUE(db->flush().ok());
+    env.sleep(kSecondNs);
+  }});
+  ASSERT_TRUE(flushed);
+  ASSERT_TRUE(report) << report.status().to_string();
+  EXPECT_TRUE(report->ok()) << report->findings[0].what;
+  EXPECT_EQ(db->stats()->value_files, 1u);
 }
 
 }  // namespace
