@@ -160,6 +160,7 @@ Status Engine::flush_into_run(const std::vector<std::shared_ptr<const MemSource>
   const bool overlaps = overlap(cursors, older);
   const uint64_t file_bytes = flush_file_bytes(overlaps, PolicyLimits::of(options_.write_buffer_size));
   std::vector<uint64_t> read_lsns = snapshots_.list();
+  INTERLEAVE("flush.before_sieve");
   Sieve sieve(std::move(read_lsns), catalogue_.dropped_ids(), std::move(older), purge,
               snapshots_.oldest_checked());
   if (Status status = await_drops(); !status.ok()) return status;
@@ -323,6 +324,7 @@ uint64_t Engine::seal_active() {
 
 Status Engine::flush() {
   if (Status status = refused(); !status.ok()) return status;
+  INTERLEAVE("flush.asked");
   const uint64_t end = seal_active();
   log_.wait_published(end);
   MutexLock lock(flush_mutex_);
@@ -334,6 +336,7 @@ Status Engine::flush() {
 }
 
 void Engine::begin_flush() {
+  INTERLEAVE("flush.begins");
   seal_active();
   schedule_flush();
 }
