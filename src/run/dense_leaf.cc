@@ -54,6 +54,19 @@ class Column {
   const char* end_ = nullptr;
 };
 
+struct EntrySizes {
+  uint32_t of_key;
+  uint32_t shared;
+  uint32_t of_value;
+
+  /// Do those that stand in the page take a byte each?
+  bool short_ones() const { return (of_key | of_value) < 0x80; }
+  /// What an entry has in front of its key.
+  uint64_t bytes() const {
+    return short_ones() ? 3 : 1 + static_cast<uint64_t>(varint_size(of_key) + varint_size(of_value));
+  }
+};
+
 struct Columns {
   std::string_view prefix;
   std::string_view flags;
@@ -80,17 +93,106 @@ struct Columns {
     bodies = all;
     return true;
   }
+  /// Of the next entry; false when there are none, or they contradict themselves.
+  [[gnu::always_inline]] bool next_sizes(EntrySizes* sizes) {
+    return key_sizes.next_size(&sizes->of_key) && shared_sizes.next_size(&sizes->shared) &&
+           value_sizes.next_size(&sizes->of_value) && sizes->shared <= sizes->of_key;
+  }
   bool empty() const {
     return key_sizes.empty() && shared_sizes.empty() && value_sizes.empty() && keys.empty() && bodies.empty();
   }
 };
 
-/// Copies few bytes to `to`, which what follows overwrites; `end` is that of what may be written.
-[[gnu::always_inline]] inline char* put_bytes(char* to, std::string_view bytes, const char* end) {
-  copy_bytes(to, bytes.data(), bytes.size());
-  (void)end;
-  return to + bytes.size();
-}
+/// Fills a page from the front.
+class PageFiller {
+ public:
+  PageFiller(char* at, char* end) : at_(at), end_(end) {}
+
+  char* at() const { return at_; }
+  const char* end() const { return end_; }
+  bool has(uint64_t size) const { return size <= static_cast<uint64_t>(end_ - at_); }
+
+  // Where it has() that.
+
+  [[gnu::always_inline]] void put_sizes(uint8_t flags, const EntrySizes& sizes) {
+    at_[0] = static_cast<char>(flags);
+    if (sizes.short_ones()) [[likely]] {
+      at_[1] = static_cast<char>(sizes.of_key);
+      at_[2] = static_cast<char>(sizes.of_value);
+      at_ += 3;
+    } else {
+      at_ = put_varint(put_varint(at_ + 1, sizes.of_key), sizes.of_value);
+    }
+  }
+  /// Bytes that stand before `readable_end`. Behind few of them others come along, which what is put next
+  /// covers.
+  [[gnu::always_inline]] void put(std::string_view bytes, const char* readable_end) {
+    if (bytes.size() <= sizeof(Sixteen) && has(sizeof(Sixteen)) &&
+        readable_end - bytes.data() >= static_cast<ptrdiff_t>(sizeof(Sixteen))) {
+      store(at_, load<Sixteen>(bytes.data()));
+    } else {
+      std::copy(bytes.begin(), bytes.end(), at_);
+    }
+    at_ += bytes.size();
+  }
+  /// The first `size` bytes of sixteen.
+  [[gnu::always_inline]] void put(Uint128 bytes, uint64_t size) {
+    store(at_, bytes);
+    at_ += size;
+  }
+  /// Zeros to a multiple of kEntryAlignment from the end.
+  [[gnu::always_inline]] void align() {
+    char* const aligned = at_ + (static_cast<uint64_t>(end_ - at_) & (kEntryAlignment - 1));
+    if (has(kEntryAlignment)) {
+      store<uint32_t>(at_, 0);
+    } else {
+      std::fill(at_, aligned, '\0');
+    }
+    at_ = aligned;
+  }
+  void fill_up() { std::fill(at_, end_, '\0'); }
+
+ private:
+  char* at_;
+  char* const end_;
+};
+static_assert(kEntryAlignment == sizeof(uint32_t));
+
+/// Puts keys, each of what it shares with the one before and the rest.
+class KeyFiller {
+ public:
+  explicit KeyFiller(PageFiller& filler) : filler_(filler), before_(filler.at(), 0) {}
+
+  uint64_t size_before() const { return before_.size(); }
+  /// Puts the next key, and answers its head. Short ones are put together in a register: what was stored a
+  /// moment ago, in pieces, is slow to load.
+  [[gnu::always_inline]] uint32_t put(uint64_t shared, std::string_view rest, const char* readable_end) {
+    const std::string_view key(filler_.at(), shared + rest.size());
+    if (key.size() <= sizeof(Uint128) && shared < sizeof(Uint128) && filler_.has(sizeof(Uint128)) &&
+        readable_end - rest.data() >= static_cast<ptrdiff_t>(sizeof(Uint128))) {
+      const auto bits = static_cast<uint32_t>(shared * 8);
+      first_bytes_ = (first_bytes_ & ((Uint128{1} << bits) - 1)) | load<Uint128>(rest.data()) << bits;
+      filler_.put(first_bytes_, key.size());
+    } else {
+      put_long(shared, rest, readable_end);
+    }
+    before_ = key;
+    const auto head = static_cast<uint32_t>(first_bytes_);
+    return __builtin_bswap32(key.size() < 4 ? head & ((1u << key.size() * 8) - 1) : head);
+  }
+
+ private:
+  void put_long(uint64_t shared, std::string_view rest, const char* readable_end) {
+    const char* const key = filler_.at();
+    filler_.put(before_.substr(0, shared), filler_.end());
+    filler_.put(rest, readable_end);
+    std::memcpy(&first_bytes_, key, std::min(shared + rest.size(), sizeof(first_bytes_)));
+  }
+
+  PageFiller& filler_;
+  std::string_view before_;
+  Uint128 first_bytes_ = 0;  // of it, and bytes that mean nothing behind it
+};
 
 }  // namespace
 
@@ -98,45 +200,33 @@ bool restore_leaf(const PageHeader& header, std::string_view dense, char* page) 
   Columns columns;
   const uint64_t heads = align_up(sizeof(header) + uint64_t{header.prefix_size}, kEntryAlignment);
   const uint64_t slots = heads + header.count * 4ull;
-  uint64_t offset = align_up(slots + header.count * 2ull, kEntryAlignment);
-  if (header.count == 0 || offset > kLargeLeafBytes || !columns.parse(header, dense)) return false;
-  std::memset(page + heads - kEntryAlignment, 0, kEntryAlignment);
+  const uint64_t entries = align_up(slots + header.count * 2ull, kEntryAlignment);
+  if (header.count == 0 || entries > kLargeLeafBytes || !columns.parse(header, dense)) return false;
+  store<uint32_t>(page + heads - kEntryAlignment, 0);
+  store<uint32_t>(page + entries - kEntryAlignment, 0);
   store(page, header);
   columns.prefix.copy(page + sizeof(header), columns.prefix.size());
-  std::memset(page + offset - kEntryAlignment, 0, kEntryAlignment);
 
-  const char* const end = page + kLargeLeafBytes;
-  std::string_view key_before;
+  const char* const dense_end = dense.data() + dense.size();
+  PageFiller filler(page + entries, page + kLargeLeafBytes);
+  KeyFiller keys(filler);
   for (uint32_t i = 0; i < header.count; ++i) {
-    uint32_t key_size;
-    uint32_t shared;
-    uint32_t value_size;
-    if (!columns.key_sizes.next_size(&key_size) || !columns.shared_sizes.next_size(&shared) ||
-        !columns.value_sizes.next_size(&value_size)) {
-      return false;
-    }
+    EntrySizes sizes;
+    if (!columns.next_sizes(&sizes) || sizes.shared > keys.size_before()) return false;
     const auto flags = static_cast<uint8_t>(columns.flags[i]);
-    const uint64_t body_size = (flags & kEntryOutside) != 0 ? sizeof(ValueRef) : value_size;
-    const auto sizes_size = static_cast<uint64_t>(varint_size(key_size) + varint_size(value_size));
-    if (shared > key_size || shared > key_before.size() || !columns.keys.has(key_size - shared) ||
-        !columns.bodies.has(body_size) || 1 + sizes_size + key_size + body_size > kLargeLeafBytes - offset) {
+    const uint64_t body_size = (flags & kEntryOutside) != 0 ? sizeof(ValueRef) : sizes.of_value;
+    const uint64_t rest_size = sizes.of_key - sizes.shared;
+    if (!columns.keys.has(rest_size) || !columns.bodies.has(body_size) ||
+        !filler.has(sizes.bytes() + sizes.of_key + body_size)) {
       return false;
     }
-    char* at = page + offset;
-    *at++ = static_cast<char>(flags);
-    at = put_varint(at, key_size);
-    at = put_varint(at, value_size);
-    const std::string_view suffix(at, key_size);
-    at = put_bytes(at, key_before.substr(0, shared), end);
-    at = put_bytes(at, columns.keys.next_bytes(key_size - shared), end);
-    at = put_bytes(at, columns.bodies.next_bytes(body_size), end);
-    store<uint32_t>(page + heads + i * 4ull, leaf_head(suffix));
-    store<uint16_t>(page + slots + i * 2ull, static_cast<uint16_t>(offset / kEntryAlignment));
-    offset = align_up(static_cast<uint64_t>(at - page), kEntryAlignment);
-    while (at != page + offset) *at++ = 0;
-    key_before = suffix;
+    store(page + slots + i * 2ull, static_cast<uint16_t>((filler.at() - page) / kEntryAlignment));
+    filler.put_sizes(flags, sizes);
+    store(page + heads + i * 4ull, keys.put(sizes.shared, columns.keys.next_bytes(rest_size), dense_end));
+    filler.put(columns.bodies.next_bytes(body_size), dense_end);
+    filler.align();
   }
-  std::memset(page + offset, 0, kLargeLeafBytes - offset);
+  filler.fill_up();
   return columns.empty();
 }
 

@@ -229,8 +229,8 @@ inline constexpr uint64_t kFeatureRangeRemovals = 2;
 inline constexpr uint64_t kFeatureValueList = 4;
 inline constexpr uint64_t kFeaturePageTable = 8;
 inline constexpr uint64_t kFeatureDenseLeaves = 16;  // some may be; only with a page table
-inline constexpr uint64_t kKnownFeatures = kFeaturePointIndex | kFeatureRangeRemovals | kFeatureValueList |
-                                           kFeaturePageTable | kFeatureDenseLeaves;
+inline constexpr uint64_t kKnownFeatures =
+    kFeaturePointIndex | kFeatureRangeRemovals | kFeatureValueList | kFeaturePageTable | kFeatureDenseLeaves;
 inline constexpr uint64_t kFooterSeed = UINT64_MAX;  // stands for a page number
 
 /// Of every format version: magic, version and checksum stand where they do here.
