@@ -300,6 +300,35 @@ TEST(DenseLeaf, EveryBitOfAStoredPage) {
   }
 }
 
+// A checksum that fits does not make a size right that the form would be made to.
+TEST(DenseLeaf, HeadersThatContradictThemselves) {
+  const std::string page = varied_page();
+  const auto parse = [&](Compression compression, const std::function<void(PageHeader&)>& change) {
+    PagePacker packer(**codec_of(codec_id(compression)), 0);
+    std::string bytes(packer.pack(page.data(), page.size(), kTestRunId, kPage));
+    auto header = load<PageHeader>(bytes.data());
+    change(header);
+    store(bytes.data(), header);
+    seal_page(bytes.data(), bytes.size(), kTestRunId, kPage);
+    StoredPage stored;
+    return StoredPage::parse(bytes, kTestRunId, kPage, 2 * kLargeLeafBytes, &stored).code();
+  };
+  const auto jumbo = [](PageHeader& header) {
+    header.kind = PageKind::jumbo;
+    header.units = 5;
+  };
+  EXPECT_EQ(parse(Compression::none, [](PageHeader&) {}), StatusCode::ok);
+  EXPECT_EQ(parse(Compression::none, [](PageHeader& header) { header.dense += 1; }), StatusCode::corruption);
+  EXPECT_EQ(parse(Compression::none, [](PageHeader& header) { header.dense -= 1; }), StatusCode::corruption);
+  EXPECT_EQ(parse(Compression::none, jumbo), StatusCode::corruption);
+  if (!has_codec(Compression::lz4)) return;
+  EXPECT_EQ(parse(Compression::lz4, [](PageHeader& header) { header.dense = kDenseLeafBytesMax; }),
+            StatusCode::ok);
+  EXPECT_EQ(parse(Compression::lz4, [](PageHeader& header) { header.dense = kDenseLeafBytesMax + 1; }),
+            StatusCode::corruption);
+  EXPECT_EQ(parse(Compression::lz4, jumbo), StatusCode::corruption);
+}
+
 TEST(DenseLeaf, EveryLength) {
   const std::string page = varied_page();
   const std::string form(DenseLeaf().of(page.data()));
