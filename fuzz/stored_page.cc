@@ -1,6 +1,6 @@
 // Stored page: a page of a compressed file of any bytes. What parses unpacks into its size or is refused,
-// and what is packed of it again comes back as it was: of a dense form with entries that parse in a dense form,
-// as the layout of such a leaf is that of a LeafBuilder. The same of compressed values.
+// and what is packed of it again comes back as it was; a leaf of a dense form, if its entries parse, by a
+// dense form, as its layout is that of a LeafBuilder. The same of compressed values.
 #include "run/stored_page.h"
 
 #include <memory>

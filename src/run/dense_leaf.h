@@ -22,8 +22,8 @@ bool restore_leaf(const PageHeader& header, std::string_view dense, char* page);
 /// Makes dense forms. Throws std::bad_alloc.
 class DenseLeaf {
  public:
-  /// The form of the leaf of kLargeLeafBytes at `page`, until the next call; empty when the leaf would not come
-  /// back as it is: LeafBuilder built none such.
+  /// The form of the leaf of kLargeLeafBytes at `page`, until the next call; empty when the leaf would not
+  /// come back as it is: LeafBuilder built none such.
   std::string_view of(const char* page);
   uint64_t memory_bytes() const;
 

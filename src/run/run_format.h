@@ -57,10 +57,10 @@
 // Pages stand in the order of their numbers.
 //   A page there: PageHeader, `stored` bytes that `codec` makes the rest of the page of (codec 0: they are
 // the rest, zeros behind them), zeros to a multiple of 8. Its checksum is of what stands there.
-//   Where `dense` is not 0, `codec` makes of the bytes so many, the dense form of the rest of the leaf (codec
-// 0: they are that), which has nothing twice and what is alike side by side. All else of the leaf follows from
-// it, and the leaf is the one that was written, bit for bit:
-//   u16 sizes of the third to sixth column, common prefix, then in columns
+//   Where `dense` is not 0, `codec` makes of these bytes so many, the dense form of the rest of the leaf
+// (codec 0: they are that), which has nothing twice, and what is alike side by side. All else of the leaf
+// follows from it, and the leaf is the one that was written, bit for bit:
+//   u16 sizes of the second to fifth column, common prefix, then in columns
 //   flags         u8 each
 //   key sizes     varint each, of the key behind the prefix
 //   shared sizes  varint each: as many bytes of that are those of the key before; 0 first
@@ -105,7 +105,7 @@ struct PageHeader {
   uint32_t units;        // of 4 KiB
   uint32_t stored;       // this and the next two: 0 where there is no page table
   uint32_t number;       // of the page
-  uint32_t dense;
+  uint32_t dense;        // bytes of the dense form; 0: none
 };
 static_assert(sizeof(PageHeader) == 32 && offsetof(PageHeader, units) == 16);
 
