@@ -11,7 +11,7 @@ namespace lightning {
 namespace {
 
 /// What is not smaller by such a part is stored as it is.
-constexpr uint64_t kGainDivisor = 8;
+constexpr uint64_t kGainDivisor = 16;
 /// No codec makes more of a byte.
 constexpr uint64_t kInflationMax = 32 << 10;
 constexpr uint64_t kInflationFree = 128 << 10;
