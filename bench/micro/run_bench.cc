@@ -1,4 +1,5 @@
-// A run file's parts: search in one leaf page, a point read, a walk, the checksum of a page.
+// A run file's parts: search in one leaf page, packing and unpacking one, a point read, a walk, the checksum
+// of a page.
 #include <benchmark/benchmark.h>
 
 #include <cstring>
@@ -8,6 +9,8 @@
 #include "run/leaf_builder.h"
 #include "run/leaf_page.h"
 #include "run/run_test_support.h"
+#include "run/stored_page.h"
+#include "testing/random.h"
 
 namespace lightning::micro {
 namespace {
@@ -87,6 +90,70 @@ void page_search_bound_count(benchmark::State& state) {
   }
 }
 BENCHMARK(page_search_bound_count);
+
+/// A large leaf of entries with values of such a size, and what stands for it in a compressed file.
+struct Stored {
+  Stored(Compression compression, size_t value_size) : page(kLargeLeafBytes, '\0') {
+    LeafBuilder builder;
+    Random random(1);
+    for (uint64_t i = 0;; ++i) {
+      const std::string key = internal(i * 7);
+      if (builder.size_with(key, static_cast<uint32_t>(value_size), value_size) > page.size()) break;
+      std::string value(value_size, 'v');
+      for (size_t at = 0; at < value_size / 2; ++at) value[at] = static_cast<char>(random.next());
+      builder.add(key, hash_key(key), static_cast<uint8_t>(EntryKind::put), static_cast<uint32_t>(value_size),
+                  value);
+      ++entries;
+    }
+    builder.build(page.data(), PageKind::leaf, kLargeLeafBytes / kUnitBytes, kTestRunId, 0);
+    const Result<const Codec*> codec = codec_of(codec_id(compression));
+    if (!codec) return;
+    PagePacker packer(**codec, 0);
+    bytes = packer.pack(page.data(), page.size(), kTestRunId, 0);
+    if (!StoredPage::parse(bytes, kTestRunId, 0, page.size(), &stored).ok()) std::abort();
+    if (stored.header.dense == 0) std::abort();
+  }
+  std::string page;
+  std::string bytes;
+  StoredPage stored;
+  uint64_t entries = 0;
+};
+
+void page_pack(benchmark::State& state) {
+  const auto compression = static_cast<Compression>(state.range(0));
+  const Stored leaf(compression, static_cast<size_t>(state.range(1)));
+  if (leaf.bytes.empty()) return state.SkipWithError("a build without the codec");
+  PagePacker packer(**codec_of(codec_id(compression)), 0);
+  for (auto _ : state)
+    benchmark::DoNotOptimize(packer.pack(leaf.page.data(), leaf.page.size(), kTestRunId, 0));
+  state.counters["bytes"] = static_cast<double>(leaf.bytes.size());
+}
+BENCHMARK(page_pack)->ArgsProduct({{1, 2}, {8, 100, 400}})->ArgNames({"codec", "value"});
+
+void page_unpack(benchmark::State& state) {
+  const Stored leaf(static_cast<Compression>(state.range(0)), static_cast<size_t>(state.range(1)));
+  if (leaf.bytes.empty()) return state.SkipWithError("a build without the codec");
+  std::string page(kLargeLeafBytes, '\0');
+  for (auto _ : state) {
+    if (!leaf.stored.unpack(page.data()).ok()) return state.SkipWithError("a page does not unpack");
+    benchmark::ClobberMemory();
+  }
+  state.counters["entries"] = static_cast<double>(leaf.entries);
+}
+BENCHMARK(page_unpack)->ArgsProduct({{1, 2}, {8, 100, 400}})->ArgNames({"codec", "value"});
+
+// What the codec alone takes of it.
+void page_unpack_bound_codec(benchmark::State& state) {
+  const Stored leaf(static_cast<Compression>(state.range(0)), static_cast<size_t>(state.range(1)));
+  if (leaf.bytes.empty()) return state.SkipWithError("a build without the codec");
+  std::string dense(leaf.stored.header.dense, '\0');
+  for (auto _ : state) {
+    if (!leaf.stored.codec->decompress(leaf.stored.payload, dense.data(), dense.size()).ok())
+      return state.SkipWithError("a page does not decompress");
+    benchmark::ClobberMemory();
+  }
+}
+BENCHMARK(page_unpack_bound_codec)->ArgsProduct({{1, 2}, {8, 100, 400}})->ArgNames({"codec", "value"});
 
 void run_get(benchmark::State& state) {
   const std::vector<uint32_t> numbers = shuffled(kKeys);

@@ -77,7 +77,7 @@ void LeafBuilder::build(char* page, PageKind kind, uint32_t units, uint64_t file
                              .units = units,
                              .stored = 0,
                              .number = 0,
-                             .reserved = 0};
+                             .dense = 0};
   store(page, header);
   if (prefix_size_ > 0) std::memcpy(page + sizeof(header), first_key().data(), prefix_size_);
   char* heads = page + align_up(sizeof(header) + prefix_size_, kEntryAlignment);

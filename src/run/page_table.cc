@@ -4,8 +4,9 @@ namespace lightning {
 
 bool table_is_sound(const Footer& footer, uint64_t sections_end) {
   if (!has_page_table(footer)) {
-    return footer.table_offset == 0 && footer.table_bytes == 0 && footer.table_checksum == 0 &&
-           footer.pages_end == 0 && footer.codec == 0 && footer.leaves_end >= footer.leaf_bytes;
+    return (footer.features & kFeatureDenseLeaves) == 0 && footer.table_offset == 0 &&
+           footer.table_bytes == 0 && footer.table_checksum == 0 && footer.pages_end == 0 &&
+           footer.codec == 0 && footer.leaves_end >= footer.leaf_bytes;
   }
   const uint64_t places = footer.table_bytes / sizeof(uint64_t);
   return footer.leaf_bytes == kLargeLeafBytes && footer.table_offset % kUnitBytes == 0 &&

@@ -207,6 +207,14 @@ TEST_F(PackedDamage, FaultsOfTheMappingAreErrors) {
   EXPECT_EQ(cache->counts().pages, 0u);  // nothing that was read since is believed
 }
 
+// Who does not know the dense form of leaves has to refuse the file.
+TEST_F(PackedDamage, AFileSaysThatLeavesAreDense) {
+  const auto* footer = reinterpret_cast<const Footer*>(intact_.data() + intact_.size() - kUnitBytes);
+  EXPECT_NE(footer->features & kFeatureDenseLeaves, 0u);
+  const uint64_t item = load<uint64_t>(intact_.data() + footer->table_offset);
+  EXPECT_NE(load<PageHeader>(intact_.data() + table_offset(item)).dense, 0u);
+}
+
 // The codec of a page, though its checksum is right.
 TEST_F(PackedDamage, AnUnknownCodecIsClear) {
   const auto* footer = reinterpret_cast<const Footer*>(intact_.data() + intact_.size() - kUnitBytes);
@@ -413,6 +421,8 @@ TEST_F(RunDamage, LaterFormats) {
   EXPECT_EQ(change_footer([](Footer* footer) { footer->fences_bytes = 1ull << 62; }).code(),
             StatusCode::corruption);
   EXPECT_EQ(change_footer([](Footer* footer) { footer->leaves += 1; }).code(), StatusCode::corruption);
+  EXPECT_EQ(change_footer([](Footer* footer) { footer->features |= kFeatureDenseLeaves; }).code(),
+            StatusCode::corruption);
 }
 
 // verify() compares what is said twice, also where all checksums are right.

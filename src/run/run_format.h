@@ -57,6 +57,16 @@
 // Pages stand in the order of their numbers.
 //   A page there: PageHeader, `stored` bytes that `codec` makes the rest of the page of (codec 0: they are
 // the rest, zeros behind them), zeros to a multiple of 8. Its checksum is of what stands there.
+//   Where `dense` is not 0, `codec` makes of these bytes so many, the dense form of the rest of the leaf
+// (codec 0: they are that), which has nothing twice, and what is alike side by side. All else of the leaf
+// follows from it, and the leaf is the one that was written, bit for bit:
+//   u16 sizes of the second to fifth column, common prefix, then in columns
+//   flags         u8 each
+//   key sizes     varint each, of the key behind the prefix
+//   shared sizes  varint each: as many bytes of that are those of the key before; 0 first
+//   value sizes   varint each
+//   keys          what they do not share
+//   bodies        what stands behind the keys
 //   A ValueRef whose offset has the bit kCompressedValue: there stand a ValueHeader and `stored` bytes; the
 // checksum is of both.
 //
@@ -93,11 +103,14 @@ struct PageHeader {
   uint16_t count;        // entries (leaf), buckets (index)
   uint32_t prefix_size;  // bytes that all keys of the page share
   uint32_t units;        // of 4 KiB
-  uint32_t stored;       // this and the next: 0 where there is no page table
+  uint32_t stored;       // this and the next two: 0 where there is no page table
   uint32_t number;       // of the page
-  uint32_t reserved;
+  uint32_t dense;        // bytes of the dense form; 0: none
 };
 static_assert(sizeof(PageHeader) == 32 && offsetof(PageHeader, units) == 16);
+
+/// What a dense form has at most.
+inline constexpr uint64_t kDenseLeafBytesMax = kLargeLeafBytes - sizeof(PageHeader);
 
 inline uint64_t page_seed(uint64_t file_id, uint64_t page_number) { return mix_seed(file_id, page_number); }
 inline uint64_t value_seed(uint64_t file_id, uint64_t offset) { return mix_seed(~file_id, offset); }
@@ -215,8 +228,9 @@ inline constexpr uint64_t kFeaturePointIndex = 1;
 inline constexpr uint64_t kFeatureRangeRemovals = 2;
 inline constexpr uint64_t kFeatureValueList = 4;
 inline constexpr uint64_t kFeaturePageTable = 8;
+inline constexpr uint64_t kFeatureDenseLeaves = 16;  // some may be; only with a page table
 inline constexpr uint64_t kKnownFeatures =
-    kFeaturePointIndex | kFeatureRangeRemovals | kFeatureValueList | kFeaturePageTable;
+    kFeaturePointIndex | kFeatureRangeRemovals | kFeatureValueList | kFeaturePageTable | kFeatureDenseLeaves;
 inline constexpr uint64_t kFooterSeed = UINT64_MAX;  // stands for a page number
 
 /// Of every format version: magic, version and checksum stand where they do here.

@@ -99,7 +99,7 @@ Status RunIndexBuilder::write(RunOutput& output, uint64_t file_id) const {
                                .units = 1,
                                .stored = 0,
                                .number = 0,
-                               .reserved = 0};
+                               .dense = 0};
     store(*page, header);
     for (uint64_t i = 0; i < count; ++i) {
       if (done + i + 1 < buckets_.size()) {

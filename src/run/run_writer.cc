@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/check.h"
 #include "format/expiry.h"
 #include "format/internal_key.h"
 #include "run/run_ranges.h"
@@ -276,6 +277,8 @@ Status RunWriter::write_packed(uint64_t page_number) {
   page_.assign(units * kUnitBytes, '\0');
   leaf_.build(page_.data(), kind, units, info_.id, page_number);
   const std::string_view packed = packer_->pack(page_.data(), page_.size(), info_.id, page_number);
+  LIGHTNING_INVARIANT("what a builder built has a dense form",
+                      kind == PageKind::jumbo || load<PageHeader>(packed.data()).dense != 0);
   leaves_hash_ = add_leaf_hash(leaves_hash_, packed.data());
   if (Status s = output_.align(kValueAlignment); !s.ok()) return s;
   table_.add(page_number, output_.end(), packed.size());
@@ -343,7 +346,7 @@ Status RunWriter::write_value_list(Footer* footer) {
 Status RunWriter::write_page_table(Footer* footer) {
   if (packer_ == nullptr) return {};
   const std::string table = table_.encode();
-  footer->features |= kFeaturePageTable;
+  footer->features |= kFeaturePageTable | kFeatureDenseLeaves;
   footer->table_offset = output_.end();
   footer->table_bytes = table.size();
   footer->table_checksum =

@@ -11,7 +11,7 @@ namespace lightning {
 namespace {
 
 /// What is not smaller by such a part is stored as it is.
-constexpr uint64_t kGainDivisor = 8;
+constexpr uint64_t kGainDivisor = 16;
 /// No codec makes more of a byte.
 constexpr uint64_t kInflationMax = 32 << 10;
 constexpr uint64_t kInflationFree = 128 << 10;
@@ -46,6 +46,8 @@ Status StoredPage::parse(std::string_view bytes, uint64_t file_id, uint64_t page
   }
   Result<const Codec*> codec = codec_of(header.codec);
   if (!codec) return codec.status();
+  const bool plain_dense = header.dense == 0 || header.codec != kCodecNone || header.dense == header.stored;
+  if (header.dense > (leaf ? kDenseLeafBytesMax : 0) || !plain_dense) return damaged("page header");
   page->codec = *codec;
   page->payload = bytes.substr(sizeof(header), header.stored);
   return {};
@@ -57,11 +59,13 @@ bool StoredPage::looks_so(const char* at, uint64_t* page_number, uint64_t* store
   const bool jumbo = header.kind == PageKind::jumbo && header.units > kLargeLeafBytes / kUnitBytes;
   *page_number = header.number;
   *stored_bytes = align_up(sizeof(header) + uint64_t{header.stored}, kValueAlignment);
-  return (leaf || jumbo) && header.stored != 0 && header.count != 0 && header.reserved == 0 &&
+  return (leaf || jumbo) && header.stored != 0 && header.count != 0 &&
+         header.dense <= (leaf ? kDenseLeafBytesMax : 0) &&
          header.number % (kLargeLeafBytes / kUnitBytes) == 0 && header.number < kLeafStartMax / kUnitBytes;
 }
 
 Status StoredPage::unpack(char* to) const {
+  if (header.dense != 0) return unpack_dense(to);
   store(to, header);
   char* const begin = to + sizeof(header);
   const uint64_t room = size - sizeof(header);
@@ -70,6 +74,16 @@ Status StoredPage::unpack(char* to) const {
   std::copy(payload.begin(), payload.end(), begin);
   std::memset(begin + payload.size(), 0, room - payload.size());
   return {};
+}
+
+Status StoredPage::unpack_dense(char* to) const {
+  char bytes[kDenseLeafBytesMax];
+  std::string_view dense = payload;
+  if (codec->id() != kCodecNone) {
+    if (Status s = codec->decompress(payload, bytes, header.dense); !s.ok()) return s;
+    dense = {bytes, header.dense};
+  }
+  return restore_leaf(header, dense, to) ? Status() : damaged("dense leaf");
 }
 
 uint64_t StoredValue::stored_bytes(const char* at, uint64_t size) {
@@ -93,13 +107,16 @@ PagePacker::PagePacker(const Codec& codec, uint64_t level)
 
 std::string_view PagePacker::pack(const char* page, uint64_t size, uint64_t file_id, uint64_t page_number) {
   auto header = load<PageHeader>(page);
-  const std::string_view whole(page + sizeof(header), size - sizeof(header));
-  const uint64_t room = room_for(size);
+  std::string_view whole;
+  if (header.kind == PageKind::leaf && size == kLargeLeafBytes) whole = dense_.of(page);
+  header.dense = static_cast<uint32_t>(whole.size());
+  if (whole.empty()) whole = {page + sizeof(header), size - sizeof(header)};
+  const uint64_t room = room_for(whole.size());
   bytes_.resize(align_up(size, kValueAlignment));
   uint64_t stored = compressor_->compress(whole, bytes_.data() + sizeof(header), room);
   header.codec = stored != 0 ? codec_.id() : kCodecNone;
   if (stored == 0) {
-    stored = whole.find_last_not_of('\0') + 1;
+    stored = header.dense != 0 ? header.dense : whole.find_last_not_of('\0') + 1;
     std::copy_n(whole.begin(), stored, bytes_.data() + sizeof(header));
   }
   header.stored = static_cast<uint32_t>(stored);

@@ -1,5 +1,5 @@
-// StoredPage: a leaf or jumbo page as it stands in a file with a page table: compressed, or without the zeros
-// at its end (layout in run/run_format.h).
+// StoredPage: a leaf or jumbo page as it stands in a file with a page table: a leaf in its dense form
+// (run/dense_leaf.h), both compressed if that is worth it (layout in run/run_format.h).
 //
 // Invariant: nothing outside the bytes is read, whatever they are; a size is checked before memory is taken
 // for it.
@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "format/codec.h"
+#include "run/dense_leaf.h"
 #include "run/run_format.h"
 
 namespace lightning {
@@ -31,6 +32,9 @@ struct StoredPage {
   static bool looks_so(const char* header, uint64_t* page_number, uint64_t* stored_bytes);
   /// Makes the page in [to, to + size).
   Status unpack(char* to) const;
+
+ private:
+  Status unpack_dense(char* to) const;
 };
 
 /// A value outside of the leaves, compressed: ValueHeader, payload.
@@ -55,11 +59,12 @@ class PagePacker {
   /// The stored form of a value; empty when it is not worth that.
   std::string_view pack_value(std::string_view value);
   uint8_t codec_id() const { return codec_.id(); }
-  uint64_t memory_bytes() const { return bytes_.capacity(); }
+  uint64_t memory_bytes() const { return bytes_.capacity() + dense_.memory_bytes(); }
 
  private:
   const Codec& codec_;
   const std::unique_ptr<Compressor> compressor_;
+  DenseLeaf dense_;
   std::string bytes_;
 };
 
