@@ -1,10 +1,10 @@
 // FrameShares: how many groups of a cache's memory should be small frames, and how many large ones.
 //
 // A group is one large frame or kSmallInLarge small ones. While there are groups that nobody used, whoever
-// comes takes. Then a page that comes back soon after it was evicted says that its size was cut too short, and
-// moves the target towards that: by what its read costs, and by how much longer the other size's memory of
-// ghosts is, so that both are judged by what a byte more would have saved. (As ARC moves its target between
-// recent and frequent pages.) A size that has less than its share by more than a slack takes groups from the
+// comes takes. Then a page that comes back soon after it was evicted says that its size was cut too short,
+// and moves the target towards that: by what its read costs, and by how much longer the other size's memory
+// of ghosts is, so that both are judged by what a byte more would have saved. (As ARC moves its target
+// between recent and frequent pages.) A size that has less than its share by more than a slack takes groups from the
 // other one; so noise moves none. Each size keeps a small share, as one without pages could not show that
 // it needs them.
 //
@@ -49,7 +49,8 @@ class FrameShares {
   void came_back(FrameSize size, uint64_t own_ghost_bytes, uint64_t other_ghost_bytes) {
     const double longer =
         static_cast<double>(other_ghost_bytes) / static_cast<double>(std::max<uint64_t>(own_ghost_bytes, 1));
-    const double step = std::clamp(longer, 1.0, kLongerMax) / kSmallInLarge;
+    const double step =
+        std::min(std::clamp(longer, 1.0, kLongerMax), std::max(1.0, groups_ / kStepShares)) / kSmallInLarge;
     small_ = target(FrameSize::small) + (size == FrameSize::small ? step * kSmallReadCost : -step);
   }
   /// How many groups it should take from the other one now.
@@ -62,6 +63,7 @@ class FrameShares {
   static constexpr uint32_t kLeastShares = 32;
   static constexpr uint32_t kSlackShares = 128;
   static constexpr double kLongerMax = 16;
+  static constexpr double kStepShares = 32;       // small caches go by small steps
   static constexpr double kSmallReadCost = 0.75;  // a read of 4 KiB against one of 16 KiB
 
   const uint32_t groups_;

@@ -234,7 +234,8 @@ TEST(PageCache, AHotIndexStaysBesideLeaves) {
     constexpr uint32_t kLeaves = 2000;
     constexpr uint32_t kIndex = 200;  // fifty groups
     const std::unique_ptr<PageCache::Table> table = *cache->table(kLeaves, kIndex);
-    for (uint32_t page = 0; page < kIndex && index_first; ++page) meet(*cache, *table, kLeaves + page, kSmall);
+    for (uint32_t page = 0; page < kIndex && index_first; ++page)
+      meet(*cache, *table, kLeaves + page, kSmall);
     for (uint32_t page = 0; page < 200; ++page) meet(*cache, *table, page, kLarge);
     Random random(1);
     uint32_t found = 0;

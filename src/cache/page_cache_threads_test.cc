@@ -47,8 +47,8 @@ TEST(PageCacheThreads, NobodySeesAnotherPage) {
         PageCache::Table& table = mine ? *own : *shared;
         const uint32_t number = mine ? thread : 0;
         const bool large = random.chance(step / 2000 % 2 == 0 ? 0.2 : 0.9);
-        const auto page = static_cast<uint32_t>(
-            large ? random.below(kLargePages) : kLargePages + random.below(kPages - kLargePages));
+        const auto page = static_cast<uint32_t>(large ? random.below(kLargePages)
+                                                      : kLargePages + random.below(kPages - kLargePages));
         bool found = false;
         if (random.chance(0.5)) {
           EpochGuard epoch;

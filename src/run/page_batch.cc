@@ -74,7 +74,9 @@ bool RunPages::want_bucket(uint64_t number, PageBatch* batch) const {
 
 bool RunPages::want_leaf(uint64_t page_number, PageBatch* batch) const {
   if (!pooled()) return false;
-  if (!compressed_) return page_number < leaf_units_end_ && page_number * kUnitBytes % leaf_bytes_ == 0 && want_pooled(leaf_of(page_number), batch);
+  if (!compressed_)
+    return page_number < leaf_units_end_ && page_number * kUnitBytes % leaf_bytes_ == 0 &&
+           want_pooled(leaf_of(page_number), batch);
   if (!table_.has(page_number)) return false;
   const auto place = static_cast<uint32_t>(page_number / PageTable::kStep);
   const uint64_t size = table_.bytes(page_number);

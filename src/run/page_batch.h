@@ -5,8 +5,8 @@
 // could not be read or does not verify is simply not there: who needs it reads it alone, which may go well,
 // or says what is wrong.
 //
-// Invariant: takes frames of at most an eighth of the cache's memory, so that one batch evicts little, and with
-// few frames takes none.
+// Invariant: takes frames of at most an eighth of the cache's memory, so that one batch evicts little, and
+// with few frames takes none.
 // Thread safety: externally synchronised; not inside an epoch. Ownership: the RunPages must outlive it.
 // Costs: none while nothing is missing; then some kilobytes, and memory for what is compressed until it was
 // decompressed.
@@ -57,7 +57,7 @@ class PageBatch {
   };
 
   size_t count_ = 0;
-  uint64_t bytes_ = 0;  // of their frames
+  uint64_t bytes_ = 0;          // of their frames
   std::unique_ptr<Pieces> of_;  // made for the first piece
 };
 

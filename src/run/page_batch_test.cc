@@ -114,7 +114,8 @@ TEST_P(PageBatches, TakeFewFramesOfFew) {
 TEST_P(PageBatches, GoOnWhereNoFrameIsToBeHad) {
   open(16);
   std::vector<uint32_t> taken;
-  for (uint32_t frame = cache_->take(FrameSize::large); frame != PageCache::kNoFrame; frame = cache_->take(FrameSize::large))
+  for (uint32_t frame = cache_->take(FrameSize::large); frame != PageCache::kNoFrame;
+       frame = cache_->take(FrameSize::large))
     taken.push_back(frame);
   EXPECT_EQ(taken.size(), 16u);
   EXPECT_EQ(find(0, 20, 150), all(20, RunFile::Found::found));
@@ -131,7 +132,8 @@ TEST_P(PageBatches, GiveBackWhatWasNotRead) {
   }
   EXPECT_EQ(reads(), 0u);
   std::vector<uint32_t> taken;
-  for (uint32_t frame = cache_->take(FrameSize::large); frame != PageCache::kNoFrame; frame = cache_->take(FrameSize::large))
+  for (uint32_t frame = cache_->take(FrameSize::large); frame != PageCache::kNoFrame;
+       frame = cache_->take(FrameSize::large))
     taken.push_back(frame);
   EXPECT_EQ(taken.size(), 80u);
   for (const uint32_t frame : taken) cache_->give_back(frame);

@@ -169,8 +169,7 @@ void expect_reads_ahead(uint64_t value_bytes, Compression compression) {
       const uint64_t before = directory.reads();
       const uint64_t misses = cache->counts().misses;
       CursorPair pair(*run, seen, read_lsn);
-      for (forward ? pair.seek_first() : pair.seek_last(); pair.valid();
-           forward ? pair.next() : pair.prev())
+      for (forward ? pair.seek_first() : pair.seek_last(); pair.valid(); forward ? pair.next() : pair.prev())
         ASSERT_NO_FATAL_FAILURE(pair.expect_same());
       const uint64_t stretch = read_lsn == kReadAllLsn ? ReadAhead::kMergeBytes : ReadAhead::kScanBytesMax;
       EXPECT_LE(directory.reads() - before, stored * 5 / 4 / stretch + 8);

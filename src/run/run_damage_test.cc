@@ -314,8 +314,7 @@ TEST(PooledDamage, OfOnePageTakesNoOtherAlong) {
       EXPECT_LT(damaged, model.size());  // in both rounds
     }
     EXPECT_GT(damaged, 0u);
-    const uint64_t pages =
-        (footer->leaves_end + footer->fences_offset - footer->index_offset) / kUnitBytes;
+    const uint64_t pages = (footer->leaves_end + footer->fences_offset - footer->index_offset) / kUnitBytes;
     EXPECT_EQ(cache->counts().pages, pages - 1);
     EXPECT_GE(cache->counts().misses, pages - 1 + damaged);
     // Damage of the way to the disk leaves nothing behind.

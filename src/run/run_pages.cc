@@ -234,15 +234,15 @@ RunPages::Pooled RunPages::index_page_of(uint64_t page_number) const {
           .bytes = kUnitBytes};
 }
 
-// Pins the page, read before if it is to be kept; null data where no frame has it. What cannot be read is left
-// to another read of the page, which may go well.
+// Pins the page, read before if it is to be kept; null data where no frame has it. What cannot be read is
+// left to another read of the page, which may go well.
 PageCache::Pin RunPages::load_pooled(const Pooled& page, Use use) const {
   PageCache::Pin pin = cached_->pin(page.place, is_kept(use));
   if (pin.data() != nullptr || !is_kept(use)) return pin;
   const uint32_t frame = cache_->take(frame_size(page.bytes));
   if (frame == PageCache::kNoFrame) return pin;
-  return take_pooled(
-      page, frame, file_->read(page.number * kUnitBytes, cache_->frame_data(frame), page.bytes), use);
+  return take_pooled(page, frame,
+                     file_->read(page.number * kUnitBytes, cache_->frame_data(frame), page.bytes), use);
 }
 
 // Pins the page that was read into a frame, which goes back if that was not all, or no such page that
