@@ -4,9 +4,10 @@
 // comes takes. Then a page that comes back soon after it was evicted says that its size was cut too short,
 // and moves the target towards that: by what its read costs, and by how much longer the other size's memory
 // of ghosts is, so that both are judged by what a byte more would have saved. (As ARC moves its target
-// between recent and frequent pages.) A size that has less than its share by more than a slack takes groups from the
-// other one; so noise moves none. Each size keeps a small share, as one without pages could not show that
-// it needs them.
+// between recent and frequent pages.)
+//
+// A size that has less than its share by more than a slack takes groups from the other one; so noise moves
+// none. Each size keeps a small share, as one without pages could not show that it needs them.
 //
 // Thread safety: externally synchronised. Costs: some additions for a page that comes back.
 #pragma once
