@@ -269,6 +269,17 @@ TEST(PageCache, TheMemoryFollowsTheReaders) {
   }
 }
 
+// Of groups that may go, that whose pages nobody used since they came.
+TEST(PageCache, TheColdestGroupGoes) {
+  const std::shared_ptr<PageCache> cache = cache_of(64);
+  const std::unique_ptr<PageCache::Table> table = *cache->table(10, 256);
+  const auto is_cold = [](uint32_t i) { return i / kSmallInLarge == 10 || i / kSmallInLarge == 20; };
+  for (uint32_t i = 0; i < 256; ++i) ASSERT_TRUE(bring(*cache, *table, 10 + i, kSmall));
+  for (uint32_t i = 0; i < 256; ++i) EXPECT_TRUE(is_cold(i) || holds(*table, 10 + i, kSmall));
+  for (uint32_t page = 0; page < 2; ++page) ASSERT_TRUE(bring(*cache, *table, page, kLarge));
+  for (uint32_t i = 0; i < 256; ++i) EXPECT_NE(is_cold(i), table->has(10 + i)) << i;
+}
+
 // Groups change hands only as fast as pages come back, whatever else is read.
 TEST(PageCache, ReadsOfBothSizesDoNotMoveGroupsAround) {
   const std::shared_ptr<PageCache> cache = cache_of(256);
