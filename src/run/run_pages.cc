@@ -1,6 +1,7 @@
 #include "run/run_pages.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 
 #include "base/epoch.h"
@@ -120,7 +121,7 @@ bool RunPages::load_leaf(uint64_t page_number, Page* page, Owner* owner, Status*
   if (ahead != nullptr) ahead->step(offset, footer_.leaf_bytes);
   if (pooled() && use != Use::reread) {
     try {
-      if (pooled_leaf(page_number, page, owner, use_of_walk(use, ahead))) return true;
+      if (pooled_leaf(page_number, page, owner, use_of_walk(use, ahead), ahead)) return true;
     } catch (const std::bad_alloc&) {
       *status = Status(StatusCode::out_of_memory, "a page of a run file");
       return false;
@@ -236,13 +237,18 @@ RunPages::Pooled RunPages::index_page_of(uint64_t page_number) const {
 
 // Pins the page, read before if it is to be kept; null data where no frame has it. What cannot be read is
 // left to another read of the page, which may go well.
-PageCache::Pin RunPages::load_pooled(const Pooled& page, Use use) const {
+PageCache::Pin RunPages::load_pooled(const Pooled& page, Use use, ReadAhead* ahead) const {
   PageCache::Pin pin = cached_->pin(page.place, is_kept(use));
   if (pin.data() != nullptr || !is_kept(use)) return pin;
+  Owner owner;
+  const char* const near = ahead == nullptr ? nullptr : ahead->fetch_near(*file_, footer_.leaves_end, &owner);
   const uint32_t frame = cache_->take(frame_size(page.bytes));
   if (frame == PageCache::kNoFrame) return pin;
-  return take_pooled(page, frame,
-                     file_->read(page.number * kUnitBytes, cache_->frame_data(frame), page.bytes), use);
+  char* const to = cache_->frame_data(frame);
+  if (near == nullptr)
+    return take_pooled(page, frame, file_->read(page.number * kUnitBytes, to, page.bytes), use);
+  std::memcpy(to, near, page.bytes);
+  return take_pooled(page, frame, page.bytes, use);
 }
 
 // Pins the page that was read into a frame, which goes back if that was not all, or no such page that
@@ -261,13 +267,13 @@ PageCache::Pin RunPages::take_pooled(const Pooled& page, uint32_t frame, const R
   return {};
 }
 
-bool RunPages::pooled_leaf(uint64_t page_number, Page* page, Owner* owner, Use use) const {
+bool RunPages::pooled_leaf(uint64_t page_number, Page* page, Owner* owner, Use use, ReadAhead* ahead) const {
   const Pooled leaf = leaf_of(page_number);
   if (inside_epoch()) {
     *page = {cached_->find(leaf.place), leaf_bytes_, page_number};
     return page->data != nullptr;
   }
-  PageCache::Pin pin = load_pooled(leaf, use);
+  PageCache::Pin pin = load_pooled(leaf, use, ahead);
   *page = {pin.data(), leaf_bytes_, page_number};
   if (page->data == nullptr) return false;
   *owner = std::make_shared<PageCache::Pin>(std::move(pin));
@@ -280,7 +286,7 @@ const char* RunPages::pooled_bucket(uint64_t number, RunBucket* copy, Use use) c
     const char* const bytes = cached_->find(page.place);
     return bytes == nullptr ? nullptr : bytes + bucket_offset(number);
   }
-  const PageCache::Pin pin = load_pooled(page, use);
+  const PageCache::Pin pin = load_pooled(page, use, nullptr);
   if (pin.data() == nullptr) return nullptr;
   store(copy, load<RunBucket>(pin.data() + bucket_offset(number)));
   return reinterpret_cast<const char*>(copy);

@@ -192,12 +192,12 @@ class RunPages {
   }
   Pooled leaf_of(uint64_t page_number) const;
   Pooled index_page_of(uint64_t page_number) const;
-  PageCache::Pin load_pooled(const Pooled& page, Use use) const;
+  PageCache::Pin load_pooled(const Pooled& page, Use use, ReadAhead* ahead) const;
   PageCache::Pin take_pooled(const Pooled& page, uint32_t frame, const Result<uint64_t>& read, Use use) const;
   bool want_pooled(const Pooled& page, PageBatch* batch) const;
   PageCache::Pin take_packed(uint64_t page_number, const char* stored, const Result<uint64_t>& read) const;
   void note_read(Use use, uint64_t bytes) const;
-  bool pooled_leaf(uint64_t page_number, Page* page, Owner* owner, Use use) const;
+  bool pooled_leaf(uint64_t page_number, Page* page, Owner* owner, Use use, ReadAhead* ahead) const;
   const char* pooled_bucket(uint64_t number, RunBucket* copy, Use use) const;
   bool unpack_value(const ValueRef& ref, uint64_t size, std::string_view* value, Owner* owner,
                     Status* status) const;
