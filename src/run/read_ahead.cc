@@ -12,7 +12,8 @@ void ReadAhead::step(uint64_t offset, uint64_t size) {
   const uint64_t former_end = offset_ + size_;
   const bool forward = offset >= former_end && offset - former_end < kNearBytes;
   const bool backward = offset + size <= offset_ && offset_ - (offset + size) < kNearBytes;
-  if (size_ != 0 && (backward_ ? backward : forward)) {
+  const bool turns = sought_ && sought_backward_ != backward_;
+  if (size_ != 0 && !turns && (backward_ ? backward : forward)) {
     ++steps_;
   } else {
     steps_ = 0;
