@@ -287,7 +287,7 @@ TEST_F(Compressed, TheCacheStaysWithinItsPartOfTheLimit) {
   EXPECT_GT(stats.cache_ghost_hits, 0u);
   EXPECT_GT(stats.cache_frequent_bytes, 0u);
   EXPECT_LE(stats.cache_page_bytes, stats.cache_limit_bytes);
-  EXPECT_LE(stats.cache_bytes, stats.cache_limit_bytes + stats.cache_limit_bytes / 100);
+  EXPECT_LE(stats.cache_bytes, stats.cache_limit_bytes + stats.cache_limit_bytes / 64);
   EXPECT_LE(stats.memory_bytes, 4 * MiB);
   EXPECT_GT(stats.page_bytes_read, 0u);
   ASSERT_NO_FATAL_FAILURE(expect_all());

@@ -6,15 +6,18 @@
 // short. The hand of a clock passes by pages whose bit is set: one of the recent ones becomes frequent, one
 // of the frequent ones stays. A scan therefore fills what the target leaves to recent pages, and no more.
 //
+// Clocks may share frames and ghosts (ArcFrames): each frame is one clock's at a time, and how many a clock
+// has may change (set_capacity()).
+//
 // Sources: N. Megiddo and D. Modha, "ARC: A Self-Tuning, Low Overhead Replacement Cache" (FAST 2003);
 // S. Bansal and D. Modha, "CAR: Clock with Adaptive Replacement" (FAST 2004).
 //
-// Invariants, with c frames
+// Invariants, of a clock with c frames
 //  C1  Each resident page is in one clock, each ghost in one list; never more than c ghosts.
 //  C2  recent pages and their ghosts are at most c, whenever there is another ghost to be forgotten.
 // Thread safety: touch() any threads; all else externally synchronised.
 // Costs: touch() a load, and a store when the bit was clear; insert() and evict() a few links, evict() a step
-// for each page that was touched. Twenty-one bytes a frame, its ghost included. docs/cache.md has hit ratios.
+// for each page that was touched. Seventeen bytes a frame, its ghost included. docs/cache.md has hit ratios.
 #pragma once
 
 #include <array>
@@ -23,6 +26,44 @@
 #include <memory>
 
 namespace lightning {
+
+/// Frames and ghosts, numbered from 0 to `frames` - 1 each, and in which list of which clock they are.
+class ArcFrames {
+ public:
+  /// Throws std::bad_alloc.
+  explicit ArcFrames(uint32_t frames);
+
+  /// The page of a resident frame was used.
+  void touch(uint32_t frame) {
+    if (touched_[frame].load(std::memory_order_relaxed) == 0)
+      touched_[frame].store(1, std::memory_order_relaxed);
+  }
+  uint64_t memory_bytes() const { return frames_ * (2 * sizeof(Link) + 1ull); }
+
+ private:
+  friend class ArcClock;
+  static constexpr uint32_t kClocksMax = 2;
+  enum List : uint8_t { kRecent, kFrequent, kRecentGhosts, kFrequentGhosts, kNowhere };
+  // In a ring through the list's own link; a clock's hand stands at its first one.
+  struct Link {
+    uint32_t next;
+    uint32_t prev : 29;
+    uint32_t list : 3;
+  };
+  static_assert(sizeof(Link) == 8);
+  static constexpr uint32_t kFramesMax = 1u << 27;
+
+  // Links: frames, ghosts, the ring of ghosts that are nobody's, then one for each list of each clock.
+  uint32_t ghost_link(uint32_t ghost) const { return frames_ + ghost; }
+  uint32_t head_of_free() const { return 2 * frames_; }
+  void append(uint32_t head, List list, uint32_t link);
+  void unlink(uint32_t link);
+
+  const uint32_t frames_;
+  uint32_t clocks_ = 0;
+  std::unique_ptr<Link[]> links_;
+  std::unique_ptr<std::atomic<uint8_t>[]> touched_;
+};
 
 class ArcClock {
  public:
@@ -38,19 +79,21 @@ class ArcClock {
     virtual void forgotten(uint32_t ghost) = 0;
   };
 
-  /// Frames are numbered from 0 to `frames` - 1, ghosts likewise. Throws std::bad_alloc.
-  ArcClock(uint32_t frames, Owner& owner);
+  /// With `capacity` of the frames; the clocks' capacities are together at most all of them.
+  ArcClock(ArcFrames& frames, uint32_t capacity, Owner& owner);
 
-  /// The page of a resident frame was used.
-  void touch(uint32_t frame) {
-    if (touched_[frame].load(std::memory_order_relaxed) == 0)
-      touched_[frame].store(1, std::memory_order_relaxed);
-  }
+  /// How many of the frames are this clock's.
+  uint32_t capacity() const { return capacity_; }
+  /// Not below resident(). Whoever moves frames to another clock takes them from this one first.
+  void set_capacity(uint32_t frames);
+
   /// A page came into a frame that holds none. `ghost`: what its last eviction left, which ends with it, or
   /// kNone.
   void insert(uint32_t frame, uint32_t ghost);
   /// Takes a page out of its frame. False: every page is pinned.
   bool evict(uint32_t* frame, uint32_t* ghost);
+  /// Takes the page of a resident frame out of it, pinned or not; answers its ghost.
+  uint32_t evict_page(uint32_t frame);
   /// The page of a frame does not exist any more, or that of a ghost.
   void remove(uint32_t frame);
   void forget(uint32_t ghost);
@@ -60,25 +103,20 @@ class ArcClock {
   uint32_t frequent() const { return size(kFrequent); }
   /// How many frames recent pages should have.
   uint32_t target() const { return static_cast<uint32_t>(target_); }
-  uint64_t memory_bytes() const { return frames_ * (2 * sizeof(Link) + 1ull); }
+  /// How soon is the page of a resident frame used again? The more, the sooner.
+  uint32_t warmth(uint32_t frame) const {
+    return (all_.links_[frame].list == kFrequent ? 1 : 0) +
+           (all_.touched_[frame].load(std::memory_order_relaxed) != 0 ? 2 : 0);
+  }
 
  private:
-  enum List : uint8_t { kRecent, kFrequent, kRecentGhosts, kFrequentGhosts, kNowhere };
-  // In a ring through the list's own link; a clock's hand stands at its first one.
-  struct Link {
-    uint32_t next;
-    uint32_t prev : 29;
-    uint32_t list : 3;
-  };
-  static_assert(sizeof(Link) == 8);
-  static constexpr uint32_t kFramesMax = 1u << 27;
+  using List = ArcFrames::List;
+  using enum ArcFrames::List;
 
-  // Links: frames, ghosts, then one for each list.
-  uint32_t ghost_link(uint32_t ghost) const { return frames_ + ghost; }
-  uint32_t head_of(List list) const { return 2 * frames_ + list; }
-  uint32_t first(List list) const { return links_[head_of(list)].next; }
+  uint32_t head_of(List list) const { return heads_ + list; }
+  uint32_t first(List list) const { return all_.links_[head_of(list)].next; }
   uint32_t size(List list) const { return sizes_[list]; }
-  List list_of(uint32_t link) const { return static_cast<List>(links_[link].list); }
+  List list_of(uint32_t link) const { return static_cast<List>(all_.links_[link].list); }
 
   void append(List list, uint32_t link);
   void unlink(uint32_t link);
@@ -87,11 +125,11 @@ class ArcClock {
   void forget_one();
   void bound_recent();
 
-  const uint32_t frames_;
+  ArcFrames& all_;
+  const uint32_t heads_;  // the link of its first list
   Owner& owner_;
-  std::unique_ptr<Link[]> links_;
-  std::unique_ptr<std::atomic<uint8_t>[]> touched_;
-  std::array<uint32_t, 5> sizes_ = {};
+  uint32_t capacity_;
+  std::array<uint32_t, 4> sizes_ = {};
   double target_ = 0;
 };
 

@@ -35,7 +35,7 @@ TEST(ArcClock, IsBestOrNearlySo) {
 
 TEST(ArcClock, EvictsWhatWasNotTouched) {
   Pages pages;
-  ArcClock policy(4, pages);
+  LoneArcClock policy(4, pages);
   for (uint32_t frame = 0; frame < 4; ++frame) policy.insert(frame, ArcClock::kNone);
   policy.touch(0);
   policy.touch(2);
@@ -52,7 +52,7 @@ TEST(ArcClock, EvictsWhatWasNotTouched) {
 
 TEST(ArcClock, AGhostMovesTheTarget) {
   Pages pages;
-  ArcClock policy(4, pages);
+  LoneArcClock policy(4, pages);
   for (uint32_t frame = 0; frame < 4; ++frame) policy.insert(frame, ArcClock::kNone);
   policy.touch(0);  // so that the recent ones' ghost has room in the directory
   uint32_t frame;
@@ -75,7 +75,7 @@ TEST(ArcClock, AGhostMovesTheTarget) {
 
 TEST(ArcClock, LeavesPinnedPages) {
   Pages pages;
-  ArcClock policy(3, pages);
+  LoneArcClock policy(3, pages);
   for (uint32_t frame = 0; frame < 3; ++frame) policy.insert(frame, ArcClock::kNone);
   pages.pins = {0, 1};
   uint32_t frame;
@@ -105,7 +105,7 @@ TEST(ArcClock, KeepsItsDirectory) {
     Random random(seed);
     Pages pages;
     const auto frames = static_cast<uint32_t>(1 + random.below(20));
-    ArcClock policy(frames, pages);
+    LoneArcClock policy(frames, pages);
     std::vector<uint32_t> free;
     std::vector<uint32_t> used;
     std::vector<uint32_t> ghosts;

@@ -180,6 +180,13 @@ class S3FifoModel final : public CacheModel {
   std::unordered_map<uint32_t, uint32_t> ghost_counts_;
 };
 
+/// An ArcClock that has all of its frames for itself.
+class LoneArcClock : private ArcFrames, public ArcClock {
+ public:
+  LoneArcClock(uint32_t frames, Owner& owner) : ArcFrames(frames), ArcClock(*this, frames, owner) {}
+  using ArcFrames::touch;
+};
+
 class ArcClockModel final : public CacheModel, private ArcClock::Owner {
  public:
   explicit ArcClockModel(uint32_t frames)
@@ -220,7 +227,7 @@ class ArcClockModel final : public CacheModel, private ArcClock::Owner {
     free_.push_back(frame);
   }
 
-  ArcClock policy_;
+  LoneArcClock policy_;
   std::vector<uint32_t> free_;
   std::vector<uint32_t> pages_of_frames_;
   std::vector<uint32_t> pages_of_ghosts_;

@@ -201,10 +201,10 @@ void count_run(const SortedRun& run, Stats* stats, std::set<uint64_t>* seen) {
 void count_cache(const PageCache& cache, Stats* stats) {
   const PageCache::Counts counts = cache.counts();
   stats->cache_bytes = counts.bytes;
-  stats->cache_limit_bytes = cache.frames() * cache.frame_bytes();
-  stats->cache_page_bytes = counts.pages * cache.frame_bytes();
-  stats->cache_frequent_bytes = counts.frequent_pages * cache.frame_bytes();
-  stats->cache_target_bytes = counts.target_pages * cache.frame_bytes();
+  stats->cache_limit_bytes = cache.capacity_bytes();
+  stats->cache_page_bytes = counts.page_bytes;
+  stats->cache_frequent_bytes = counts.frequent_bytes;
+  stats->cache_target_bytes = counts.target_bytes;
   stats->cache_hits = counts.hits;
   stats->cache_misses = counts.misses;
   stats->cache_ghost_hits = counts.ghost_hits;

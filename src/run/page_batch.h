@@ -5,8 +5,8 @@
 // could not be read or does not verify is simply not there: who needs it reads it alone, which may go well,
 // or says what is wrong.
 //
-// Invariant: takes at most an eighth of the cache's frames, so that one batch evicts little, and with few
-// frames takes none.
+// Invariant: takes frames of at most an eighth of the cache's memory, so that one batch evicts little, and
+// with few frames takes none.
 // Thread safety: externally synchronised; not inside an epoch. Ownership: the RunPages must outlive it.
 // Costs: none while nothing is missing; then some kilobytes, and memory for what is compressed until it was
 // decompressed.
@@ -41,15 +41,15 @@ class PageBatch {
     const RunPages* pages = nullptr;
     uint32_t place = 0;  // in the file's table
     uint32_t frame = PageCache::kNoFrame;
-    RunPages::Block block = {};      // of what stands in its frame as in the file
+    RunPages::Pooled page = {};      // of what stands in its frame as in the file
     uint64_t page_number = 0;        // of a compressed leaf
     std::unique_ptr<char[]> stored;  // that leaf
     PageCache::Pin pin;
   };
 
   bool has(const RunPages& pages, uint32_t place) const;
-  /// Null when it takes no more.
-  Piece* add(const RunPages& pages, const PageCache& cache, uint32_t place);
+  /// Of a page that needs a frame of `bytes`. Null when it takes no more.
+  Piece* add(const RunPages& pages, const PageCache& cache, uint32_t place, uint64_t bytes);
 
   struct Pieces {
     std::array<Piece, kReads> pieces;
@@ -57,6 +57,7 @@ class PageBatch {
   };
 
   size_t count_ = 0;
+  uint64_t bytes_ = 0;          // of their frames
   std::unique_ptr<Pieces> of_;  // made for the first piece
 };
 

@@ -12,21 +12,32 @@ void ReadAhead::step(uint64_t offset, uint64_t size) {
   const uint64_t former_end = offset_ + size_;
   const bool forward = offset >= former_end && offset - former_end < kNearBytes;
   const bool backward = offset + size <= offset_ && offset_ - (offset + size) < kNearBytes;
-  if (size_ != 0 && (backward_ ? backward : forward)) {
+  const bool turns = sought_ && sought_backward_ != backward_;
+  if (size_ != 0 && !turns && (backward_ ? backward : forward)) {
     ++steps_;
   } else {
     steps_ = 0;
     bytes_ahead_ = 0;
-    backward_ = size_ != 0 && backward;
+    backward_ = sought_ ? sought_backward_ : size_ != 0 && backward;
   }
+  sought_ = false;
   offset_ = offset;
   size_ = size;
 }
 
 const char* ReadAhead::fetch(File& file, uint64_t end, std::shared_ptr<const void>* owner) {
   if (!goes_on() || steps_ == 0) return nullptr;
+  return fetch_stretch(file, end, passes_ ? kMergeBytes : std::max(bytes_ahead_, kScanBytesMin), owner);
+}
+
+const char* ReadAhead::fetch_near(File& file, uint64_t end, std::shared_ptr<const void>* owner) {
+  if (passes_ || size_ > kNearReadBytes / 2) return nullptr;
+  return fetch_stretch(file, end, kNearReadBytes, owner);
+}
+
+const char* ReadAhead::fetch_stretch(File& file, uint64_t end, uint64_t wanted,
+                                     std::shared_ptr<const void>* owner) {
   if (!has_page()) {
-    const uint64_t wanted = passes_ ? kMergeBytes : std::max(bytes_ahead_, kScanBytesMin);
     const uint64_t page_end = offset_ + size_;
     if (size_ > wanted || page_end > end) return nullptr;
     // In the direction of the walk, from a multiple of what direct reads want.

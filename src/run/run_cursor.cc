@@ -160,6 +160,7 @@ void RunCursor::prev() {
 
 void RunCursor::seek_first() {
   clear_error();
+  ahead_.seek(false);
   if (!enter(0)) return;
   forward(0);
   if (run_.pages_->faulted()) fail(run_.pages_->fault());
@@ -167,6 +168,7 @@ void RunCursor::seek_first() {
 
 void RunCursor::seek_last() {
   clear_error();
+  ahead_.seek(true);
   if (!enter(run_.fences_->leaves() - 1)) return;
   backward(static_cast<int64_t>(leaf_.count()) - 1);
   if (run_.pages_->faulted()) fail(run_.pages_->fault());
@@ -191,6 +193,7 @@ bool RunCursor::seek_slot(std::string_view key, int64_t* slot, bool* exact) {
 void RunCursor::seek(std::string_view key) {
   int64_t slot;
   bool exact;
+  ahead_.seek(false);
   if (!seek_slot(key, &slot, &exact)) return;
   forward(slot);
   if (run_.pages_->faulted()) fail(run_.pages_->fault());
@@ -199,6 +202,7 @@ void RunCursor::seek(std::string_view key) {
 void RunCursor::seek_for_prev(std::string_view key) {
   int64_t slot;
   bool exact;
+  ahead_.seek(true);
   if (!seek_slot(key, &slot, &exact)) return;
   backward(exact ? slot : slot - 1);
   if (run_.pages_->faulted()) fail(run_.pages_->fault());

@@ -108,7 +108,7 @@ TEST(RunFile, EntriesAboutAsLongAsALeaf) {
       RunModel model;
       for (int i = 0; i < 60; ++i)
         model["key" + std::to_string(100 + i)] = {
-            put_of(std::string(leaf_bytes == kSmallLeafBytes ? 20 : 300, 'v'))};
+            put_of(std::string(leaf_bytes == kSmallLeafBytes ? 20 : 600, 'v'))};
       model[std::string(size, 'l')] = {put_of("vv")};
       model["m" + std::string(size - 4, 'l')] = {put_of("sixsix")};
       ASSERT_NO_FATAL_FAILURE(expect_round_trip(model, {kReadAllLsn})) << size;
@@ -327,15 +327,22 @@ TEST(RunFile, IncompressiblePagesStandAsTheyAre) {
 struct CachedForm {
   Compression compression;
   bool mapped;
+  uint64_t value_bytes = 100;  // of most values
+  uint64_t leaf_bytes() const {
+    return compression == Compression::none && value_bytes == 100 ? kSmallLeafBytes : kLargeLeafBytes;
+  }
 };
-constexpr CachedForm kCachedForms[] = {
-    {Compression::lz4, true}, {Compression::lz4, false}, {Compression::none, false}};
+constexpr CachedForm kCachedForms[] = {{Compression::lz4, true},
+                                       {Compression::lz4, false},
+                                       {Compression::none, false},
+                                       {Compression::none, false, 700}};
 
 TEST(RunFile, NobodyReadsInsideAnEpoch) {
-  RunModel model;
-  for (int i = 0; i < 5000; ++i)
-    model["key" + std::to_string(10'000 + i)] = {put_of(std::string(i % 500 == 0 ? 1100 : 100, 'v'))};
   for (const CachedForm form : kCachedForms) {
+    RunModel model;
+    for (int i = 0; i < 5000; ++i)
+      model["key" + std::to_string(10'000 + i)] = {
+          put_of(std::string(i % 500 == 0 ? 1100 : form.value_bytes, 'v'))};
     MemoryDirectory directory;
     const RunFileInfo info =
         *write_run(directory, model, {.value_separation = 2048, .compression = form.compression});
@@ -363,22 +370,24 @@ TEST(RunFile, NobodyReadsInsideAnEpoch) {
         EXPECT_EQ(hit.value, model.at(key).front().value);
       }
     }
-    EXPECT_EQ(away, 2u);  // for key10001 all is there
-    EXPECT_EQ(cache->counts().misses, form.mapped ? 2u : 3u);
+    EXPECT_EQ(away, form.mapped ? 2u : 3u);  // for key10001 its leaf is there
+    EXPECT_EQ(cache->counts().misses, form.mapped ? 2u : 5u);
     EXPECT_GT(cache->counts().hits, 0u);
     uint64_t leaf_bytes = 0;
     uint64_t index_bytes = 0;
     run->count_cached(&leaf_bytes, &index_bytes);
-    EXPECT_EQ(leaf_bytes, 2 * kLargeLeafBytes);
-    EXPECT_EQ(index_bytes, form.mapped ? 0 : kLargeLeafBytes);
+    EXPECT_EQ(leaf_bytes, 2 * form.leaf_bytes());
+    EXPECT_EQ(index_bytes, form.mapped ? 0 : 3 * kUnitBytes);
+    EXPECT_EQ(leaf_bytes + index_bytes, cache->counts().page_bytes);
   }
 }
 
 // A walk for a merge leaves the cache as it is.
 TEST(RunFile, MergesPassTheCacheBy) {
-  RunModel model;
-  for (int i = 0; i < 5000; ++i) model["key" + std::to_string(10'000 + i)] = {put_of(std::string(100, 'v'))};
   for (const CachedForm form : kCachedForms) {
+    RunModel model;
+    for (int i = 0; i < 5000; ++i)
+      model["key" + std::to_string(10'000 + i)] = {put_of(std::string(form.value_bytes, 'v'))};
     MemoryDirectory directory;
     const RunFileInfo info = *write_run(directory, model, {.compression = form.compression});
     const std::shared_ptr<PageCache> cache = cache_of_frames(4);
@@ -424,6 +433,17 @@ TEST(RunFile, SizeOnDisk) {
   Result<RunFileInfo> info = write_run(directory, model, {});
   ASSERT_TRUE(info.ok());
   EXPECT_LT(info->size, info->raw_bytes * 107 / 100);
+  // Nine entries, or ten, a small leaf; large leaves from there on.
+  for (const uint64_t value_bytes : {370, 400, 410, 460, 1000}) {
+    for (auto& [key, versions] : model) versions.front().value.assign(value_bytes, 'v');
+    MemoryDirectory other;
+    info = write_run(other, model, {});
+    ASSERT_TRUE(info.ok());
+    EXPECT_LT(info->size, info->raw_bytes * 112 / 100) << value_bytes;
+    const std::vector<char>& bytes = other.bytes(run_file_name(kTestRunId));
+    const auto* footer = reinterpret_cast<const Footer*>(bytes.data() + bytes.size() - kUnitBytes);
+    EXPECT_EQ(footer->leaf_bytes, value_bytes <= 410 ? kSmallLeafBytes : kLargeLeafBytes) << value_bytes;
+  }
 }
 
 // Few large values among small entries do not leave a page's rest unused each.

@@ -1,6 +1,7 @@
 #include "run/run_pages.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 
 #include "base/epoch.h"
@@ -9,10 +10,6 @@
 namespace lightning {
 
 namespace {
-
-uint32_t blocks_of(uint64_t bytes) {
-  return static_cast<uint32_t>((bytes + kLargeLeafBytes - 1) / kLargeLeafBytes);
-}
 
 bool is_kept(RunPages::Use use) { return use == RunPages::Use::keep || use == RunPages::Use::scan; }
 
@@ -32,9 +29,14 @@ Result<std::unique_ptr<RunPages>> RunPages::create(std::unique_ptr<File> file, s
   pages->leaf_bytes_ = footer.leaf_bytes;
   pages->index_start_ = footer.index_offset / kUnitBytes;
   if (cache != nullptr && (pages->compressed_ || !mapped)) {
-    pages->leaf_places_ = pages->compressed_ ? table.size() : blocks_of(footer.leaves_end);
-    const uint32_t index_places = mapped ? 0 : blocks_of(footer.fences_offset - footer.index_offset);
-    Result<std::unique_ptr<PageCache::Table>> cached = cache->table(pages->leaf_places_ + index_places);
+    const uint64_t leaf_units = footer.leaf_bytes / kUnitBytes;
+    const uint64_t leaf_places = (pages->leaf_units_end_ + leaf_units - 1) / leaf_units;
+    pages->leaf_places_ = pages->compressed_ ? table.size() : static_cast<uint32_t>(leaf_places);
+    const uint64_t index_places = mapped ? 0 : (footer.fences_offset - footer.index_offset) / kUnitBytes;
+    const bool large = frame_size(footer.leaf_bytes) == FrameSize::large;
+    Result<std::unique_ptr<PageCache::Table>> cached =
+        cache->table(large ? pages->leaf_places_ : 0,
+                     static_cast<uint32_t>(large ? index_places : pages->leaf_places_ + index_places));
     if (!cached) return cached.status();
     pages->cached_ = *std::move(cached);
     pages->cache_ = cache->shared_from_this();
@@ -119,7 +121,7 @@ bool RunPages::load_leaf(uint64_t page_number, Page* page, Owner* owner, Status*
   if (ahead != nullptr) ahead->step(offset, footer_.leaf_bytes);
   if (pooled() && use != Use::reread) {
     try {
-      if (pooled_leaf(page_number, page, owner, use_of_walk(use, ahead))) return true;
+      if (pooled_leaf(page_number, page, owner, use_of_walk(use, ahead), ahead)) return true;
     } catch (const std::bad_alloc&) {
       *status = Status(StatusCode::out_of_memory, "a page of a run file");
       return false;
@@ -185,7 +187,7 @@ bool RunPages::read_packed(uint64_t page_number, Page* page, Owner* owner, Statu
   }
   const bool keep =
       is_kept(use_of_walk(use, ahead)) && cached_ != nullptr && packed.header.kind == PageKind::leaf;
-  const uint32_t frame = keep ? cache_->take() : PageCache::kNoFrame;
+  const uint32_t frame = keep ? cache_->take(FrameSize::large) : PageCache::kNoFrame;
   if (frame == PageCache::kNoFrame) {
     std::shared_ptr<char[]> bytes(new char[packed.size]);
     good = packed.unpack(bytes.get());
@@ -219,104 +221,81 @@ void RunPages::note_read(Use use, uint64_t bytes) const {
 
 // Pooled files ----------------------------------------------------------------------------------------------
 
-RunPages::Block RunPages::leaf_block(uint64_t page_number) const {
-  const uint64_t number = page_number * kUnitBytes / kBlockBytes;
-  return {.place = static_cast<uint32_t>(number),
-          .offset = number * kBlockBytes,
-          .end = footer_.leaves_end,
+RunPages::Pooled RunPages::leaf_of(uint64_t page_number) const {
+  return {.place = static_cast<uint32_t>(page_number * kUnitBytes / leaf_bytes_),
           .kind = PageKind::leaf,
-          .page_bytes = leaf_bytes_};
+          .number = page_number,
+          .bytes = leaf_bytes_};
 }
 
-RunPages::Block RunPages::index_block(uint64_t page_number) const {
-  const uint64_t number = (page_number - index_start_) * kUnitBytes / kBlockBytes;
-  return {.place = leaf_places_ + static_cast<uint32_t>(number),
-          .offset = footer_.index_offset + number * kBlockBytes,
-          .end = footer_.fences_offset,
+RunPages::Pooled RunPages::index_page_of(uint64_t page_number) const {
+  return {.place = leaf_places_ + static_cast<uint32_t>(page_number - index_start_),
           .kind = PageKind::index,
-          .page_bytes = kUnitBytes};
+          .number = page_number,
+          .bytes = kUnitBytes};
 }
 
-// Null where the frame has no such page.
-const char* RunPages::in_block(const Block& block, const char* bytes, uint64_t page_number) const {
-  if (bytes == nullptr) return nullptr;
-  const char* const page = bytes + (page_number * kUnitBytes - block.offset);
-  return load<PageKind>(page + offsetof(PageHeader, kind)) == block.kind ? page : nullptr;
-}
-
-// Marks what does not verify as a page of the block's kind; answers how many do.
-uint64_t RunPages::mark_bad_pages(const Block& block, char* bytes, uint64_t size) const {
-  uint64_t good = 0;
-  for (uint64_t at = 0; at < kBlockBytes; at += block.page_bytes) {
-    const uint64_t number = (block.offset + at) / kUnitBytes;
-    const bool whole = at + block.page_bytes <= size;
-    const auto header = whole ? load<PageHeader>(bytes + at) : PageHeader{};
-    if (whole && header.kind == block.kind && header.units * kUnitBytes == block.page_bytes &&
-        checksum(bytes + at + 8, block.page_bytes - 8, page_seed(footer_.file_id, number)) ==
-            header.checksum) {
-      ++good;
-    } else {
-      store<uint8_t>(bytes + at + offsetof(PageHeader, kind), 0);
-    }
-  }
-  return good;
-}
-
-// Pins what the block's frame holds, read before if that is to be kept; null data where no frame has it. What
-// cannot be read is left to a read of the page alone, which may go well.
-PageCache::Pin RunPages::load_block(const Block& block, Use use) const {
-  PageCache::Pin pin = cached_->pin(block.place, is_kept(use));
+// Pins the page, read before if it is to be kept; null data where no frame has it. What cannot be read is
+// left to another read of the page, which may go well.
+PageCache::Pin RunPages::load_pooled(const Pooled& page, Use use, ReadAhead* ahead) const {
+  PageCache::Pin pin = cached_->pin(page.place, is_kept(use));
   if (pin.data() != nullptr || !is_kept(use)) return pin;
-  const uint32_t frame = cache_->take();
+  Owner owner;
+  const char* const near = ahead == nullptr ? nullptr : ahead->fetch_near(*file_, footer_.leaves_end, &owner);
+  const uint32_t frame = cache_->take(frame_size(page.bytes));
   if (frame == PageCache::kNoFrame) return pin;
-  const uint64_t size = std::min(kBlockBytes, block.end - block.offset);
-  return take_block(block, frame, file_->read(block.offset, cache_->frame_data(frame), size), use);
+  char* const to = cache_->frame_data(frame);
+  if (near == nullptr)
+    return take_pooled(page, frame, file_->read(page.number * kUnitBytes, to, page.bytes), use);
+  std::memcpy(to, near, page.bytes);
+  return take_pooled(page, frame, page.bytes, use);
 }
 
-// Pins the block that was read into a frame, which goes back if that was not all or nothing of it is good.
-PageCache::Pin RunPages::take_block(const Block& block, uint32_t frame, const Result<uint64_t>& read,
-                                    Use use) const {
-  const uint64_t size = std::min(kBlockBytes, block.end - block.offset);
-  if (read && *read == size) {
-    note_read(use, size);
-    if (mark_bad_pages(block, cache_->frame_data(frame), size) != 0)
-      return cached_->insert(block.place, frame);
+// Pins the page that was read into a frame, which goes back if that was not all, or no such page that
+// verifies.
+PageCache::Pin RunPages::take_pooled(const Pooled& page, uint32_t frame, const Result<uint64_t>& read,
+                                     Use use) const {
+  if (read && *read == page.bytes) {
+    note_read(use, page.bytes);
+    const char* const bytes = cache_->frame_data(frame);
+    const auto header = load<PageHeader>(bytes);
+    if (header.kind == page.kind && header.units * kUnitBytes == page.bytes &&
+        checksum(bytes + 8, page.bytes - 8, page_seed(footer_.file_id, page.number)) == header.checksum)
+      return cached_->insert(page.place, frame);
   }
   cache_->give_back(frame);
   return {};
 }
 
-bool RunPages::pooled_leaf(uint64_t page_number, Page* page, Owner* owner, Use use) const {
-  const Block block = leaf_block(page_number);
+bool RunPages::pooled_leaf(uint64_t page_number, Page* page, Owner* owner, Use use, ReadAhead* ahead) const {
+  const Pooled leaf = leaf_of(page_number);
   if (inside_epoch()) {
-    *page = {in_block(block, cached_->find(block.place), page_number), leaf_bytes_, page_number};
+    *page = {cached_->find(leaf.place), leaf_bytes_, page_number};
     return page->data != nullptr;
   }
-  PageCache::Pin pin = load_block(block, use);
-  *page = {in_block(block, pin.data(), page_number), leaf_bytes_, page_number};
+  PageCache::Pin pin = load_pooled(leaf, use, ahead);
+  *page = {pin.data(), leaf_bytes_, page_number};
   if (page->data == nullptr) return false;
   *owner = std::make_shared<PageCache::Pin>(std::move(pin));
   return true;
 }
 
 const char* RunPages::pooled_bucket(uint64_t number, RunBucket* copy, Use use) const {
-  const uint64_t page_number = bucket_page(number);
-  const Block block = index_block(page_number);
+  const Pooled page = index_page_of(bucket_page(number));
   if (inside_epoch()) {
-    const char* const page = in_block(block, cached_->find(block.place), page_number);
-    return page == nullptr ? nullptr : page + bucket_offset(number);
+    const char* const bytes = cached_->find(page.place);
+    return bytes == nullptr ? nullptr : bytes + bucket_offset(number);
   }
-  const PageCache::Pin pin = load_block(block, use);
-  const char* const page = in_block(block, pin.data(), page_number);
-  if (page == nullptr) return nullptr;
-  store(copy, load<RunBucket>(page + bucket_offset(number)));
+  const PageCache::Pin pin = load_pooled(page, use, nullptr);
+  if (pin.data() == nullptr) return nullptr;
+  store(copy, load<RunBucket>(pin.data() + bucket_offset(number)));
   return reinterpret_cast<const char*>(copy);
 }
 
 void RunPages::count_cached(uint64_t* leaf_bytes, uint64_t* index_bytes) const {
   if (cached_ == nullptr) return;
-  *leaf_bytes += cached_->resident(0, leaf_places_) * kBlockBytes;
-  *index_bytes += cached_->resident(leaf_places_, cached_->pages()) * kBlockBytes;
+  *leaf_bytes += cached_->resident(0, leaf_places_) * leaf_bytes_;
+  *index_bytes += cached_->resident(leaf_places_, cached_->pages()) * kUnitBytes;
 }
 
 const char* RunPages::load_bucket(uint64_t number, RunBucket* copy, Status* status, Use use) const {

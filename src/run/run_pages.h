@@ -8,9 +8,9 @@
 // of such a file than the cache has: leaf(), bucket() and value() answer that there is nothing, with an ok
 // status, and the caller is to ask again outside (RunFile::Found::away).
 //
-// A frame holds a leaf of a compressed file, or 16 KiB as they stand in a pooled one: a large leaf, or four
-// small ones, or four pages of the point index. What of these four is no page that verified is marked in the
-// frame, and left to reads of its own, which say what is wrong: so damage of one takes no other along.
+// A frame holds a leaf of a compressed file, or a leaf or a page of the point index as it stands in a pooled
+// one. What does not verify as such comes into none, and is left to a read of its own, which says what is
+// wrong.
 //
 // Thread safety: any threads; the bits of verified pages are relaxed atomics: a page may be verified twice.
 // Ownership: bytes of the mapping live as long as this object. Others live as long as their owner, which the
@@ -180,25 +180,24 @@ class RunPages {
   bool fetch_leaf(uint64_t offset, uint64_t size, ReadAhead* ahead, Page* page, Owner* owner,
                   Status* status) const;
   friend class PageBatch;
-  static constexpr uint64_t kBlockBytes = kLargeLeafBytes;
-  /// What a frame of a pooled file holds: pages of one kind.
-  struct Block {
-    uint32_t place;   // in the table
-    uint64_t offset;  // in the file, as `end`, where the pages of the kind end
-    uint64_t end;
+  /// A page that stands in its frame as in its pooled file.
+  struct Pooled {
+    uint32_t place;  // in the table
     PageKind kind;
-    uint64_t page_bytes;
+    uint64_t number;
+    uint64_t bytes;
   };
-  Block leaf_block(uint64_t page_number) const;
-  Block index_block(uint64_t page_number) const;
-  const char* in_block(const Block& block, const char* bytes, uint64_t page_number) const;
-  PageCache::Pin load_block(const Block& block, Use use) const;
-  PageCache::Pin take_block(const Block& block, uint32_t frame, const Result<uint64_t>& read, Use use) const;
+  static FrameSize frame_size(uint64_t bytes) {
+    return bytes > kSmallLeafBytes ? FrameSize::large : FrameSize::small;
+  }
+  Pooled leaf_of(uint64_t page_number) const;
+  Pooled index_page_of(uint64_t page_number) const;
+  PageCache::Pin load_pooled(const Pooled& page, Use use, ReadAhead* ahead) const;
+  PageCache::Pin take_pooled(const Pooled& page, uint32_t frame, const Result<uint64_t>& read, Use use) const;
+  bool want_pooled(const Pooled& page, PageBatch* batch) const;
   PageCache::Pin take_packed(uint64_t page_number, const char* stored, const Result<uint64_t>& read) const;
-  bool want_block(const Block& block, PageBatch* batch) const;
-  uint64_t mark_bad_pages(const Block& block, char* bytes, uint64_t size) const;
   void note_read(Use use, uint64_t bytes) const;
-  bool pooled_leaf(uint64_t page_number, Page* page, Owner* owner, Use use) const;
+  bool pooled_leaf(uint64_t page_number, Page* page, Owner* owner, Use use, ReadAhead* ahead) const;
   const char* pooled_bucket(uint64_t number, RunBucket* copy, Use use) const;
   bool unpack_value(const ValueRef& ref, uint64_t size, std::string_view* value, Owner* owner,
                     Status* status) const;

@@ -199,9 +199,9 @@ inline Result<std::shared_ptr<const RunFile>> open_run(Directory& directory, con
   return RunFile::open(directory, info, mapped, &values, cache);
 }
 
-/// Room for so many leaves of compressed files.
+/// Room for so many large leaves.
 inline std::shared_ptr<PageCache> cache_of_frames(uint64_t frames) {
-  return std::make_shared<PageCache>(frames * (kLargeLeafBytes + 64), kLargeLeafBytes);
+  return std::make_shared<PageCache>(frames * (kLargeLeafBytes + 256), kLargeLeafBytes);
 }
 
 /// What find() says, for comparing: "absent", "removed", "=value@lsn" or the error's code. If not staged it
