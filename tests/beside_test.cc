@@ -1,5 +1,5 @@
-// Calls beside one another in the simulation: what close() meets, what a long compaction holds up, what a drop
-// that does not survive may take along, which moment a get_many() sees.
+// Calls beside one another in the simulation: what close() meets, what a long compaction holds up, what a
+// drop that does not survive may take along, which moment a get_many() sees.
 //
 // LIGHTNING_INTERLEAVE_SEEDS=n, LIGHTNING_INTERLEAVE_SEED=s   as in interleave_test
 #include <gtest/gtest.h>

@@ -358,8 +358,8 @@ class Verifier {
     return status;
   }
 
-  // Segments one by one, as far as they are durable. One that was flushed meanwhile may have been made a value
-  // file, and most of it given back.
+  // Segments one by one, as far as they are durable. One that was flushed meanwhile may be a value file now,
+  // and most of it given back.
   Status check_durable_log(const DurableState& state, uint64_t durable) {
     for (size_t i = 0; i < state.log_segments.size(); ++i) {
       LogSegmentInfo info = state.log_segments[i];

@@ -252,8 +252,8 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
   return {};
 }
 
-// What a drop leaves out of a run must not be gone where a power cut takes the drop: called with the list that
-// is left out, or an older one.
+// What a drop leaves out of a run must not be gone where a power cut takes the drop: called behind the list
+// that is left out.
 Status Engine::await_drops() {
   if (log_.failed()) return log_.failure();
   return catalogue_.dropped_ids().empty() ? Status() : log_.wait_durable(log_.published());
