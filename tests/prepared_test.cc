@@ -264,6 +264,31 @@ TEST_F(Prepared, IsPartOfCopiesAndRepairs) {
   }
 }
 
+// What was looked for may be longer than any key.
+TEST_F(Prepared, MayHaveLookedForALongKey) {
+  const std::string longest(70'000, 'a');
+  ASSERT_TRUE(db_.create_index({.name = "whole", .key = {IndexField::whole_value(KeyType::text)}}).ok());
+  ASSERT_TRUE(db_.wait_for_index("whole").ok());
+  for (const bool by_index : {false, true}) {
+    Transaction tx = begin(Isolation::serializable);
+    if (by_index) {
+      EXPECT_FALSE(tx.index("whole").find(ordered_key(longest)).advance());
+    } else {
+      EXPECT_FALSE(tx.scan_from(longest).advance());
+    }
+    ASSERT_TRUE(tx.put("r", by_index ? "2" : "1").ok());
+    ASSERT_EQ(tx.prepare("g").to_string(), "ok");
+    ASSERT_NO_FATAL_FAILURE(open());
+    if (!by_index) {
+      EXPECT_TRUE(db_.put("b", "x", kAtOnce).is(StatusCode::busy));
+    }
+    EXPECT_TRUE(db_.put("Z", "x", kAtOnce).ok());
+    ASSERT_EQ(db_.commit_prepared("g").to_string(), "ok");
+    EXPECT_EQ(get("r"), by_index ? "2" : "1");
+    ASSERT_NO_FATAL_FAILURE(open());
+  }
+}
+
 TEST_F(Prepared, OneOfManyCallsResolvesIt) {
   for (int round = 0; round < 20; ++round) {
     Transaction tx = begin();

@@ -24,17 +24,19 @@ void append_operation(std::string* record, const Operation& operation) {
   }
 }
 
+// What was looked for may be longer than any key. No key lies between it and what is left of it here, so that
+// the range meets no other lock than it did.
 void append_guard(std::string* record, std::string_view from, std::string_view to) {
+  from = from.substr(0, kInternalKeyBytesMax + 1);
   append_varint(record, from.size());
   append_varint(record, to.size());
   record->append(from).append(to);
 }
 
-// A key that a transaction of a user can name.
-bool is_users_key(std::string_view key) {
+// Is it where a transaction of a user can read and write?
+bool is_users(std::string_view key) {
   uint32_t keyspace = 0;
-  return key.size() <= kInternalKeyBytesMax && parse_keyspace_prefix(key, &keyspace) != 0 &&
-         keyspace != kCatalogueKeyspaceId;
+  return parse_keyspace_prefix(key, &keyspace) != 0 && keyspace != kCatalogueKeyspaceId;
 }
 
 /// Walks a record; every step is checked, and none succeeds after one that did not.
@@ -55,7 +57,8 @@ class RecordReader {
   }
   bool operation(Operation* operation) {
     LogEntry& entry = operation->entry;
-    if (at_ == nullptr || !parse_log_entry(at_, end_, &entry) || !is_users_key(entry.key)) return false;
+    if (at_ == nullptr || !parse_log_entry(at_, end_, &entry)) return false;
+    if (entry.key.size() > kInternalKeyBytesMax || !is_users(entry.key)) return false;
     at_ = entry.value.data() + entry.value.size();
     if (entry.kind == EntryKind::put_expiring) operation->expiry = take_batch_ttl(&entry);
     return true;
@@ -64,7 +67,7 @@ class RecordReader {
     uint64_t from_size = 0;
     uint64_t to_size = 0;
     return number(&from_size) && number(&to_size) && bytes(from_size, &guard->from) &&
-           bytes(to_size, &guard->to) && is_users_key(guard->from) &&
+           bytes(to_size, &guard->to) && is_users(guard->from) &&
            (guard->to.empty() || guard->from < guard->to);
   }
 
