@@ -106,5 +106,40 @@ TEST(AllocationsOfAnEarlyFlush, RefusedAreMadeUpFor) {
   EXPECT_EQ(refused, 0u);
 }
 
+// What is prepared stays so, with its locks, until it is resolved.
+TEST(AllocationsOfAResolution, RefusedLeaveItPrepared) {
+  const AllocationTruce truce;
+  for (const bool commits : {true, false}) {
+    SimEnv env;
+    Result<Database> db = open_in(env, "db", {.durability = Durability::process}, OpenKind::create);
+    ASSERT_TRUE(db) << db.status().to_string();
+    ASSERT_TRUE(db->create_index({.name = "whole", .key = {IndexField::whole_value()}}).ok());
+    ASSERT_TRUE(db->wait_for_index("whole").ok());
+    uint64_t refused = 1;
+    uint64_t k = 0;
+    for (; refused != 0 && k < 500; ++k) {
+      Transaction tx = db->begin();
+      ASSERT_TRUE(tx.put("k", std::to_string(k)).ok());
+      ASSERT_EQ(tx.prepare("g").to_string(), "ok") << k;
+      g_allocation_script = {.after = k, .times = 1};
+      Status status;
+      {
+        const AllocationRisk risk;
+        status = commits ? db->commit_prepared("g") : db->abort_prepared("g");
+      }
+      refused = g_allocation_script.refused;
+      g_allocation_script = {};
+      if (status.ok() || status.is(StatusCode::unknown_outcome)) continue;
+      ASSERT_TRUE(status.is(StatusCode::out_of_memory)) << k << " " << status.to_string();
+      const Result<Stats> stats = db->stats();
+      ASSERT_TRUE(stats.ok());
+      ASSERT_EQ(stats->prepared_transactions.size(), 1u) << k;
+      ASSERT_EQ(db->commit_prepared("g").to_string(), "ok") << k;
+    }
+    EXPECT_EQ(refused, 0u);
+    EXPECT_GT(k, commits ? 10u : 0u);
+  }
+}
+
 }  // namespace
 }  // namespace lightning

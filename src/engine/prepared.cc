@@ -124,7 +124,8 @@ Result<PreparedRecord> decode_prepared(std::string_view record) {
 
 Result<PreparedTransactions::Claim> PreparedTransactions::reserve(std::string_view gid, const Row& row) {
   MutexLock lock(mutex_);
-  if (entries_.try_emplace(std::string(gid), Entry{.row = row}).second) return Claim(*this, gid, row.owner);
+  if (entries_.try_emplace(std::string(gid), Entry{.row = row}).second)
+    return Claim(*this, gid, row.owner, false);
   return Status(StatusCode::already_exists, "a transaction is prepared under this name");
 }
 
@@ -136,7 +137,7 @@ Result<PreparedTransactions::Claim> PreparedTransactions::take(std::string_view 
   Entry& entry = found->second;
   if (std::exchange(entry.claimed, true))
     return Status(StatusCode::busy, "another call prepares the transaction or resolves it");
-  return Claim(*this, gid, entry.row.owner);
+  return Claim(*this, gid, entry.row.owner, true);
 }
 
 void PreparedTransactions::settle(std::string_view gid) {

@@ -60,26 +60,32 @@ class PreparedTransactions {
     uint64_t bytes = 0;  // of its record
   };
 
-  /// The right of one call to prepare a transaction, or to resolve it. Unless it is settled the name is free
-  /// in the end.
+  /// The right of one call to prepare a transaction, or to resolve it. In the end the transaction is prepared
+  /// as it was before, unless the call said what became of it.
   class [[nodiscard]] Claim {
    public:
-    Claim(PreparedTransactions& all, std::string_view gid, LockOwner owner)
-        : all_(&all), gid_(gid), owner_(owner) {}
+    Claim(PreparedTransactions& all, std::string_view gid, LockOwner owner, bool prepared)
+        : all_(&all), gid_(gid), owner_(owner), prepared_(prepared) {}
     Claim(Claim&& other) noexcept
-        : all_(std::exchange(other.all_, nullptr)), gid_(other.gid_), owner_(other.owner_) {}
+        : all_(std::exchange(other.all_, nullptr)),
+          gid_(other.gid_),
+          owner_(other.owner_),
+          prepared_(other.prepared_) {}
     Claim& operator=(Claim&&) = delete;
     ~Claim() {
-      if (all_ != nullptr) all_->erase(gid_);
+      if (all_ != nullptr) prepared_ ? all_->settle(gid_) : all_->erase(gid_);
     }
-    /// It is prepared, and stays so.
-    void settle() { std::exchange(all_, nullptr)->settle(gid_); }
+    /// It is prepared now.
+    void prepared() { prepared_ = true; }
+    /// It is no more: the name is free.
+    void resolved() { prepared_ = false; }
     LockOwner owner() const { return owner_; }
 
    private:
     PreparedTransactions* all_;
     std::string_view gid_;  // the caller's
     LockOwner owner_;
+    bool prepared_;
   };
 
   /// For one that is to be prepared: already_exists if the name is in use.

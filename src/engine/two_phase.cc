@@ -44,7 +44,7 @@ Status Engine::prepare(std::string_view gid, const Preparation& preparation, con
   if (!key.ok()) return Status(StatusCode::out_of_memory, "the key of a write");
   Operation put{.entry = {EntryKind::put, key.view(), record}, .hash = 0, .offset = 0, .expiry = 0};
   Status status = commit_checked({&put, 1}, preparation.check, options);
-  if (in_force(status)) claim->settle();
+  if (in_force(status)) claim->prepared();
   return status;
 }
 
@@ -63,8 +63,7 @@ Status Engine::resolve_prepared(std::string_view gid, Fn&& commit) {
           : Status(StatusCode::out_of_memory, "the key of a write");
   if (in_force(status)) {
     release_locks(claim->owner());
-  } else {
-    claim->settle();
+    claim->resolved();
   }
   return status;
 }
@@ -98,7 +97,7 @@ Status Engine::load_prepared(std::string_view gid, std::string_view bytes) {
                                                                       .bytes = bytes.size()});
   if (!claim) return claim.status();
   if (Status status = lock_prepared(*record, owner); !status.ok()) return status;
-  claim->settle();
+  claim->prepared();
   return {};
 }
 
