@@ -17,6 +17,7 @@
 #include "testing/sim_env.h"
 #include "tests/allocation_script.h"
 #include "tests/crash_workload.h"
+#include "txn/write_set.h"
 
 namespace lightning {
 namespace {
@@ -138,6 +139,39 @@ TEST(AllocationsOfAResolution, RefusedLeaveItPrepared) {
     }
     EXPECT_EQ(refused, 0u);
     EXPECT_GT(k, commits ? 10u : 0u);
+  }
+}
+
+// To roll back takes no memory, whatever was erased.
+TEST(AllocationsOfARollback, AreNone) {
+  const AllocationTruce truce;
+  const auto key = [](int i) { return std::string(1, '\0') + std::to_string(1000 + i); };
+  WriteSet set;
+  for (int i = 0; i < 1000; ++i) set.put(key(i), "first", 0);
+  const std::vector<Operation> before = set.operations();
+  const uint64_t point = set.set_savepoint();
+  for (int i = 0; i < 10; ++i) set.put(key(i), "second", 0);
+  set.remove_range(key(0), key(900));
+  for (int i = 100; i < 300; ++i) set.put(key(i), "third", 0);
+  set.remove_range(key(200), key(1000));
+  g_allocation_script = {.after = 0, .times = kForever};
+  bool rolled_back = false;
+  {
+    const AllocationRisk risk;
+    try {
+      rolled_back = set.rollback_to(point);
+    } catch (const std::bad_alloc&) {
+    }
+  }
+  const uint64_t refused = g_allocation_script.refused;
+  g_allocation_script = {};
+  EXPECT_TRUE(rolled_back);
+  EXPECT_EQ(refused, 0u);
+  const std::vector<Operation> after = set.operations();
+  ASSERT_EQ(after.size(), before.size());
+  for (size_t i = 0; i < after.size(); ++i) {
+    ASSERT_EQ(after[i].entry.key, before[i].entry.key);
+    ASSERT_EQ(after[i].entry.value, before[i].entry.value);
   }
 }
 

@@ -62,7 +62,7 @@ void WriteSet::write(std::string_view key, const Write& write) {
     at = writes_.emplace_hint(at, arena_.keep(key), kept);
     if (!points_.empty()) undo_.back().key = at->first;
   } else {
-    if (!points_.empty()) undo_.back() = {.range = false, .key = at->first, .write = at->second};
+    if (!points_.empty()) undo_.back() = {.range = false, .key = at->first, .write = at->second, .erased = {}};
     at->second = kept;
   }
   bytes_ += key.size() + write.value.size();
@@ -77,11 +77,12 @@ void WriteSet::remove_range(std::string_view from, std::string_view to) {
   ranges_.push_back({.from = arena_.keep(from), .to = arena_.keep(to), .lsn = kSettledRangeLsn});
   bytes_ += from.size() + to.size();
   if (!points_.empty()) {
-    for (auto at = first; at != end; ++at)
-      undo_.push_back({.range = false, .key = at->first, .write = at->second});
-    undo_.push_back({.range = true, .key = {}, .write = {}});
+    for (auto at = first; at != end;)
+      undo_.push_back({.range = false, .key = {}, .write = {}, .erased = writes_.extract(at++)});
+    undo_.push_back({.range = true, .key = {}, .write = {}, .erased = {}});
+  } else {
+    writes_.erase(first, end);
   }
-  writes_.erase(first, end);
   range_map_good_ = false;
   ++sequence_;
 }
@@ -151,12 +152,14 @@ bool WriteSet::rollback_to(uint64_t savepoint) {
   points_.erase(found + 1, points_.end());
   const size_t size = points_.back().undo_size;
   for (; undo_.size() > size; undo_.pop_back()) {
-    const Undo& undo = undo_.back();
+    Undo& undo = undo_.back();
     if (undo.range) {
       ranges_.pop_back();
       range_map_good_ = false;
+    } else if (undo.erased) {
+      writes_.insert(std::move(undo.erased));
     } else if (undo.write) {
-      writes_[undo.key] = *undo.write;
+      writes_.find(undo.key)->second = *undo.write;
     } else {
       writes_.erase(undo.key);
     }

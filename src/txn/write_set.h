@@ -56,7 +56,7 @@ class WriteSet {
 
   // Points to come back to; nested.
   uint64_t set_savepoint();
-  /// False: there is none of that number.
+  /// False: there is none of that number. Takes no memory.
   bool rollback_to(uint64_t savepoint);
   bool release(uint64_t savepoint);
 
@@ -66,6 +66,7 @@ class WriteSet {
     bool range = false;          // the newest range removal, or
     std::string_view key;        // what a key held
     std::optional<Write> write;  // nothing: no write
+    Writes::node_type erased;    // or a write that a range removal took off; to put it back takes no memory
   };
   struct Point {
     uint64_t id = 0;

@@ -361,6 +361,7 @@ TEST_F(CliTest, UsageErrors) {
       {"scan", db_, "--prefix", "a", "--from", "b"},
       {"put", db_, "k", "v", "--hex"},
       {"put", db_, "k", "v", "--ttl-ms", "soon"},
+      {"load", db_, "-", "--sorted", "--ttl-ms", "1"},
       {"set-ttl", db_},
       {"get", db_, "abc", "--hex"},
       {"scan", db_, "--prefix", "0", "--hex"},
