@@ -126,7 +126,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Two-phase commit (two_phase.cc).
   struct Preparation {
     std::span<const Operation> operations;  // as of commit_checked()
-    const Footprint& guards;                // as of encode_prepared()
+    const PreparedGuards& guards;           // as of encode_prepared()
     const CommitCheck& check;               // its owner holds the locks, and keeps them if this succeeds
   };
   Status prepare(std::string_view gid, const Preparation& preparation, const WriteOptions& options);

@@ -39,6 +39,12 @@ bool is_users(std::string_view key) {
   return parse_keyspace_prefix(key, &keyspace) != 0 && keyspace != kCatalogueKeyspaceId;
 }
 
+void append_guards(std::string* record, const Footprint& guards) {
+  append_varint(record, guards.keys().size() + guards.ranges().size());
+  for (const Footprint::Key& key : guards.keys()) append_guard(record, key.bytes, {});
+  for (const Footprint::Range& range : guards.ranges()) append_guard(record, range.from, range.to);
+}
+
 /// Walks a record; every step is checked, and none succeeds after one that did not.
 class RecordReader {
  public:
@@ -63,6 +69,16 @@ class RecordReader {
     if (entry.kind == EntryKind::put_expiring) operation->expiry = take_batch_ttl(&entry);
     return true;
   }
+  bool guards(KeyLock mode, std::vector<PreparedRecord::Guard>* guards) {
+    uint64_t count = 0;
+    if (!number(&count)) return false;
+    for (; count != 0; --count) {
+      if (!guard(&guards->emplace_back(PreparedRecord::Guard{.from = {}, .to = {}, .mode = mode}))) return false;
+    }
+    return true;
+  }
+
+ private:
   bool guard(PreparedRecord::Guard* guard) {
     uint64_t from_size = 0;
     uint64_t to_size = 0;
@@ -71,7 +87,6 @@ class RecordReader {
            (guard->to.empty() || guard->from < guard->to);
   }
 
- private:
   const char* at_;
   const char* end_;
 };
@@ -92,27 +107,20 @@ bool read_record(std::string_view bytes, PreparedRecord* record) {
     ranges_over = !range;
     record->operations.push_back(operation);
   }
-  uint64_t guards = 0;
-  if (!reader.number(&guards)) return false;
-  for (; guards != 0; --guards) {
-    PreparedRecord::Guard guard;
-    if (!reader.guard(&guard)) return false;
-    record->guards.push_back(guard);
-  }
-  return reader.at_end();
+  if (!reader.guards(KeyLock::shared, &record->guards)) return false;
+  return reader.at_end() || (reader.guards(KeyLock::exclusive, &record->guards) && reader.at_end());
 }
 
 }  // namespace
 
 std::string encode_prepared(uint64_t prepared_us, std::span<const Operation> operations,
-                            const Footprint& guards) {
+                            const PreparedGuards& guards) {
   std::string record(sizeof(uint64_t), '\0');
   store<uint64_t>(record.data(), prepared_us);
   append_varint(&record, operations.size());
   for (const Operation& operation : operations) append_operation(&record, operation);
-  append_varint(&record, guards.keys().size() + guards.ranges().size());
-  for (const Footprint::Key& key : guards.keys()) append_guard(&record, key.bytes, {});
-  for (const Footprint::Range& range : guards.ranges()) append_guard(&record, range.from, range.to);
+  append_guards(&record, guards.shared);
+  append_guards(&record, guards.exclusive);
   return record;
 }
 

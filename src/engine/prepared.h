@@ -9,6 +9,7 @@
 //   varint  count of operations, each as format/batch_codec.h says, range removals first
 //   varint  count of guards, ranges and keys that nobody else may write, each:
 //           varint size, varint size, bytes of its first key, bytes of the key behind it (none: one key)
+//   varint  count of those that nobody else may promise to rely on either, likewise; may be missing
 // Thread safety: PreparedTransactions is internally synchronised; the rest values.
 #pragma once
 
@@ -41,13 +42,19 @@ struct PreparedRecord {
   struct Guard {
     std::string_view from;
     std::string_view to;  // empty: `from` alone
+    KeyLock mode = KeyLock::shared;
   };
   std::vector<Guard> guards;
 };
 
-/// `guards`: what nobody may write before the transaction is resolved, beside what it writes; sealed.
+/// What nobody else may write (shared) or lock (exclusive) before the transaction is resolved, beside what it
+/// writes; both are sealed.
+struct PreparedGuards {
+  Footprint shared;
+  Footprint exclusive;
+};
 std::string encode_prepared(uint64_t prepared_us, std::span<const Operation> operations,
-                            const Footprint& guards);
+                            const PreparedGuards& guards);
 /// Refers to `record`. `corruption` where it is malformed.
 Result<PreparedRecord> decode_prepared(std::string_view record);
 

@@ -113,7 +113,7 @@ Status Engine::lock_prepared(const PreparedRecord& record, LockOwner owner) {
     if (!status.ok()) return status;
   }
   for (const PreparedRecord::Guard& guard : record.guards) {
-    if (status = lock(guard.from, guard.to, KeyLock::shared); !status.ok()) return status;
+    if (status = lock(guard.from, guard.to, guard.mode); !status.ok()) return status;
   }
   return status;
 }

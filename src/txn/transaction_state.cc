@@ -430,6 +430,10 @@ Status TransactionState::lock_extended(CommitExtension& extension, std::span<con
 // Locks all that the transaction writes and relies on, and says of it what is promised and what is checked.
 Status TransactionState::make_promise(CommitExtension& extension, Promise* promise) {
   promise->operations = operations();
+  for (const std::string& key : engine_->locks().exclusive_keys(active_.id)) {
+    std::string_view own;
+    if (writes_.find(key, &own) == WriteSet::Own::none) promise->guards.exclusive.add_key(key, hash_key(key));
+  }
   Status status = lock_for_prepare(promise->operations, nullptr);
   if (!status.ok()) return status;
   // From here on a keyspace gets an index only behind the resolution.
@@ -438,7 +442,7 @@ Status TransactionState::make_promise(CommitExtension& extension, Promise* promi
   promise->check = check_for_commit();
   if (promise->check.reads != nullptr) {
     if (status = lock_for_prepare({}, promise->check.reads); !status.ok()) return status;
-    promise->guards.add(*promise->check.reads);
+    promise->guards.shared.add(*promise->check.reads);
   }
   const std::span<const Operation> added = std::span(extended).subspan(promise->operations.size());
   // Nobody was first up to the place of the promise; behind it the locks see to that.
@@ -450,12 +454,13 @@ Status TransactionState::make_promise(CommitExtension& extension, Promise* promi
   }
   for (const Operation& operation : added) {
     if (extension.is_derived(operation.entry.key)) {
-      promise->guards.add(operation.entry);
+      promise->guards.exclusive.add(operation.entry);
     } else {
       promise->operations.push_back(operation);
     }
   }
-  promise->guards.seal();
+  promise->guards.shared.seal();
+  promise->guards.exclusive.seal();
   return {};
 }
 
