@@ -23,8 +23,9 @@ class JoinState {
                                          std::shared_ptr<const LiveIndex> right);
 
   bool advance();
-  IndexScanState& left() { return *left_.scan; }
-  IndexScanState& right() { return *right_.scan; }
+  // Of the present pair; without entries where advance() has not given one.
+  IndexScanState& left() { return present_ ? *left_.scan : none_; }
+  IndexScanState& right() { return present_ ? *right_.scan : none_; }
   /// Null: it has none any more, or status() says why not.
   const Value* row(IndexScanState& side);
   const Status& status() const { return status_; }
@@ -38,6 +39,7 @@ class JoinState {
     std::string_view key() const;
   };
 
+  bool find_next();
   /// From the entries of `from` on; false: there are none, or status() says why.
   bool open(Side& side, std::string_view from);
   bool step(Side& side);
@@ -53,6 +55,8 @@ class JoinState {
   Side right_;
   std::string key_;  // of the pair; empty before the first
   bool ended_ = false;
+  bool present_ = false;
+  IndexScanState none_{Status()};
 };
 
 /// Pairs of entries of two indexes with equal keys.
