@@ -18,6 +18,7 @@
 #include "engine/recovery.h"
 #include "format/internal_key.h"
 #include "index/definition.h"
+#include "index/entries.h"
 #include "view/state_store.h"
 
 namespace lightning {
@@ -94,10 +95,12 @@ class Repair {
     open_runs();
     if (Status status = read_log(); !status.ok()) return status;
     if (Status status = merge(**output); !status.ok()) return status;
+    if (Status status = leave_out_resolved(); !status.ok()) return status;
     name_keyspaces();
     const Status finished = (*output)->finish({.names = names_,
                                                .default_ttls = of_names(catalogue_.default_ttls()),
                                                .compressions = of_names(catalogue_.compressions()),
+                                               .prepared = prepared_,
                                                .indexes = indexes(),
                                                .time_us = remains_.state.time_max_us});
     if (!finished.ok()) return finished;
@@ -280,11 +283,13 @@ class Repair {
       return {};
     }
     if (keyspace == kCatalogueKeyspaceId) {
-      const bool prepared = is_prepared_key(key.substr(prefix));
-      const Status status = prepared ? decode_prepared(source.value()).status()
-                                     : catalogue_.load(key.substr(prefix), source.value());
-      if (status.ok() && prepared) return output.add(key, source.kind(), source.value());
-      if (!status.ok()) {
+      const std::string_view name = key.substr(prefix);
+      const bool prepared = is_prepared_key(name);
+      const Status status =
+          prepared ? decode_prepared(source.value()).status() : catalogue_.load(name, source.value());
+      if (status.ok() && prepared) {
+        prepared_.emplace(name.substr(prepared_key({}).size()), source.value());
+      } else if (!status.ok()) {
         note(status);
         lost_.push_back({.why = status, .from = std::string(key), .to = std::string(key) + '\0'});
       }
@@ -300,6 +305,28 @@ class Repair {
     const bool expires = source.kind() == EntryKind::put_expiring;
     report_.raw_bytes += key.size() - prefix + source.value().size() - (expires ? kExpiryBytes : 0);
     return output.add(key, source.kind(), source.value());
+  }
+
+  // Of two prepared transactions that stand against each other the earlier one was resolved before the later
+  // one could be prepared; that is lost.
+  Status leave_out_resolved() {
+    std::vector<std::pair<uint64_t, std::string>> latest;
+    for (const auto& [gid, record] : prepared_)
+      latest.emplace_back(decode_prepared(record)->prepared_us, gid);
+    std::sort(latest.begin(), latest.end(), std::greater<>());
+    LockTable locks(env_.clock());
+    LockOwner owner = 0;
+    for (const auto& [prepared_us, gid] : latest) {
+      const Status status = lock_prepared(locks, *decode_prepared(prepared_.at(gid)), ++owner);
+      if (!status.ok() && !status.is(StatusCode::busy)) return status;
+      if (status.ok()) continue;
+      note(Status(StatusCode::corruption, "the prepared transaction " + readable_bytes(gid) +
+                                              " is left out, since one that was prepared later stands "
+                                              "against it: " +
+                                              std::string(status.message())));
+      prepared_.erase(gid);
+    }
+    return {};
   }
 
   /// The catalogue stands before all keyspaces that can be dropped.
@@ -413,6 +440,7 @@ class Repair {
   LogSource log_;
   std::vector<std::unique_ptr<RunSalvage>> runs_;  // newest first
   Catalogue catalogue_;
+  std::map<std::string, std::string> prepared_;  // records, by their names
   std::optional<std::vector<uint32_t>> dropped_;
   std::shared_ptr<const IndexRecords> indexes_;
   std::set<uint32_t> nameless_;  // keyspaces that have entries

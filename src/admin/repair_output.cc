@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/catalogue.h"
+#include "engine/prepared.h"
 #include "format/internal_key.h"
 #include "format/log_entry.h"
 
@@ -78,6 +79,10 @@ Status RepairOutput::finish(const Rest& rest) {
     const InternalKey key(kCatalogueKeyspaceId, Catalogue::name_key(name));
     if (Status status = add(key.view(), EntryKind::put, Catalogue::encode_id(id)); !status.ok())
       return status;
+  }
+  for (const auto& [gid, record] : rest.prepared) {
+    const InternalKey key(kCatalogueKeyspaceId, prepared_key(gid));
+    if (Status status = add(key.view(), EntryKind::put, record); !status.ok()) return status;
   }
   for (const auto& [id, ttl_ms] : rest.default_ttls) {
     const InternalKey key(kCatalogueKeyspaceId, Catalogue::ttl_key(id));

@@ -34,8 +34,9 @@ class RepairOutput {
     const std::map<uint32_t, std::string>& names;  // of the keyspaces
     std::map<uint32_t, uint64_t> default_ttls;
     Catalogue::Compressions compressions;
-    std::vector<IndexRecord> indexes;  // by keyspace and name; without entries
-    int64_t time_us = 0;               // the largest that the damaged database recorded
+    const std::map<std::string, std::string>& prepared;  // records of prepared transactions, by their names
+    std::vector<IndexRecord> indexes;                    // by keyspace and name; without entries
+    int64_t time_us = 0;                                 // the largest that the damaged database recorded
   };
   /// Writes the catalogue and makes all of it the database.
   Status finish(const Rest& rest);

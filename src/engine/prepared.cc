@@ -73,7 +73,8 @@ class RecordReader {
     uint64_t count = 0;
     if (!number(&count)) return false;
     for (; count != 0; --count) {
-      if (!guard(&guards->emplace_back(PreparedRecord::Guard{.from = {}, .to = {}, .mode = mode}))) return false;
+      if (!guard(&guards->emplace_back(PreparedRecord::Guard{.from = {}, .to = {}, .mode = mode})))
+        return false;
     }
     return true;
   }
@@ -128,6 +129,23 @@ Result<PreparedRecord> decode_prepared(std::string_view record) {
   PreparedRecord decoded;
   if (read_record(record, &decoded)) return decoded;
   return Status(StatusCode::corruption, "the record of a prepared transaction is malformed");
+}
+
+Status lock_prepared(LockTable& locks, const PreparedRecord& record, LockOwner owner) {
+  const auto lock = [&](std::string_view from, std::string_view to, KeyLock mode) {
+    return to.empty() ? locks.acquire(owner, from, mode, 0) : locks.acquire_range(owner, from, to, mode, 0);
+  };
+  Status status;
+  for (const Operation& operation : record.operations) {
+    const LogEntry& entry = operation.entry;
+    const bool range = entry.kind == EntryKind::remove_range;
+    status = lock(entry.key, range ? entry.value : std::string_view(), KeyLock::exclusive);
+    if (!status.ok()) return status;
+  }
+  for (const PreparedRecord::Guard& guard : record.guards) {
+    if (status = lock(guard.from, guard.to, guard.mode); !status.ok()) return status;
+  }
+  return status;
 }
 
 Result<PreparedTransactions::Claim> PreparedTransactions::reserve(std::string_view gid, const Row& row) {

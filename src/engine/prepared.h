@@ -57,6 +57,9 @@ std::string encode_prepared(uint64_t prepared_us, std::span<const Operation> ope
                             const PreparedGuards& guards);
 /// Refers to `record`. `corruption` where it is malformed.
 Result<PreparedRecord> decode_prepared(std::string_view record);
+/// Takes the locks of a record for `owner`, without waiting: `busy` where another owner is in the way, who
+/// then has some of them.
+Status lock_prepared(LockTable& locks, const PreparedRecord& record, LockOwner owner);
 
 class PreparedTransactions {
  public:

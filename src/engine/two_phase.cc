@@ -96,26 +96,9 @@ Status Engine::load_prepared(std::string_view gid, std::string_view bytes) {
                                                                       .operations = record->operations.size(),
                                                                       .bytes = bytes.size()});
   if (!claim) return claim.status();
-  if (Status status = lock_prepared(*record, owner); !status.ok()) return status;
+  if (Status status = lock_prepared(locks_, *record, owner); !status.ok()) return status;
   claim->prepared();
   return {};
-}
-
-Status Engine::lock_prepared(const PreparedRecord& record, LockOwner owner) {
-  const auto lock = [&](std::string_view from, std::string_view to, KeyLock mode) {
-    return to.empty() ? locks_.acquire(owner, from, mode, 0) : locks_.acquire_range(owner, from, to, mode, 0);
-  };
-  Status status;
-  for (const Operation& operation : record.operations) {
-    const LogEntry& entry = operation.entry;
-    const bool range = entry.kind == EntryKind::remove_range;
-    status = lock(entry.key, range ? entry.value : std::string_view(), KeyLock::exclusive);
-    if (!status.ok()) return status;
-  }
-  for (const PreparedRecord::Guard& guard : record.guards) {
-    if (status = lock(guard.from, guard.to, guard.mode); !status.ok()) return status;
-  }
-  return status;
 }
 
 }  // namespace lightning

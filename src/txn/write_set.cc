@@ -62,7 +62,8 @@ void WriteSet::write(std::string_view key, const Write& write) {
     at = writes_.emplace_hint(at, arena_.keep(key), kept);
     if (!points_.empty()) undo_.back().key = at->first;
   } else {
-    if (!points_.empty()) undo_.back() = {.range = false, .key = at->first, .write = at->second, .erased = {}};
+    if (!points_.empty())
+      undo_.back() = {.range = false, .key = at->first, .write = at->second, .erased = {}};
     at->second = kept;
   }
   bytes_ += key.size() + write.value.size();
