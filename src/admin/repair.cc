@@ -344,7 +344,8 @@ class Repair {
   /// Of the keyspaces that are left, to be built at the next open.
   std::vector<IndexRecord> indexes() {
     std::vector<IndexRecord> left;
-    for (IndexRecord record : catalogue_.index_records()->all) {
+    const std::shared_ptr<const IndexRecords> records = catalogue_.index_records();
+    for (IndexRecord record : records->all) {
       if (record.keyspace != kDefaultKeyspaceId && !names_.contains(record.keyspace)) continue;
       Result<std::string> definition = definition_to_build(record.definition);
       if (!definition) {
