@@ -142,6 +142,37 @@ TEST(AllocationsOfAResolution, RefusedLeaveItPrepared) {
   }
 }
 
+// No exception leaves a call, whatever it would say.
+TEST(AllocationsOfAnExpiredTransaction, RefusedAreNoException) {
+  const AllocationTruce truce;
+  constexpr uint64_t kSecondNs = 1'000'000'000;
+  SimEnv env;
+  Options options;
+  options.durability = Durability::process;
+  options.max_transaction_idle_ms = 1000;
+  Result<Database> db = open_in(env, "db", options, OpenKind::create);
+  ASSERT_TRUE(db) << db.status().to_string();
+  Transaction tx = db->begin();
+  ASSERT_TRUE(tx.put("k", "v").ok());
+  env.sleep(5 * kSecondNs);
+  g_allocation_script = {.after = 0, .times = kForever};
+  const auto code = [](auto&& call) {
+    const AllocationRisk risk;
+    try {
+      return call().code();
+    } catch (const std::bad_alloc&) {
+      return StatusCode::unknown_outcome;
+    }
+  };
+  const StatusCode of_status = code([&] { return tx.status(); });
+  const StatusCode of_prepare = code([&] { return tx.prepare("g"); });
+  const StatusCode of_commit = code([&] { return tx.commit(); });
+  g_allocation_script = {};
+  EXPECT_EQ(of_status, StatusCode::closed);
+  EXPECT_EQ(of_prepare, StatusCode::closed);
+  EXPECT_EQ(of_commit, StatusCode::closed);
+}
+
 // To roll back takes no memory, whatever was erased.
 TEST(AllocationsOfARollback, AreNone) {
   const AllocationTruce truce;

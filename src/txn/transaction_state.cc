@@ -14,6 +14,17 @@ namespace lightning {
 
 namespace {
 
+// For calls that are to take no memory.
+Status expired(uint64_t idle_ms) {
+  try {
+    return Status(StatusCode::closed,
+                  "the transaction was aborted: it made no call for max_transaction_idle_ms = " +
+                      std::to_string(idle_ms));
+  } catch (const std::bad_alloc&) {
+    return Status(StatusCode::closed, "the transaction was aborted for its idleness");
+  }
+}
+
 Status no_memory_for_key() { return Status(StatusCode::out_of_memory, "the key of a transaction"); }
 
 }  // namespace
@@ -102,11 +113,8 @@ Status TransactionState::usable() const {
 }
 
 Status TransactionState::note_use() const {
-  if (active_.use.load(std::memory_order_acquire) == TransactionUse::expired) {
-    return Status(StatusCode::closed,
-                  "the transaction was aborted: it made no call for max_transaction_idle_ms = " +
-                      std::to_string(engine_->options().max_transaction_idle_ms));
-  }
+  if (active_.use.load(std::memory_order_acquire) == TransactionUse::expired)
+    return expired(engine_->options().max_transaction_idle_ms);
   active_.used_ns.store(engine_->env().clock().monotonic_ns(), std::memory_order_relaxed);
   return {};
 }
