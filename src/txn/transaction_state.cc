@@ -435,6 +435,21 @@ Status TransactionState::lock_extended(CommitExtension& extension, std::span<con
   }
 }
 
+namespace {
+
+// The commit of what is promised has the removal of its record besides.
+Status check_commit_bytes(std::span<const Operation> operations) {
+  constexpr uint64_t kRecordsRemovalBytes = 1024;
+  uint64_t bytes = kRecordsRemovalBytes;
+  for (const Operation& operation : operations)
+    bytes += operation.entry.key.size() + operation.entry.value.size();
+  if (bytes <= kBatchBytesMax) return {};
+  return Status(StatusCode::invalid_argument,
+                "a prepared transaction writes at most 1 GiB, with the entries of its indexes");
+}
+
+}  // namespace
+
 // Locks all that the transaction writes and relies on, and says of it what is promised and what is checked.
 Status TransactionState::make_promise(CommitExtension& extension, Promise* promise) {
   promise->operations = operations();
@@ -447,6 +462,7 @@ Status TransactionState::make_promise(CommitExtension& extension, Promise* promi
   // From here on a keyspace gets an index only behind the resolution.
   std::vector<Operation> extended;
   if (status = lock_extended(extension, promise->operations, &extended); !status.ok()) return status;
+  if (status = check_commit_bytes(extended); !status.ok()) return status;
   promise->check = check_for_commit();
   if (promise->check.reads != nullptr) {
     if (status = lock_for_prepare({}, promise->check.reads); !status.ok()) return status;
