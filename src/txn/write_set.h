@@ -63,10 +63,10 @@ class WriteSet {
  private:
   /// How to take one change back.
   struct Undo {
-    bool range = false;          // the newest range removal, or
+    bool range = false;          // the newest range removal, with
+    size_t erased = 0;           // so many of the newest of erased_; or
     std::string_view key;        // what a key held
     std::optional<Write> write;  // nothing: no write
-    Writes::node_type erased;    // or a write that a range removal took off; to put it back takes no memory
   };
   struct Point {
     uint64_t id = 0;
@@ -86,7 +86,8 @@ class WriteSet {
   bool range_map_good_ = true;
   uint64_t bytes_ = 0;
   uint64_t sequence_ = 1;
-  std::vector<Undo> undo_;  // since the first savepoint
+  std::vector<Undo> undo_;                 // since the first savepoint
+  std::vector<Writes::node_type> erased_;  // by range removals: to put them back takes no memory
   std::vector<Point> points_;
   uint64_t next_point_ = 1;
 };
