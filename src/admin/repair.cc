@@ -288,7 +288,8 @@ class Repair {
       const Status status =
           prepared ? decode_prepared(source.value()).status() : catalogue_.load(name, source.value());
       if (status.ok() && prepared) {
-        prepared_.emplace(name.substr(prepared_key({}).size()), source.value());
+        prepared_.keys.emplace_back(name);
+        prepared_.records.emplace_back(source.value());
       } else if (!status.ok()) {
         note(status);
         lost_.push_back({.why = status, .from = std::string(key), .to = std::string(key) + '\0'});
@@ -310,21 +311,22 @@ class Repair {
   // Of two prepared transactions that stand against each other the earlier one was resolved before the later
   // one could be prepared; that is lost.
   Status leave_out_resolved() {
-    std::vector<std::pair<uint64_t, std::string>> latest;
-    for (const auto& [gid, record] : prepared_)
-      latest.emplace_back(decode_prepared(record)->prepared_us, gid);
-    std::sort(latest.begin(), latest.end(), std::greater<>());
+    std::vector<uint64_t> left;  // when they were prepared; 0: looked at
+    for (const std::string& record : prepared_.records)
+      left.push_back(std::max<uint64_t>(1, decode_prepared(record)->prepared_us));
     LockTable locks(env_.clock());
-    LockOwner owner = 0;
-    for (const auto& [prepared_us, gid] : latest) {
-      const Status status = lock_prepared(locks, *decode_prepared(prepared_.at(gid)), ++owner);
-      if (!status.ok() && !status.is(StatusCode::busy)) return status;
+    for (LockOwner owner = 1; owner <= left.size(); ++owner) {
+      const auto latest = std::max_element(left.begin(), left.end());
+      *latest = 0;
+      const auto at = static_cast<size_t>(latest - left.begin());
+      std::string& record = prepared_.records[at];
+      const Status status = lock_prepared(locks, *decode_prepared(record), owner);
       if (status.ok()) continue;
-      note(Status(StatusCode::corruption, "the prepared transaction " + readable_bytes(gid) +
-                                              " is left out, since one that was prepared later stands "
-                                              "against it: " +
-                                              std::string(status.message())));
-      prepared_.erase(gid);
+      if (!status.is(StatusCode::busy)) return status;
+      note(Status(StatusCode::corruption, "the prepared transaction " +
+                                              readable_bytes(prepared_.keys[at].substr(1)) +
+                                              " is left out: one that was prepared later stands against it"));
+      record.clear();
     }
     return {};
   }
@@ -441,7 +443,7 @@ class Repair {
   LogSource log_;
   std::vector<std::unique_ptr<RunSalvage>> runs_;  // newest first
   Catalogue catalogue_;
-  std::map<std::string, std::string> prepared_;  // records, by their names
+  RepairOutput::PreparedRecords prepared_;
   std::optional<std::vector<uint32_t>> dropped_;
   std::shared_ptr<const IndexRecords> indexes_;
   std::set<uint32_t> nameless_;  // keyspaces that have entries

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "engine/catalogue.h"
-#include "engine/prepared.h"
 #include "format/internal_key.h"
 #include "format/log_entry.h"
 
@@ -80,8 +79,10 @@ Status RepairOutput::finish(const Rest& rest) {
     if (Status status = add(key.view(), EntryKind::put, Catalogue::encode_id(id)); !status.ok())
       return status;
   }
-  for (const auto& [gid, record] : rest.prepared) {
-    const InternalKey key(kCatalogueKeyspaceId, prepared_key(gid));
+  for (size_t at = 0; at < rest.prepared.keys.size(); ++at) {
+    const std::string& record = rest.prepared.records[at];
+    if (record.empty()) continue;
+    const InternalKey key(kCatalogueKeyspaceId, rest.prepared.keys[at]);
     if (Status status = add(key.view(), EntryKind::put, record); !status.ok()) return status;
   }
   for (const auto& [id, ttl_ms] : rest.default_ttls) {

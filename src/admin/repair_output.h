@@ -30,13 +30,18 @@ class RepairOutput {
 
   /// Keys ascend; those of the catalogue are left to finish().
   Status add(std::string_view internal_key, EntryKind kind, std::string_view value);
+  /// Of prepared transactions, by their keys in the catalogue, which ascend; an empty one is left out.
+  struct PreparedRecords {
+    std::vector<std::string> keys;
+    std::vector<std::string> records;
+  };
   struct Rest {
     const std::map<uint32_t, std::string>& names;  // of the keyspaces
     std::map<uint32_t, uint64_t> default_ttls;
     Catalogue::Compressions compressions;
-    const std::map<std::string, std::string>& prepared;  // records of prepared transactions, by their names
-    std::vector<IndexRecord> indexes;                    // by keyspace and name; without entries
-    int64_t time_us = 0;                                 // the largest that the damaged database recorded
+    const PreparedRecords& prepared;
+    std::vector<IndexRecord> indexes;  // by keyspace and name; without entries
+    int64_t time_us = 0;               // the largest that the damaged database recorded
   };
   /// Writes the catalogue and makes all of it the database.
   Status finish(const Rest& rest);
