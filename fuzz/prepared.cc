@@ -13,15 +13,17 @@ bool run(std::string_view input) {
     expect(record.status().is(StatusCode::corruption), "the kind of error");
     return false;
   }
-  Footprint guards;
+  PreparedGuards guards;
   for (const PreparedRecord::Guard& guard : record->guards) {
+    Footprint& of_mode = guard.mode == KeyLock::shared ? guards.shared : guards.exclusive;
     if (guard.to.empty()) {
-      guards.add_key(guard.from, hash_key(guard.from));
+      of_mode.add_key(guard.from, hash_key(guard.from));
     } else {
-      guards.add_range(guard.from, guard.to);
+      of_mode.add_range(guard.from, guard.to);
     }
   }
-  guards.seal();
+  guards.shared.seal();
+  guards.exclusive.seal();
   const std::string again = encode_prepared(record->prepared_us, record->operations, guards);
   const Result<PreparedRecord> second = decode_prepared(again);
   expect(second.ok() && second->operations.size() == record->operations.size(), "it is read differently");
@@ -44,10 +46,11 @@ void seeds(const SeedSink& sink) {
       {.entry = {EntryKind::put, a.view(), "value"}, .hash = 0, .offset = 0, .expiry = 5},
       {.entry = {EntryKind::put, b.view(), ""}, .hash = 0, .offset = 0, .expiry = 0},
       {.entry = {EntryKind::remove, z.view(), {}}, .hash = 0, .offset = 0, .expiry = 0}};
-  Footprint guards;
-  guards.add_key(b.view(), hash_key(b.view()));
-  guards.add_range(a.view(), z.view());
-  guards.seal();
+  PreparedGuards guards;
+  guards.shared.add_key(b.view(), hash_key(b.view()));
+  guards.shared.add_range(a.view(), z.view());
+  guards.shared.seal();
+  guards.exclusive.add_key(z.view(), hash_key(z.view()));
   sink("empty", encode_prepared(0, {}, {}));
   sink("writes", encode_prepared(1, operations, {}));
   sink("guards", encode_prepared(2, operations, guards));

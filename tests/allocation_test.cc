@@ -17,6 +17,7 @@
 #include "testing/sim_env.h"
 #include "tests/allocation_script.h"
 #include "tests/crash_workload.h"
+#include "txn/write_set.h"
 
 namespace lightning {
 namespace {
@@ -104,6 +105,105 @@ TEST(AllocationsOfAnEarlyFlush, RefusedAreMadeUpFor) {
     ASSERT_TRUE(db->close().ok()) << k;
   }
   EXPECT_EQ(refused, 0u);
+}
+
+// What is prepared stays so, with its locks, until it is resolved.
+TEST(AllocationsOfAResolution, RefusedLeaveItPrepared) {
+  const AllocationTruce truce;
+  for (const bool commits : {true, false}) {
+    SimEnv env;
+    Result<Database> db = open_in(env, "db", {.durability = Durability::process}, OpenKind::create);
+    ASSERT_TRUE(db) << db.status().to_string();
+    ASSERT_TRUE(db->create_index({.name = "whole", .key = {IndexField::whole_value()}}).ok());
+    ASSERT_TRUE(db->wait_for_index("whole").ok());
+    uint64_t refused = 1;
+    uint64_t k = 0;
+    for (; refused != 0 && k < 500; ++k) {
+      Transaction tx = db->begin();
+      ASSERT_TRUE(tx.put("k", std::to_string(k)).ok());
+      ASSERT_EQ(tx.prepare("g").to_string(), "ok") << k;
+      g_allocation_script = {.after = k, .times = 1};
+      Status status;
+      {
+        const AllocationRisk risk;
+        status = commits ? db->commit_prepared("g") : db->abort_prepared("g");
+      }
+      refused = g_allocation_script.refused;
+      g_allocation_script = {};
+      if (status.ok() || status.is(StatusCode::unknown_outcome)) continue;
+      ASSERT_TRUE(status.is(StatusCode::out_of_memory)) << k << " " << status.to_string();
+      const Result<Stats> stats = db->stats();
+      ASSERT_TRUE(stats.ok());
+      ASSERT_EQ(stats->prepared_transactions.size(), 1u) << k;
+      ASSERT_EQ(db->commit_prepared("g").to_string(), "ok") << k;
+    }
+    EXPECT_EQ(refused, 0u);
+    EXPECT_GT(k, commits ? 10u : 0u);
+  }
+}
+
+// No exception leaves a call, whatever it would say.
+TEST(AllocationsOfAnExpiredTransaction, RefusedAreNoException) {
+  const AllocationTruce truce;
+  constexpr uint64_t kSecondNs = 1'000'000'000;
+  SimEnv env;
+  Options options;
+  options.durability = Durability::process;
+  options.max_transaction_idle_ms = 1000;
+  Result<Database> db = open_in(env, "db", options, OpenKind::create);
+  ASSERT_TRUE(db) << db.status().to_string();
+  Transaction tx = db->begin();
+  ASSERT_TRUE(tx.put("k", "v").ok());
+  env.sleep(5 * kSecondNs);
+  g_allocation_script = {.after = 0, .times = kForever};
+  const auto code = [](auto&& call) {
+    const AllocationRisk risk;
+    try {
+      return call().code();
+    } catch (const std::bad_alloc&) {
+      return StatusCode::unknown_outcome;
+    }
+  };
+  const StatusCode of_status = code([&] { return tx.status(); });
+  const StatusCode of_prepare = code([&] { return tx.prepare("g"); });
+  const StatusCode of_commit = code([&] { return tx.commit(); });
+  g_allocation_script = {};
+  EXPECT_EQ(of_status, StatusCode::closed);
+  EXPECT_EQ(of_prepare, StatusCode::closed);
+  EXPECT_EQ(of_commit, StatusCode::closed);
+}
+
+// To roll back takes no memory, whatever was erased.
+TEST(AllocationsOfARollback, AreNone) {
+  const AllocationTruce truce;
+  const auto key = [](int i) { return std::string(1, '\0') + std::to_string(1000 + i); };
+  WriteSet set;
+  for (int i = 0; i < 1000; ++i) set.put(key(i), "first", 0);
+  const std::vector<Operation> before = set.operations();
+  const uint64_t point = set.set_savepoint();
+  for (int i = 0; i < 10; ++i) set.put(key(i), "second", 0);
+  set.remove_range(key(0), key(900));
+  for (int i = 100; i < 300; ++i) set.put(key(i), "third", 0);
+  set.remove_range(key(200), key(1000));
+  g_allocation_script = {.after = 0, .times = kForever};
+  bool rolled_back = false;
+  {
+    const AllocationRisk risk;
+    try {
+      rolled_back = set.rollback_to(point);
+    } catch (const std::bad_alloc&) {
+    }
+  }
+  const uint64_t refused = g_allocation_script.refused;
+  g_allocation_script = {};
+  EXPECT_TRUE(rolled_back);
+  EXPECT_EQ(refused, 0u);
+  const std::vector<Operation> after = set.operations();
+  ASSERT_EQ(after.size(), before.size());
+  for (size_t i = 0; i < after.size(); ++i) {
+    ASSERT_EQ(after[i].entry.key, before[i].entry.key);
+    ASSERT_EQ(after[i].entry.value, before[i].entry.value);
+  }
 }
 
 }  // namespace

@@ -173,6 +173,59 @@ TEST_P(IndexReads, FindNothingWhereARangeWasRemoved) {
   EXPECT_TRUE(db_.index("city").get(ordered_key("Oslo")).status().is(StatusCode::closed));
 }
 
+// Behind the end too, where what was read is gone, and where there never was any.
+TEST_P(IndexReads, GiveNothingWhereNoEntryIsPresent) {
+  ASSERT_TRUE(db_.put("", "Rome,9,").ok());
+  for (int i = 0; i < 500; ++i)
+    ASSERT_TRUE(db_.put("k" + std::to_string(i), "Oslo," + std::to_string(i + 10) + ",").ok());
+  ASSERT_TRUE(db_.flush().ok());
+  const auto expect_nothing = [](IndexScan& scan) {
+    EXPECT_EQ(scan.value(), "");
+    EXPECT_EQ(scan.key(), "");
+    EXPECT_EQ(scan.primary_key(), "");
+    EXPECT_EQ(scan.covered(), "");
+  };
+  const auto expect_no_pair = [](JoinScan& scan) {
+    EXPECT_EQ(scan.left_value(), "");
+    EXPECT_EQ(scan.right_value(), "");
+    EXPECT_EQ(scan.key(), "");
+    EXPECT_EQ(scan.left_primary_key(), "");
+    EXPECT_EQ(scan.right_primary_key(), "");
+  };
+  Transaction tx = db_.begin();
+  for (const bool in_transaction : {false, true}) {
+    const auto index = [&](std::string_view name) {
+      return in_transaction ? tx.index(name) : db_.index(name);
+    };
+    IndexScan none = index("none").all();
+    expect_nothing(none);
+    EXPECT_FALSE(none.advance());
+    expect_nothing(none);
+    for (const uint64_t limit : {UINT64_MAX, uint64_t{1}, uint64_t{0}}) {
+      for (const char* name : {"city", "number", "hash"}) {
+        IndexScan scan = index(name).all().limit(limit);
+        expect_nothing(scan);
+        while (scan.advance()) EXPECT_NE(scan.value(), "");
+        for (int i = 0; i < 2; ++i) {
+          expect_nothing(scan);
+          EXPECT_FALSE(scan.advance());
+        }
+        EXPECT_EQ(scan.status().to_string(), "ok");
+      }
+    }
+    JoinScan no_join = index("number").join(index("none"));
+    expect_no_pair(no_join);
+    JoinScan join = index("number").join(index("number"));
+    expect_no_pair(join);
+    while (join.advance()) EXPECT_NE(join.left_value(), "");
+    for (int i = 0; i < 2; ++i) {
+      expect_no_pair(join);
+      EXPECT_FALSE(join.advance());
+    }
+    EXPECT_EQ(join.status().to_string(), "ok");
+  }
+}
+
 Options pooled() {
   Options options;
   options.page_source = PageSource::pooled;

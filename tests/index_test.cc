@@ -296,6 +296,27 @@ TEST_F(Indexes, AreMadeOfSeveralFieldsOfEveryKind) {
   expect_sound(3 + 3 + 3 + 6 + 3);
 }
 
+// What a row holds once would be in each of its entries.
+TEST_F(Indexes, RefuseARowOfWhichTheyWouldRepeatTooMuch) {
+  make({.name = "words",
+        .key = {IndexField::value_column(IndexField::kEveryColumn)},
+        .covered = {IndexField::whole_value()}});
+  std::string words;
+  for (int i = 0; i < 4000; ++i) words += std::to_string(i) + ",";
+  const Status large = db_.put("large", words + std::string(20'000, 'x'));
+  EXPECT_TRUE(large.is(StatusCode::invalid_argument)) << large.to_string();
+  EXPECT_NE(large.to_string().find("64 MiB"), std::string::npos) << large.to_string();
+  std::string same;
+  for (int i = 0; i < 20'000; ++i) same += i % 2 == 0 ? "a," : "b,";
+  put("same", same);
+  for (int i = 4000; i < 20'000; ++i) words += std::to_string(i) + ",";
+  const Status many = db_.put("many", words);
+  EXPECT_TRUE(many.is(StatusCode::invalid_argument)) << many.to_string();
+  EXPECT_NE(many.to_string().find("4,096"), std::string::npos) << many.to_string();
+  EXPECT_EQ(names(db_.index("words").find(ordered_key("b"))), "same");
+  expect_sound(3);
+}
+
 TEST_F(Indexes, OfTimesTakeRfc3339) {
   make({.name = "at", .key = {IndexField::whole_value(KeyType::timestamp)}});
   put("a", "2024-05-01T12:30:00Z");

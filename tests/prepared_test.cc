@@ -264,6 +264,71 @@ TEST_F(Prepared, IsPartOfCopiesAndRepairs) {
   }
 }
 
+// What was looked for may be longer than any key.
+TEST_F(Prepared, MayHaveLookedForALongKey) {
+  const std::string longest(70'000, 'a');
+  ASSERT_TRUE(db_.create_index({.name = "whole", .key = {IndexField::whole_value(KeyType::text)}}).ok());
+  ASSERT_TRUE(db_.wait_for_index("whole").ok());
+  for (const bool by_index : {false, true}) {
+    Transaction tx = begin(Isolation::serializable);
+    if (by_index) {
+      EXPECT_FALSE(tx.index("whole").find(ordered_key(longest)).advance());
+    } else {
+      EXPECT_FALSE(tx.scan_from(longest).advance());
+    }
+    ASSERT_TRUE(tx.put("r", by_index ? "2" : "1").ok());
+    ASSERT_EQ(tx.prepare("g").to_string(), "ok");
+    ASSERT_NO_FATAL_FAILURE(open());
+    if (!by_index) {
+      EXPECT_TRUE(db_.put("b", "x", kAtOnce).is(StatusCode::busy));
+    }
+    EXPECT_TRUE(db_.put("Z", "x", kAtOnce).ok());
+    ASSERT_EQ(db_.commit_prepared("g").to_string(), "ok");
+    EXPECT_EQ(get("r"), by_index ? "2" : "1");
+    ASSERT_NO_FATAL_FAILURE(open());
+  }
+}
+
+TEST_F(Prepared, KeepsWhatWasOnlyLocked) {
+  put("looked at", "1");
+  Transaction tx = begin();
+  ASSERT_TRUE(tx.lock("absent").ok());
+  ASSERT_TRUE(tx.get_for_update("looked at"));
+  ASSERT_TRUE(tx.get_for_update("written").absent());
+  ASSERT_TRUE(tx.put("written", "1").ok());
+  ASSERT_TRUE(tx.prepare("g").ok());
+  for (int round = 0; round < 3; ++round) {
+    for (const char* key : {"absent", "looked at", "written"}) {
+      EXPECT_TRUE(db_.put(key, "x", kAtOnce).is(StatusCode::busy)) << key << round;
+      Transaction other = begin();
+      EXPECT_TRUE(other.lock(key).is(StatusCode::busy)) << key << round;
+      Transaction reader = begin(Isolation::serializable);
+      EXPECT_TRUE(reader.get(key).status().ok());
+      EXPECT_TRUE(reader.prepare("reader").is(StatusCode::busy)) << key << round;
+    }
+    ASSERT_NO_FATAL_FAILURE(open());
+  }
+  ASSERT_TRUE(db_.commit_prepared("g").ok());
+  EXPECT_TRUE(db_.put("absent", "x", kAtOnce).ok());
+}
+
+// Nobody promises to have seen no entry where one is promised.
+TEST_F(Prepared, KeepsTheEntriesOfItsIndexes) {
+  ASSERT_TRUE(db_.create_index({.name = "whole", .key = {IndexField::whole_value(KeyType::text)}}).ok());
+  ASSERT_TRUE(db_.wait_for_index("whole").ok());
+  Transaction tx = begin();
+  ASSERT_TRUE(tx.put("a", "Oslo").ok());
+  ASSERT_TRUE(tx.prepare("g").ok());
+  for (int round = 0; round < 3; ++round) {
+    Transaction reader = begin(Isolation::serializable);
+    EXPECT_FALSE(reader.index("whole").find(ordered_key("Oslo")).advance());
+    ASSERT_TRUE(reader.put("b", "Rome").ok());
+    EXPECT_TRUE(reader.prepare("reader").is(StatusCode::busy)) << round;
+    ASSERT_NO_FATAL_FAILURE(open());
+  }
+  ASSERT_EQ(db_.commit_prepared("g", kAtOnce).to_string(), "ok");
+}
+
 TEST_F(Prepared, OneOfManyCallsResolvesIt) {
   for (int round = 0; round < 20; ++round) {
     Transaction tx = begin();

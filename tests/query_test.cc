@@ -364,6 +364,30 @@ TEST_F(Queries, FindWhatALookAtEveryRowFinds) {
   EXPECT_TRUE(ways.contains("alternatives"));
 }
 
+// Behind the last row there is none, however often one asks.
+TEST_F(Queries, EndForGood) {
+  make_all();
+  for (int i = 0; i < 300; ++i)
+    put("k" + std::to_string(i), {"c" + std::to_string(i % 10), i, true, {"t" + std::to_string(i % 7)}});
+  Transaction tx = db_.begin();
+  for (const std::string text :
+       {"age >= 0", "age = 17", "city = 'c3' and tag = 't2'", "age = 17 or age = 18 and tag = 't2'",
+        "age >= 0 or city = 'c3'", "city = 'c3' order by age", "order by age", "order by age limit 3",
+        "city = 'none' and tag = 't2'", "age >= 0 limit 3"}) {
+    const Result<Query> query = parse_query(text);
+    ASSERT_TRUE(query.ok()) << text;
+    for (const bool in_transaction : {false, true}) {
+      QueryScan scan = in_transaction ? run_query(tx, *query) : run_query(db_, *query);
+      uint64_t rows = 0;
+      while (scan.advance()) ++rows;
+      EXPECT_EQ(rows == 0, text.find("none") != std::string::npos) << text;
+      EXPECT_FALSE(scan.advance()) << text;
+      EXPECT_FALSE(scan.advance()) << text;
+      EXPECT_EQ(scan.status().to_string(), "ok");
+    }
+  }
+}
+
 TEST_F(Queries, ReadAsOfOneMoment) {
   make_all();
   for (int i = 0; i < 50; ++i) put("k" + std::to_string(i), {"Rome", i, true, {}});

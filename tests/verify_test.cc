@@ -7,6 +7,8 @@
 #include "admin/repair.h"
 #include "admin/verify.h"
 #include "api/open_in.h"
+#include "engine/prepared.h"
+#include "format/internal_key.h"
 #include "log/segment.h"
 #include "run/run_format.h"
 #include "run/run_writer.h"
@@ -440,6 +442,52 @@ TEST(Repair, TakesOfARunTheIntervalThatItAnswersFor) {
   EXPECT_EQ(damaged->lost[0].from, "c");
   EXPECT_EQ(damaged->lost[0].to, "e");
   EXPECT_EQ(damaged->entries, 26u);
+}
+
+// Of two prepared transactions over one key the resolution of the earlier one was lost.
+TEST(Repair, LeavesOutWhatWasPreparedWhereALaterOneStands) {
+  SimEnv env;
+  {
+    Result<std::unique_ptr<Directory>> directory = env.files().open_directory(kDamageDirectory, true);
+    ASSERT_TRUE(directory);
+    DurableState state;
+    state.database_id = 7;
+    state.next_base_lsn = 8;
+    state.log_floor = 8;
+    Result<std::unique_ptr<StateStore>> store = StateStore::create(**directory, state);
+    ASSERT_TRUE(store);
+    const uint64_t id = *(*store)->new_file_id();
+    Result<std::unique_ptr<RunWriter>> writer = RunWriter::create(**directory, id, {});
+    ASSERT_TRUE(writer);
+    const auto add = [&](std::string_view gid, uint64_t prepared_us, std::string_view written) {
+      const InternalKey key(kDefaultKeyspaceId, written);
+      const Operation put{
+          .entry = {EntryKind::put, key.view(), "value"}, .hash = 0, .offset = 0, .expiry = 0};
+      const std::string record = encode_prepared(prepared_us, {&put, 1}, {});
+      const Version version{.value = record};
+      const InternalKey name(kCatalogueKeyspaceId, prepared_key(gid));
+      ASSERT_TRUE((*writer)->add(name.view(), {&version, 1}).ok());
+    };
+    add("a", 1, "other");
+    add("b", 4, "k");
+    add("c", 3, "k");
+    add("d", 2, "k");
+    const SortedRunInfo run{.pieces = {{.file = *(*writer)->finish(0, 8), .from = {}, .to = {}}}};
+    ASSERT_TRUE((*store)->commit([&](DurableState& next) { next.runs = {run}; }).ok());
+  }
+  const Result<RepairReport> report = repair_in(env, kDamageDirectory, "repaired", {});
+  ASSERT_TRUE(report) << report.status().to_string();
+  ASSERT_EQ(report->findings.size(), 2u);
+  EXPECT_NE(report->findings[0].what.find("\"c\""), std::string::npos) << report->findings[0].what;
+  Result<Database> database = open_in(env, "repaired", DamageSet::options(), OpenKind::open);
+  ASSERT_TRUE(database) << database.status().to_string();
+  std::string gids;
+  const Result<Stats> stats = database->stats();
+  ASSERT_TRUE(stats.ok());
+  for (const PreparedTransaction& prepared : stats->prepared_transactions) gids += prepared.gid;
+  EXPECT_EQ(gids, "ab");
+  EXPECT_TRUE(database->commit_prepared("a").ok());
+  EXPECT_TRUE(database->commit_prepared("b").ok());
 }
 
 TEST(Repair, WritesIntoNothingThatIsThere) {

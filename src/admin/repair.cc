@@ -18,6 +18,7 @@
 #include "engine/recovery.h"
 #include "format/internal_key.h"
 #include "index/definition.h"
+#include "index/entries.h"
 #include "view/state_store.h"
 
 namespace lightning {
@@ -94,10 +95,12 @@ class Repair {
     open_runs();
     if (Status status = read_log(); !status.ok()) return status;
     if (Status status = merge(**output); !status.ok()) return status;
+    if (Status status = leave_out_resolved(); !status.ok()) return status;
     name_keyspaces();
     const Status finished = (*output)->finish({.names = names_,
                                                .default_ttls = of_names(catalogue_.default_ttls()),
                                                .compressions = of_names(catalogue_.compressions()),
+                                               .prepared = prepared_,
                                                .indexes = indexes(),
                                                .time_us = remains_.state.time_max_us});
     if (!finished.ok()) return finished;
@@ -280,11 +283,14 @@ class Repair {
       return {};
     }
     if (keyspace == kCatalogueKeyspaceId) {
-      const bool prepared = is_prepared_key(key.substr(prefix));
-      const Status status = prepared ? decode_prepared(source.value()).status()
-                                     : catalogue_.load(key.substr(prefix), source.value());
-      if (status.ok() && prepared) return output.add(key, source.kind(), source.value());
-      if (!status.ok()) {
+      const std::string_view name = key.substr(prefix);
+      const bool prepared = is_prepared_key(name);
+      const Status status =
+          prepared ? decode_prepared(source.value()).status() : catalogue_.load(name, source.value());
+      if (status.ok() && prepared) {
+        prepared_.keys.emplace_back(name);
+        prepared_.records.emplace_back(source.value());
+      } else if (!status.ok()) {
         note(status);
         lost_.push_back({.why = status, .from = std::string(key), .to = std::string(key) + '\0'});
       }
@@ -302,6 +308,29 @@ class Repair {
     return output.add(key, source.kind(), source.value());
   }
 
+  // Of two prepared transactions that stand against each other the earlier one was resolved before the later
+  // one could be prepared; that is lost.
+  Status leave_out_resolved() {
+    std::vector<uint64_t> left;  // when they were prepared; 0: looked at
+    for (const std::string& record : prepared_.records)
+      left.push_back(std::max<uint64_t>(1, decode_prepared(record)->prepared_us));
+    LockTable locks(env_.clock());
+    for (LockOwner owner = 1; owner <= left.size(); ++owner) {
+      const auto latest = std::max_element(left.begin(), left.end());
+      *latest = 0;
+      const auto at = static_cast<size_t>(latest - left.begin());
+      std::string& record = prepared_.records[at];
+      const Status status = lock_prepared(locks, *decode_prepared(record), owner);
+      if (status.ok()) continue;
+      if (!status.is(StatusCode::busy)) return status;
+      note(Status(StatusCode::corruption, "the prepared transaction " +
+                                              readable_bytes(prepared_.keys[at].substr(1)) +
+                                              " is left out: one that was prepared later stands against it"));
+      record.clear();
+    }
+    return {};
+  }
+
   /// The catalogue stands before all keyspaces that can be dropped.
   const std::vector<uint32_t>& dropped() {
     if (!dropped_) dropped_ = catalogue_.dropped_ids();
@@ -317,7 +346,8 @@ class Repair {
   /// Of the keyspaces that are left, to be built at the next open.
   std::vector<IndexRecord> indexes() {
     std::vector<IndexRecord> left;
-    for (IndexRecord record : catalogue_.index_records()->all) {
+    const std::shared_ptr<const IndexRecords> records = catalogue_.index_records();
+    for (IndexRecord record : records->all) {
       if (record.keyspace != kDefaultKeyspaceId && !names_.contains(record.keyspace)) continue;
       Result<std::string> definition = definition_to_build(record.definition);
       if (!definition) {
@@ -413,6 +443,7 @@ class Repair {
   LogSource log_;
   std::vector<std::unique_ptr<RunSalvage>> runs_;  // newest first
   Catalogue catalogue_;
+  RepairOutput::PreparedRecords prepared_;
   std::optional<std::vector<uint32_t>> dropped_;
   std::shared_ptr<const IndexRecords> indexes_;
   std::set<uint32_t> nameless_;  // keyspaces that have entries

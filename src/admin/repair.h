@@ -15,7 +15,8 @@
 //      the report, and every value shown was once the key's.
 //  P3  A commit record of the log is taken whole or not at all. (What was flushed is keys, and no longer
 //      commits.)
-// Thread safety: a function. Memory: the log's segments, as for an open, and 16 bytes a key of a run file.
+// Thread safety: a function. Memory: the log's segments, as for an open, 16 bytes a key of a run file, and
+// the records of prepared transactions.
 #pragma once
 
 #include <lightning/admin.h>

@@ -79,6 +79,12 @@ Status RepairOutput::finish(const Rest& rest) {
     if (Status status = add(key.view(), EntryKind::put, Catalogue::encode_id(id)); !status.ok())
       return status;
   }
+  for (size_t at = 0; at < rest.prepared.keys.size(); ++at) {
+    const std::string& record = rest.prepared.records[at];
+    if (record.empty()) continue;
+    const InternalKey key(kCatalogueKeyspaceId, rest.prepared.keys[at]);
+    if (Status status = add(key.view(), EntryKind::put, record); !status.ok()) return status;
+  }
   for (const auto& [id, ttl_ms] : rest.default_ttls) {
     const InternalKey key(kCatalogueKeyspaceId, Catalogue::ttl_key(id));
     if (Status status = add(key.view(), EntryKind::put, Catalogue::encode_ttl(ttl_ms)); !status.ok())

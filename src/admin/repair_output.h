@@ -30,10 +30,16 @@ class RepairOutput {
 
   /// Keys ascend; those of the catalogue are left to finish().
   Status add(std::string_view internal_key, EntryKind kind, std::string_view value);
+  /// Of prepared transactions, by their keys in the catalogue, which ascend; an empty one is left out.
+  struct PreparedRecords {
+    std::vector<std::string> keys;
+    std::vector<std::string> records;
+  };
   struct Rest {
     const std::map<uint32_t, std::string>& names;  // of the keyspaces
     std::map<uint32_t, uint64_t> default_ttls;
     Catalogue::Compressions compressions;
+    const PreparedRecords& prepared;
     std::vector<IndexRecord> indexes;  // by keyspace and name; without entries
     int64_t time_us = 0;               // the largest that the damaged database recorded
   };

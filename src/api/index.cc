@@ -146,23 +146,23 @@ JoinScan::~JoinScan() = default;
 bool JoinScan::advance() { return advance_or_drop(&state_); }
 
 std::string_view JoinScan::key() const {
-  return state_ == nullptr ? std::string_view() : state_->left().parts().index_key;
+  return state_ == nullptr ? std::string_view() : state_->left().index_key;
 }
 
 std::string_view JoinScan::left_primary_key() const {
-  return state_ == nullptr ? std::string_view() : state_->left().parts().primary_key;
+  return state_ == nullptr ? std::string_view() : state_->left().primary_key;
 }
 
 std::string_view JoinScan::right_primary_key() const {
-  return state_ == nullptr ? std::string_view() : state_->right().parts().primary_key;
+  return state_ == nullptr ? std::string_view() : state_->right().primary_key;
 }
 
 std::string_view JoinScan::left_value() {
-  return value_of(state_, [](JoinState& state) { return state.row(state.left()); });
+  return value_of(state_, [](JoinState& state) { return state.left_row(); });
 }
 
 std::string_view JoinScan::right_value() {
-  return value_of(state_, [](JoinState& state) { return state.row(state.right()); });
+  return value_of(state_, [](JoinState& state) { return state.right_row(); });
 }
 
 const Status& JoinScan::status() const { return state_ == nullptr ? no_scan() : state_->status(); }

@@ -126,7 +126,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Two-phase commit (two_phase.cc).
   struct Preparation {
     std::span<const Operation> operations;  // as of commit_checked()
-    const Footprint& guards;                // as of encode_prepared()
+    const PreparedGuards& guards;           // as of encode_prepared()
     const CommitCheck& check;               // its owner holds the locks, and keeps them if this succeeds
   };
   Status prepare(std::string_view gid, const Preparation& preparation, const WriteOptions& options);
@@ -378,7 +378,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status resolve_prepared(std::string_view gid, Fn&& commit);
   /// What an open finds in the catalogue.
   Status load_prepared(std::string_view gid, std::string_view record);
-  Status lock_prepared(const PreparedRecord& record, LockOwner owner);
 
   Status wait_for(Durability durability, uint64_t end_lsn);
   Status check_keyspaces(const CommitPlan& plan) const;

@@ -6,6 +6,8 @@
 
 namespace lightning {
 
+Footprint::~Footprint() = default;
+
 void Footprint::add_key(std::string_view key, uint64_t hash) {
   if (has_key(key, hash)) return;
   if (keys_.size() == keys_.capacity()) keys_.reserve(keys_.empty() ? kKeysSearched : 2 * keys_.size());

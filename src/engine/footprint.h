@@ -20,6 +20,7 @@ namespace lightning {
 
 class Footprint {
  public:
+  ~Footprint();
   struct Key {
     uint64_t hash = 0;
     std::string_view bytes;

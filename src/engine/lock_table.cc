@@ -322,6 +322,17 @@ uint64_t LockTable::held(LockOwner owner) const {
   return found == parties_.end() ? 0 : found->second.held;
 }
 
+std::vector<std::string> LockTable::exclusive_keys(LockOwner owner) const {
+  std::vector<std::string> keys;
+  MutexLock lock(mutex_);
+  const auto found = parties_.find(owner);
+  if (found == parties_.end()) return keys;
+  for (const Request* at = found->second.first; at != nullptr; at = at->after) {
+    if (at->granted && !at->range && at->mode == KeyLock::exclusive) keys.emplace_back(at->from);
+  }
+  return keys;
+}
+
 LockOwner LockTable::waits_for(LockOwner owner) const {
   MutexLock lock(mutex_);
   const auto found = parties_.find(owner);

@@ -25,6 +25,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/mutex.h"
 #include "engine/commit_plan.h"
@@ -69,6 +70,8 @@ class LockTable {
   /// As above, of any key of [from, to).
   bool range_blocked(LockOwner owner, std::string_view from, std::string_view to) const EXCLUDES(mutex_);
 
+  /// Keys, not ranges, that the owner holds exclusive. Throws std::bad_alloc.
+  std::vector<std::string> exclusive_keys(LockOwner owner) const EXCLUDES(mutex_);
   /// Locks that the owner holds.
   uint64_t held(LockOwner owner) const EXCLUDES(mutex_);
   /// One that the owner waits for, 0 if it waits for none.

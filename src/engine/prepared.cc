@@ -24,17 +24,25 @@ void append_operation(std::string* record, const Operation& operation) {
   }
 }
 
+// What was looked for may be longer than any key. No key lies between it and what is left of it here, so that
+// the range meets no other lock than it did.
 void append_guard(std::string* record, std::string_view from, std::string_view to) {
+  from = from.substr(0, kInternalKeyBytesMax + 1);
   append_varint(record, from.size());
   append_varint(record, to.size());
   record->append(from).append(to);
 }
 
-// A key that a transaction of a user can name.
-bool is_users_key(std::string_view key) {
+// Is it where a transaction of a user can read and write?
+bool is_users(std::string_view key) {
   uint32_t keyspace = 0;
-  return key.size() <= kInternalKeyBytesMax && parse_keyspace_prefix(key, &keyspace) != 0 &&
-         keyspace != kCatalogueKeyspaceId;
+  return parse_keyspace_prefix(key, &keyspace) != 0 && keyspace != kCatalogueKeyspaceId;
+}
+
+void append_guards(std::string* record, const Footprint& guards) {
+  append_varint(record, guards.keys().size() + guards.ranges().size());
+  for (const Footprint::Key& key : guards.keys()) append_guard(record, key.bytes, {});
+  for (const Footprint::Range& range : guards.ranges()) append_guard(record, range.from, range.to);
 }
 
 /// Walks a record; every step is checked, and none succeeds after one that did not.
@@ -55,20 +63,31 @@ class RecordReader {
   }
   bool operation(Operation* operation) {
     LogEntry& entry = operation->entry;
-    if (at_ == nullptr || !parse_log_entry(at_, end_, &entry) || !is_users_key(entry.key)) return false;
+    if (at_ == nullptr || !parse_log_entry(at_, end_, &entry)) return false;
+    if (entry.key.size() > kInternalKeyBytesMax || !is_users(entry.key)) return false;
     at_ = entry.value.data() + entry.value.size();
     if (entry.kind == EntryKind::put_expiring) operation->expiry = take_batch_ttl(&entry);
     return true;
   }
+  bool guards(KeyLock mode, std::vector<PreparedRecord::Guard>* guards) {
+    uint64_t count = 0;
+    if (!number(&count)) return false;
+    for (; count != 0; --count) {
+      if (!guard(&guards->emplace_back(PreparedRecord::Guard{.from = {}, .to = {}, .mode = mode})))
+        return false;
+    }
+    return true;
+  }
+
+ private:
   bool guard(PreparedRecord::Guard* guard) {
     uint64_t from_size = 0;
     uint64_t to_size = 0;
     return number(&from_size) && number(&to_size) && bytes(from_size, &guard->from) &&
-           bytes(to_size, &guard->to) && is_users_key(guard->from) &&
+           bytes(to_size, &guard->to) && is_users(guard->from) &&
            (guard->to.empty() || guard->from < guard->to);
   }
 
- private:
   const char* at_;
   const char* end_;
 };
@@ -89,27 +108,20 @@ bool read_record(std::string_view bytes, PreparedRecord* record) {
     ranges_over = !range;
     record->operations.push_back(operation);
   }
-  uint64_t guards = 0;
-  if (!reader.number(&guards)) return false;
-  for (; guards != 0; --guards) {
-    PreparedRecord::Guard guard;
-    if (!reader.guard(&guard)) return false;
-    record->guards.push_back(guard);
-  }
-  return reader.at_end();
+  if (!reader.guards(KeyLock::shared, &record->guards)) return false;
+  return reader.at_end() || (reader.guards(KeyLock::exclusive, &record->guards) && reader.at_end());
 }
 
 }  // namespace
 
 std::string encode_prepared(uint64_t prepared_us, std::span<const Operation> operations,
-                            const Footprint& guards) {
+                            const PreparedGuards& guards) {
   std::string record(sizeof(uint64_t), '\0');
   store<uint64_t>(record.data(), prepared_us);
   append_varint(&record, operations.size());
   for (const Operation& operation : operations) append_operation(&record, operation);
-  append_varint(&record, guards.keys().size() + guards.ranges().size());
-  for (const Footprint::Key& key : guards.keys()) append_guard(&record, key.bytes, {});
-  for (const Footprint::Range& range : guards.ranges()) append_guard(&record, range.from, range.to);
+  append_guards(&record, guards.shared);
+  append_guards(&record, guards.exclusive);
   return record;
 }
 
@@ -119,9 +131,27 @@ Result<PreparedRecord> decode_prepared(std::string_view record) {
   return Status(StatusCode::corruption, "the record of a prepared transaction is malformed");
 }
 
+Status lock_prepared(LockTable& locks, const PreparedRecord& record, LockOwner owner) {
+  const auto lock = [&](std::string_view from, std::string_view to, KeyLock mode) {
+    return to.empty() ? locks.acquire(owner, from, mode, 0) : locks.acquire_range(owner, from, to, mode, 0);
+  };
+  Status status;
+  for (const Operation& operation : record.operations) {
+    const LogEntry& entry = operation.entry;
+    const bool range = entry.kind == EntryKind::remove_range;
+    status = lock(entry.key, range ? entry.value : std::string_view(), KeyLock::exclusive);
+    if (!status.ok()) return status;
+  }
+  for (const PreparedRecord::Guard& guard : record.guards) {
+    if (status = lock(guard.from, guard.to, guard.mode); !status.ok()) return status;
+  }
+  return status;
+}
+
 Result<PreparedTransactions::Claim> PreparedTransactions::reserve(std::string_view gid, const Row& row) {
   MutexLock lock(mutex_);
-  if (entries_.try_emplace(std::string(gid), Entry{.row = row}).second) return Claim(*this, gid, row.owner);
+  if (entries_.try_emplace(std::string(gid), Entry{.row = row}).second)
+    return Claim(*this, gid, row.owner, false);
   return Status(StatusCode::already_exists, "a transaction is prepared under this name");
 }
 
@@ -133,7 +163,7 @@ Result<PreparedTransactions::Claim> PreparedTransactions::take(std::string_view 
   Entry& entry = found->second;
   if (std::exchange(entry.claimed, true))
     return Status(StatusCode::busy, "another call prepares the transaction or resolves it");
-  return Claim(*this, gid, entry.row.owner);
+  return Claim(*this, gid, entry.row.owner, true);
 }
 
 void PreparedTransactions::settle(std::string_view gid) {

@@ -9,6 +9,7 @@
 //   varint  count of operations, each as format/batch_codec.h says, range removals first
 //   varint  count of guards, ranges and keys that nobody else may write, each:
 //           varint size, varint size, bytes of its first key, bytes of the key behind it (none: one key)
+//   varint  count of those that nobody else may promise to rely on either, likewise; may be missing
 // Thread safety: PreparedTransactions is internally synchronised; the rest values.
 #pragma once
 
@@ -41,15 +42,24 @@ struct PreparedRecord {
   struct Guard {
     std::string_view from;
     std::string_view to;  // empty: `from` alone
+    KeyLock mode = KeyLock::shared;
   };
   std::vector<Guard> guards;
 };
 
-/// `guards`: what nobody may write before the transaction is resolved, beside what it writes; sealed.
+/// What nobody else may write (shared) or lock (exclusive) before the transaction is resolved, beside what it
+/// writes; both are sealed.
+struct PreparedGuards {
+  Footprint shared;
+  Footprint exclusive;
+};
 std::string encode_prepared(uint64_t prepared_us, std::span<const Operation> operations,
-                            const Footprint& guards);
+                            const PreparedGuards& guards);
 /// Refers to `record`. `corruption` where it is malformed.
 Result<PreparedRecord> decode_prepared(std::string_view record);
+/// Takes the locks of a record for `owner`, without waiting: `busy` where another owner is in the way, who
+/// then has some of them.
+Status lock_prepared(LockTable& locks, const PreparedRecord& record, LockOwner owner);
 
 class PreparedTransactions {
  public:
@@ -60,26 +70,32 @@ class PreparedTransactions {
     uint64_t bytes = 0;  // of its record
   };
 
-  /// The right of one call to prepare a transaction, or to resolve it. Unless it is settled the name is free
-  /// in the end.
+  /// The right of one call to prepare a transaction, or to resolve it. In the end the transaction is prepared
+  /// as it was before, unless the call said what became of it.
   class [[nodiscard]] Claim {
    public:
-    Claim(PreparedTransactions& all, std::string_view gid, LockOwner owner)
-        : all_(&all), gid_(gid), owner_(owner) {}
+    Claim(PreparedTransactions& all, std::string_view gid, LockOwner owner, bool prepared)
+        : all_(&all), gid_(gid), owner_(owner), prepared_(prepared) {}
     Claim(Claim&& other) noexcept
-        : all_(std::exchange(other.all_, nullptr)), gid_(other.gid_), owner_(other.owner_) {}
+        : all_(std::exchange(other.all_, nullptr)),
+          gid_(other.gid_),
+          owner_(other.owner_),
+          prepared_(other.prepared_) {}
     Claim& operator=(Claim&&) = delete;
     ~Claim() {
-      if (all_ != nullptr) all_->erase(gid_);
+      if (all_ != nullptr) prepared_ ? all_->settle(gid_) : all_->erase(gid_);
     }
-    /// It is prepared, and stays so.
-    void settle() { std::exchange(all_, nullptr)->settle(gid_); }
+    /// It is prepared now.
+    void prepared() { prepared_ = true; }
+    /// It is no more: the name is free.
+    void resolved() { prepared_ = false; }
     LockOwner owner() const { return owner_; }
 
    private:
     PreparedTransactions* all_;
     std::string_view gid_;  // the caller's
     LockOwner owner_;
+    bool prepared_;
   };
 
   /// For one that is to be prepared: already_exists if the name is in use.

@@ -44,7 +44,7 @@ Status Engine::prepare(std::string_view gid, const Preparation& preparation, con
   if (!key.ok()) return Status(StatusCode::out_of_memory, "the key of a write");
   Operation put{.entry = {EntryKind::put, key.view(), record}, .hash = 0, .offset = 0, .expiry = 0};
   Status status = commit_checked({&put, 1}, preparation.check, options);
-  if (in_force(status)) claim->settle();
+  if (in_force(status)) claim->prepared();
   return status;
 }
 
@@ -63,8 +63,7 @@ Status Engine::resolve_prepared(std::string_view gid, Fn&& commit) {
           : Status(StatusCode::out_of_memory, "the key of a write");
   if (in_force(status)) {
     release_locks(claim->owner());
-  } else {
-    claim->settle();
+    claim->resolved();
   }
   return status;
 }
@@ -97,26 +96,9 @@ Status Engine::load_prepared(std::string_view gid, std::string_view bytes) {
                                                                       .operations = record->operations.size(),
                                                                       .bytes = bytes.size()});
   if (!claim) return claim.status();
-  if (Status status = lock_prepared(*record, owner); !status.ok()) return status;
-  claim->settle();
+  if (Status status = lock_prepared(locks_, *record, owner); !status.ok()) return status;
+  claim->prepared();
   return {};
-}
-
-Status Engine::lock_prepared(const PreparedRecord& record, LockOwner owner) {
-  const auto lock = [&](std::string_view from, std::string_view to, KeyLock mode) {
-    return to.empty() ? locks_.acquire(owner, from, mode, 0) : locks_.acquire_range(owner, from, to, mode, 0);
-  };
-  Status status;
-  for (const Operation& operation : record.operations) {
-    const LogEntry& entry = operation.entry;
-    const bool range = entry.kind == EntryKind::remove_range;
-    status = lock(entry.key, range ? entry.value : std::string_view(), KeyLock::exclusive);
-    if (!status.ok()) return status;
-  }
-  for (const PreparedRecord::Guard& guard : record.guards) {
-    if (status = lock(guard.from, guard.to, KeyLock::shared); !status.ok()) return status;
-  }
-  return status;
 }
 
 }  // namespace lightning

@@ -18,6 +18,9 @@ namespace lightning {
 namespace {
 
 constexpr size_t kEntriesOfRowMax = 4096;
+// Of several entries together: what a row holds once each of them may repeat. No option: what entries a row
+// has does not change with it.
+constexpr uint64_t kEntriesBytesMax = 64 << 20;
 constexpr size_t kKeyBytesExpected = 64;  // what is longer is allocated again
 constexpr size_t kHashBytes = 8;
 
@@ -174,19 +177,29 @@ bool put_field_value(KeyWriter& key, KeyType type, const FieldValues::Value& val
 
 namespace {
 
-/// What the values of one field make, in the order in which they were found; there is mostly one.
+void sort_out(std::vector<std::string>* parts) {
+  std::sort(parts->begin(), parts->end());
+  parts->erase(std::unique(parts->begin(), parts->end()), parts->end());
+}
+
+/// What the values of one field make; there is mostly one. Where they are too many for a row, so are these.
 struct Parts {
   bool any = false;
+  bool full = false;
   std::string first;
   std::vector<std::string> others;
 
   void add(KeyWriter& part) {
-    if (any) {
-      others.push_back(part.take());
-    } else {
+    if (!any) {
       first = part.take();
       any = true;
+      return;
     }
+    if (others.size() == 2 * kEntriesOfRowMax && !full) {
+      sort_out(&others);
+      full = others.size() > kEntriesOfRowMax;
+    }
+    if (!full) others.push_back(part.take());
   }
 };
 
@@ -268,22 +281,30 @@ bool append_bytes(const IndexField& field, std::string_view from, std::string* k
   return made;
 }
 
-// Each key with each part behind it; keys that ascend still do.
-void append_each(Parts parts, std::vector<MadeEntry>* made) {
-  parts.others.push_back(std::move(parts.first));
+constexpr std::string_view kTooMany = "it would have more than 4,096 entries";
+constexpr std::string_view kTooLarge = "its entries would have more than 64 MiB together";
+
+// Each key with each part behind it; keys that ascend still do. Not empty: why the row is refused.
+std::string_view append_parts(Parts parts, std::vector<MadeEntry>* made) {
+  if (parts.others.empty() && made->size() == 1) {
+    made->front().key += parts.first;
+    return {};
+  }
   std::vector<std::string>& all = parts.others;
-  std::sort(all.begin(), all.end());
-  all.erase(std::unique(all.begin(), all.end()), all.end());
+  all.push_back(std::move(parts.first));
+  sort_out(&all);
+  if (made->size() * all.size() > kEntriesOfRowMax) return kTooMany;
+  uint64_t bytes = 0;
+  for (const MadeEntry& entry : *made) bytes += entry.key.size() * all.size();
+  for (const std::string& part : all) bytes += part.size() * made->size();
+  if (bytes > kEntriesBytesMax) return kTooLarge;
   std::vector<MadeEntry> product;
-  // One too many is enough to be refused.
-  product.reserve(std::min(made->size() * all.size(), kEntriesOfRowMax + 1));
+  product.reserve(made->size() * all.size());
   for (const MadeEntry& entry : *made) {
-    for (const std::string& part : all) {
-      if (product.size() > kEntriesOfRowMax) break;
-      product.push_back({.key = entry.key + part, .value = {}});
-    }
+    for (const std::string& part : all) product.push_back({.key = entry.key + part, .value = {}});
   }
   made->swap(product);
+  return {};
 }
 
 // Bytes of the first `parts` parts; nothing where they do not stand there.
@@ -310,6 +331,10 @@ Status make_entries(const LiveIndex& index, std::string_view primary_key, std::s
     if (definition.missing == MissingField::skip) return {};
     return refuse_row(index, primary_key, "field " + std::to_string(field) + " of its key is missing");
   };
+  const auto refuse = [&](std::string_view why) {
+    made->clear();
+    return refuse_row(index, primary_key, why);
+  };
   made->resize(1);
   made->front().key.reserve(kKeyBytesExpected);
   for (size_t i = 0; i < definition.key.size(); ++i) {
@@ -321,15 +346,8 @@ Status make_entries(const LiveIndex& index, std::string_view primary_key, std::s
     }
     Parts parts = find_parts(field, index.key_functions[i], primary_key, row);
     if (!parts.any) return missing(i);
-    if (parts.others.empty()) {
-      for (MadeEntry& entry : *made) entry.key += parts.first;
-    } else {
-      append_each(std::move(parts), made);
-    }
-    if (made->size() > kEntriesOfRowMax) {
-      made->clear();
-      return refuse_row(index, primary_key, "it would have more than 4,096 entries");
-    }
+    const std::string_view too_much = append_parts(std::move(parts), made);
+    if (!too_much.empty()) return refuse(too_much);
   }
   std::string value;
   if (index.unique()) {
@@ -337,6 +355,7 @@ Status make_entries(const LiveIndex& index, std::string_view primary_key, std::s
     value.assign(size, put_varint(size, primary_key.size())).append(primary_key);
   }
   if (!definition.covered.empty()) value += covered_parts(index, primary_key, row);
+  if (made->size() > 1 && made->size() * value.size() > kEntriesBytesMax) return refuse(kTooLarge);
   for (MadeEntry& entry : *made) {
     if (index.hashed()) {
       std::string hash;
@@ -344,10 +363,7 @@ Status make_entries(const LiveIndex& index, std::string_view primary_key, std::s
       entry.key.insert(0, hash);
     }
     if (!index.unique()) entry.key += primary_key;
-    if (entry.key.size() > kKeyBytesMax) {
-      made->clear();
-      return refuse_row(index, primary_key, "its key in the index has more than 65,535 bytes");
-    }
+    if (entry.key.size() > kKeyBytesMax) return refuse("its key in the index has more than 65,535 bytes");
     entry.value = value;
   }
   if (index.hashed())

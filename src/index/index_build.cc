@@ -259,7 +259,8 @@ class IndexSet::SliceMaker final : public ExpiringSource {
 
 void IndexSet::resume() {
   if (engine_.read_only()) return;
-  for (const auto& [keyspace, indexes] : table()->by_keyspace) {
+  const std::shared_ptr<const IndexTable> table = this->table();
+  for (const auto& [keyspace, indexes] : table->by_keyspace) {
     for (const auto& index : indexes) {
       if (index->unusable.ok() && index->stored.state == IndexState::building)
         build_in_background(index->entries, 0);

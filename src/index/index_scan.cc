@@ -99,7 +99,7 @@ bool IndexScanState::take(std::string_view key, std::string_view value) {
 bool IndexScanState::is_hidden() {
   if (place_.transaction == nullptr || !place_.transaction->hides(index_->keyspace, parts_.primary_key))
     return false;
-  const Value* const own = row();
+  const Value* const own = row_of_entry();
   if (own == nullptr) return true;
   status_ = make_entries(*index_, parts_.primary_key, own->view(), &made_);
   return !status_.ok() || std::none_of(made_.begin(), made_.end(),
@@ -107,6 +107,16 @@ bool IndexScanState::is_hidden() {
 }
 
 bool IndexScanState::advance() {
+  present_ = false;
+  present_ = find_next();
+  if (!present_) {
+    parts_ = {};
+    entry_key_ = {};
+  }
+  return present_;
+}
+
+bool IndexScanState::find_next() {
   if (!row_asked_) ahead_wanted_ = 0;
   row_asked_ = false;
   do {
@@ -116,7 +126,7 @@ bool IndexScanState::advance() {
   return true;
 }
 
-const Value* IndexScanState::row() {
+const Value* IndexScanState::row_of_entry() {
   if (!row_read_ && !read_row()) return nullptr;
   if (!std::exchange(row_asked_, true)) {
     const size_t allowed = kBytesAhead / std::max<size_t>(1, row_.present() ? row_.view().size() : 0);

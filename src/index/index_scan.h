@@ -42,10 +42,11 @@ class IndexScanState {
   /// Skips entries whose index key is not just `key`.
   void only(std::string key) { only_ = std::move(key); }
   bool advance();
+  // Of the present entry; empty where advance() has not given one.
   const EntryParts& parts() const { return parts_; }
   std::string_view entry_key() const { return entry_key_; }
-  /// Of the row; null: it has none any more, or status() says why not.
-  const Value* row();
+  /// Of the row; null: it has none any more, there is no entry, or status() says why not.
+  const Value* row() { return present_ ? row_of_entry() : nullptr; }
   const Status& status() const;
   const LiveIndex& index() const { return *index_; }
 
@@ -57,8 +58,11 @@ class IndexScanState {
     bool row_read = false;
   };
 
+  /// To the next entry that counts.
+  bool find_next();
   bool step();
   bool take(std::string_view key, std::string_view value);
+  const Value* row_of_entry();
   bool read_row();
   bool read_ahead(size_t wanted);
   /// Is the entry one that somebody committed of a row that the transaction wrote?
@@ -70,6 +74,7 @@ class IndexScanState {
   const CursorState* cursor_ = nullptr;  // of scan_
   Scan scan_{nullptr, {}, {}, false};
   uint64_t left_ = UINT64_MAX;
+  bool present_ = false;
   EntryParts parts_;
   std::string_view entry_key_;
   std::string only_;

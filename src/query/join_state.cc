@@ -77,6 +77,12 @@ bool JoinState::meet() {
 }
 
 bool JoinState::advance() {
+  present_ = false;
+  present_ = find_next();
+  return present_;
+}
+
+bool JoinState::find_next() {
   if (!status_.ok() || ended_) return false;
   if (key_.empty()) return open(left_, {}) && open(right_, {}) && meet();
   const bool more_right = right_.scan->advance();
@@ -92,7 +98,7 @@ bool JoinState::advance() {
 }
 
 const Value* JoinState::row(IndexScanState& side) {
-  if (key_.empty()) return nullptr;
+  if (!present_) return nullptr;
   const Value* const row = side.row();
   if (status_.ok()) status_ = side.status();
   return row;

@@ -23,10 +23,12 @@ class JoinState {
                                          std::shared_ptr<const LiveIndex> right);
 
   bool advance();
-  IndexScanState& left() { return *left_.scan; }
-  IndexScanState& right() { return *right_.scan; }
-  /// Null: it has none any more, or status() says why not.
-  const Value* row(IndexScanState& side);
+  // Of the present pair; empty where advance() has not given one.
+  EntryParts left() const { return present_ ? left_.scan->parts() : EntryParts(); }
+  EntryParts right() const { return present_ ? right_.scan->parts() : EntryParts(); }
+  // Null: it has none any more, there is no pair, or status() says why not.
+  const Value* left_row() { return row(*left_.scan); }
+  const Value* right_row() { return row(*right_.scan); }
   const Status& status() const { return status_; }
 
  private:
@@ -38,6 +40,8 @@ class JoinState {
     std::string_view key() const;
   };
 
+  bool find_next();
+  const Value* row(IndexScanState& side);
   /// From the entries of `from` on; false: there are none, or status() says why.
   bool open(Side& side, std::string_view from);
   bool step(Side& side);
@@ -53,6 +57,7 @@ class JoinState {
   Side right_;
   std::string key_;  // of the pair; empty before the first
   bool ended_ = false;
+  bool present_ = false;
 };
 
 /// Pairs of entries of two indexes with equal keys.

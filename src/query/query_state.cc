@@ -263,7 +263,13 @@ bool QueryState::sort_all() {
 }
 
 bool QueryState::advance() {
-  if (!status_.ok() || left_ == 0) return false;
+  if (!status_.ok() || ended_) return false;
+  ended_ = !give();
+  return !ended_;
+}
+
+bool QueryState::give() {
+  if (left_ == 0) return false;
   if (!plan_.sorts) {
     if (!step()) return false;
     --left_;

@@ -38,6 +38,8 @@ class QueryState {
     std::string primary_key;
   };
 
+  /// The next row in the order wanted.
+  bool give();
   bool step();
   bool step_scan();
   bool step_index();
@@ -70,6 +72,7 @@ class QueryState {
 
   std::unique_ptr<CursorState> rows_;
   bool started_ = false;
+  bool ended_ = false;
   std::vector<IndexRange> ranges_;  // of the walked index, in the order of the walk
   size_t next_range_ = 0;
   std::shared_ptr<const LiveIndex> walked_;

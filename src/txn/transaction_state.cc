@@ -14,6 +14,17 @@ namespace lightning {
 
 namespace {
 
+// For calls that are to take no memory.
+Status expired(uint64_t idle_ms) {
+  try {
+    return Status(StatusCode::closed,
+                  "the transaction was aborted: it made no call for max_transaction_idle_ms = " +
+                      std::to_string(idle_ms));
+  } catch (const std::bad_alloc&) {
+    return Status(StatusCode::closed, "the transaction was aborted for its idleness");
+  }
+}
+
 Status no_memory_for_key() { return Status(StatusCode::out_of_memory, "the key of a transaction"); }
 
 }  // namespace
@@ -102,11 +113,8 @@ Status TransactionState::usable() const {
 }
 
 Status TransactionState::note_use() const {
-  if (active_.use.load(std::memory_order_acquire) == TransactionUse::expired) {
-    return Status(StatusCode::closed,
-                  "the transaction was aborted: it made no call for max_transaction_idle_ms = " +
-                      std::to_string(engine_->options().max_transaction_idle_ms));
-  }
+  if (active_.use.load(std::memory_order_acquire) == TransactionUse::expired)
+    return expired(engine_->options().max_transaction_idle_ms);
   active_.used_ns.store(engine_->env().clock().monotonic_ns(), std::memory_order_relaxed);
   return {};
 }
@@ -427,18 +435,38 @@ Status TransactionState::lock_extended(CommitExtension& extension, std::span<con
   }
 }
 
+namespace {
+
+// The commit of what is promised has the removal of its record besides.
+Status check_commit_bytes(std::span<const Operation> operations) {
+  constexpr uint64_t kRecordsRemovalBytes = 1024;
+  uint64_t bytes = kRecordsRemovalBytes;
+  for (const Operation& operation : operations)
+    bytes += operation.entry.key.size() + operation.entry.value.size();
+  if (bytes <= kBatchBytesMax) return {};
+  return Status(StatusCode::invalid_argument,
+                "a prepared transaction writes at most 1 GiB, with the entries of its indexes");
+}
+
+}  // namespace
+
 // Locks all that the transaction writes and relies on, and says of it what is promised and what is checked.
 Status TransactionState::make_promise(CommitExtension& extension, Promise* promise) {
   promise->operations = operations();
+  for (const std::string& key : engine_->locks().exclusive_keys(active_.id)) {
+    std::string_view own;
+    if (writes_.find(key, &own) == WriteSet::Own::none) promise->guards.exclusive.add_key(key, hash_key(key));
+  }
   Status status = lock_for_prepare(promise->operations, nullptr);
   if (!status.ok()) return status;
   // From here on a keyspace gets an index only behind the resolution.
   std::vector<Operation> extended;
   if (status = lock_extended(extension, promise->operations, &extended); !status.ok()) return status;
+  if (status = check_commit_bytes(extended); !status.ok()) return status;
   promise->check = check_for_commit();
   if (promise->check.reads != nullptr) {
     if (status = lock_for_prepare({}, promise->check.reads); !status.ok()) return status;
-    promise->guards.add(*promise->check.reads);
+    promise->guards.shared.add(*promise->check.reads);
   }
   const std::span<const Operation> added = std::span(extended).subspan(promise->operations.size());
   // Nobody was first up to the place of the promise; behind it the locks see to that.
@@ -450,12 +478,13 @@ Status TransactionState::make_promise(CommitExtension& extension, Promise* promi
   }
   for (const Operation& operation : added) {
     if (extension.is_derived(operation.entry.key)) {
-      promise->guards.add(operation.entry);
+      promise->guards.exclusive.add(operation.entry);
     } else {
       promise->operations.push_back(operation);
     }
   }
-  promise->guards.seal();
+  promise->guards.shared.seal();
+  promise->guards.exclusive.seal();
   return {};
 }
 

@@ -114,7 +114,7 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
   /// What it needs to be prepared.
   struct Promise {
     std::vector<Operation> operations;
-    Footprint guards;   // as of encode_prepared()
+    PreparedGuards guards;
     Footprint written;  // what `check` is about
     CommitCheck check;
   };

@@ -62,7 +62,7 @@ void WriteSet::write(std::string_view key, const Write& write) {
     at = writes_.emplace_hint(at, arena_.keep(key), kept);
     if (!points_.empty()) undo_.back().key = at->first;
   } else {
-    if (!points_.empty()) undo_.back() = {.range = false, .key = at->first, .write = at->second};
+    if (!points_.empty()) undo_.back() = {.range = false, .erased = 0, .key = at->first, .write = at->second};
     at->second = kept;
   }
   bytes_ += key.size() + write.value.size();
@@ -72,16 +72,18 @@ void WriteSet::write(std::string_view key, const Write& write) {
 void WriteSet::remove_range(std::string_view from, std::string_view to) {
   const auto first = writes_.lower_bound(from);
   const auto end = writes_.lower_bound(to);
-  const size_t changes = points_.empty() ? 0 : static_cast<size_t>(std::distance(first, end)) + 1;
-  if (undo_.size() + changes > undo_.capacity()) undo_.reserve(2 * undo_.size() + changes);
+  const size_t erased = points_.empty() ? 0 : static_cast<size_t>(std::distance(first, end));
+  if (erased_.size() + erased > erased_.capacity()) erased_.reserve(2 * erased_.size() + erased);
+  if (!points_.empty()) undo_.emplace_back();  // of no key: takes back nothing
   ranges_.push_back({.from = arena_.keep(from), .to = arena_.keep(to), .lsn = kSettledRangeLsn});
   bytes_ += from.size() + to.size();
-  if (!points_.empty()) {
-    for (auto at = first; at != end; ++at)
-      undo_.push_back({.range = false, .key = at->first, .write = at->second});
-    undo_.push_back({.range = true, .key = {}, .write = {}});
+  if (points_.empty()) {
+    writes_.erase(first, end);
+  } else {
+    for (auto at = first; at != end;) erased_.push_back(writes_.extract(at++));
+    undo_.back().range = true;
+    undo_.back().erased = erased;
   }
-  writes_.erase(first, end);
   range_map_good_ = false;
   ++sequence_;
 }
@@ -155,8 +157,12 @@ bool WriteSet::rollback_to(uint64_t savepoint) {
     if (undo.range) {
       ranges_.pop_back();
       range_map_good_ = false;
+      for (size_t left = undo.erased; left > 0; --left) {
+        writes_.insert(std::move(erased_.back()));
+        erased_.pop_back();
+      }
     } else if (undo.write) {
-      writes_[undo.key] = *undo.write;
+      writes_.find(undo.key)->second = *undo.write;
     } else {
       writes_.erase(undo.key);
     }
@@ -169,7 +175,10 @@ bool WriteSet::release(uint64_t savepoint) {
   const auto found = point(savepoint);
   if (found == points_.end()) return false;
   points_.erase(found, points_.end());
-  if (points_.empty()) undo_.clear();
+  if (points_.empty()) {
+    undo_.clear();
+    erased_.clear();
+  }
   return true;
 }
 

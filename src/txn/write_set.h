@@ -56,14 +56,15 @@ class WriteSet {
 
   // Points to come back to; nested.
   uint64_t set_savepoint();
-  /// False: there is none of that number.
+  /// False: there is none of that number. Takes no memory.
   bool rollback_to(uint64_t savepoint);
   bool release(uint64_t savepoint);
 
  private:
   /// How to take one change back.
   struct Undo {
-    bool range = false;          // the newest range removal, or
+    bool range = false;          // the newest range removal, with
+    size_t erased = 0;           // so many of the newest of erased_; or
     std::string_view key;        // what a key held
     std::optional<Write> write;  // nothing: no write
   };
@@ -85,7 +86,8 @@ class WriteSet {
   bool range_map_good_ = true;
   uint64_t bytes_ = 0;
   uint64_t sequence_ = 1;
-  std::vector<Undo> undo_;  // since the first savepoint
+  std::vector<Undo> undo_;                 // since the first savepoint
+  std::vector<Writes::node_type> erased_;  // by range removals: to put them back takes no memory
   std::vector<Point> points_;
   uint64_t next_point_ = 1;
 };

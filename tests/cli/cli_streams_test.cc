@@ -48,6 +48,19 @@ TEST_F(CliStreams, ClosedStreamsDoNoHarm) {
   EXPECT_EQ(cli_ok({"count", db_}), "20001\n");
 }
 
+// What cannot be read is not the end of the script.
+TEST_F(CliStreams, AnErrorOfReadingIsNoEnd) {
+  for (const std::string verb : {"tx", "load", "load --sorted"}) {
+    const Outcome outcome = shell("\"$CLI\" " + verb + " \"$DB\" - < \"$DB\"");
+    EXPECT_EQ(outcome.exit_code, 5) << verb << outcome.err;
+    EXPECT_NE(outcome.err.find("Is a directory"), std::string::npos) << outcome.err;
+  }
+  EXPECT_EQ(shell("\"$CLI\" tx \"$DB\" - <&- ").exit_code, 5);
+  EXPECT_EQ(shell("\"$CLI\" tx \"$DB\" \"$DB\"").exit_code, 5);
+  EXPECT_EQ(cli_ok({"tx", db_, "-"}), "");
+  EXPECT_EQ(cli_ok({"count", db_}), "20000\n");
+}
+
 TEST_F(CliStreams, ATerminalIsShownProgress) {
   int terminal = -1;
   const std::string copy = path("copy"), file = path("entries.tsv");

@@ -334,6 +334,18 @@ TEST_F(CliTest, IndexesAreMadeListedAndDropped) {
   EXPECT_TRUE(fails_with(cli({"index", "create", db_, "x", "--type", "colour"}), 2, ""));
 }
 
+TEST_F(CliTest, IndexesOfJsonAreMadeWithAPresetToo) {
+  cli_ok({"put", db_, "1", R"({"city":"Oslo"})"});
+  const std::vector<std::string> preset = {"--option", "preset=low_memory"};
+  const auto with_preset = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), preset.begin(), preset.end());
+    return cli_ok(arguments);
+  };
+  EXPECT_EQ(with_preset({"index", "create", db_, "city", "--json-pointer", "/city", "--type", "text"}), "");
+  EXPECT_EQ(with_preset({"put", db_, "2", R"({"city":"Rome"})"}), "");
+  EXPECT_EQ(with_preset({"query", db_, "city = \"Rome\""}), "2\t{\"city\":\"Rome\"}\n");
+}
+
 TEST_F(CliTest, HelpOfEachVerb) {
   const std::string overview = cli_ok({"--help"});
   for (const std::string verb :
@@ -361,6 +373,7 @@ TEST_F(CliTest, UsageErrors) {
       {"scan", db_, "--prefix", "a", "--from", "b"},
       {"put", db_, "k", "v", "--hex"},
       {"put", db_, "k", "v", "--ttl-ms", "soon"},
+      {"load", db_, "-", "--sorted", "--ttl-ms", "1"},
       {"set-ttl", db_},
       {"get", db_, "abc", "--hex"},
       {"scan", db_, "--prefix", "0", "--hex"},

@@ -100,9 +100,11 @@ void add_arguments(CLI::App& app, uint32_t accepts, Arguments& arguments) {
         ->check(CLI::IsMember({"process", "power"}));
   }
   if (accepts & kTtl) {
-    app.add_option("--ttl-ms", arguments.ttl_ms,
-                   "How long what is written lives, in milliseconds; 18446744073709551615: for ever; else as "
-                   "set-ttl said");
+    CLI::Option* ttl = app.add_option(
+        "--ttl-ms", arguments.ttl_ms,
+        "How long what is written lives, in milliseconds; 18446744073709551615: for ever; else as "
+        "set-ttl said");
+    if (accepts & kSorted) ttl->excludes(app.get_option("--sorted"));
   }
   if (accepts & kOptions) {
     app.add_option("--option", arguments.options, "NAME=VALUE, an option of the database; may be repeated")

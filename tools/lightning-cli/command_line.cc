@@ -24,9 +24,6 @@ Result<CommandLine> parse_command_line(const Verb& verb, int argc, const char* c
 
 Result<Options> database_options(const Arguments& arguments) {
   Options options;
-#ifdef LIGHTNING_CLI_JSON
-  options.extractors.push_back(json_extractor());
-#endif
   for (const std::string& assignment : arguments.options) {
     const size_t equals = assignment.find('=');
     if (equals == std::string::npos) {
@@ -36,6 +33,9 @@ Result<Options> database_options(const Arguments& arguments) {
         set_option(options, assignment.substr(0, equals), std::string_view(assignment).substr(equals + 1));
     if (!status.ok()) return status;
   }
+#ifdef LIGHTNING_CLI_JSON
+  options.extractors.push_back(json_extractor());  // behind a preset, which replaces all
+#endif
   if (!arguments.durability.empty()) {
     const Status status = set_option(options, "durability", arguments.durability);
     if (!status.ok()) return status;

@@ -5,11 +5,9 @@
 // loaded.
 #include <sys/stat.h>
 
-#include <cerrno>
-#include <cstring>
 #include <fstream>
-#include <iostream>
 
+#include "tools/lightning-cli/input.h"
 #include "tools/lightning-cli/progress.h"
 #include "tools/lightning-cli/verb.h"
 
@@ -26,11 +24,6 @@ uint64_t file_bytes(const std::string& path) {
   return path != "-" && ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode)
              ? static_cast<uint64_t>(info.st_size)
              : 0;
-}
-
-Status input_error(const std::string& file) {
-  return Status(StatusCode::io_error, std::strerror(errno), file == "-" ? "standard input" : file,
-                Status::kWholeFile);
 }
 
 /// A batch on its way to the database.
@@ -83,7 +76,6 @@ class Loader {
 /// All lines of `input`; ok at its end.
 Status load_lines(std::istream& input, const std::string& file, Loader& loader) {
   std::string line;
-  errno = 0;
   while (std::getline(input, line)) {
     if (Status status = loader.add(line); !status.ok()) {
       const Status written = loader.write();  // the lines before it
@@ -161,14 +153,10 @@ Result<uint64_t> load_batches(Session& session, std::istream& input) {
 Status run_load(Session& session) {
   const std::string& path = session.arguments.file;
   std::ifstream file;
-  if (path != "-") {
-    file.open(path, std::ios::binary);
-    if (!file.is_open()) return input_error(path);
-  }
-  std::ios::sync_with_stdio(false);
-  std::istream& input = path == "-" ? std::cin : file;
+  const Result<std::istream*> input = open_input(path, &file);
+  if (!input) return input.status();
   const Result<uint64_t> loaded =
-      session.arguments.sorted ? load_sorted(session, input) : load_batches(session, input);
+      session.arguments.sorted ? load_sorted(session, **input) : load_batches(session, **input);
   if (!loaded) return loaded.status();
   const std::string digits = std::to_string(*loaded);
   session.output.write(session.arguments.format.json ? "{\"loaded\":" + digits + "}\n"

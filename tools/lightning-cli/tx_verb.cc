@@ -1,12 +1,10 @@
 // tx: a script of operations as one serializable transaction. Where an expectation does not hold, or somebody
 // else is first, nothing is done, and the exit code says conflict. And the verbs that resolve a prepared one.
-#include <cerrno>
-#include <cstring>
 #include <fstream>
-#include <iostream>
 #include <optional>
 #include <vector>
 
+#include "tools/lightning-cli/input.h"
 #include "tools/lightning-cli/text.h"
 #include "tools/lightning-cli/verb.h"
 
@@ -41,7 +39,7 @@ class Script {
         return Status(status.code(), "line " + std::to_string(number) + ": " + std::string(status.message()));
       }
     }
-    return input.bad() ? Status(StatusCode::io_error, std::strerror(errno)) : Status();
+    return input.bad() ? input_error(session_.arguments.file) : Status();
   }
   /// What gets found.
   const std::string& printed() const { return printed_; }
@@ -86,14 +84,12 @@ class Script {
 Status run_tx(Session& session) {
   const std::string& path = session.arguments.file;
   std::ifstream file;
-  if (path != "-") {
-    file.open(path, std::ios::binary);
-    if (!file.is_open()) return Status(StatusCode::io_error, std::strerror(errno), path, Status::kWholeFile);
-  }
+  const Result<std::istream*> input = open_input(path, &file);
+  if (!input) return input.status();
   Transaction transaction = session.database.begin({.isolation = Isolation::serializable});
   if (Status status = transaction.status(); !status.ok()) return status;
   Script script(session, transaction);
-  if (Status status = script.run(path == "-" ? std::cin : file); !status.ok()) return status;
+  if (Status status = script.run(**input); !status.ok()) return status;
   const std::string& gid = session.arguments.gid;
   if (Status status = gid.empty() ? transaction.commit() : transaction.prepare(gid); !status.ok())
     return status;
