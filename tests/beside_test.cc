@@ -167,6 +167,37 @@ TEST(BesideACompaction, FlushesGoOnAndTheLogBecomesDurable) {
   ASSERT_TRUE(outcome.ok()) << outcome.to_string();
 }
 
+// One in the background waits for it, and flushes nothing meanwhile that nobody asked for.
+TEST(BesideACompaction, AnotherOneBeginsBehindIt) {
+  SimEnv env({.seed = 1});
+  Database db = open(env, OpenKind::create);
+  for (int run = 0; run < 3; ++run) {
+    ASSERT_TRUE(db.put("k" + std::to_string(run), std::string(5'000, 'v')).ok());
+    ASSERT_TRUE(db.flush().ok());
+  }
+  ASSERT_TRUE(env.run_until_idle().ok());
+  env.faults().add({.call = SimCall::write,
+                    .name_part = ".run",
+                    .after = 1,  // behind its flush
+                    .times = 1,
+                    .code = StatusCode::ok,
+                    .delay_ns = 20 * kSecondNs});
+  ASSERT_TRUE(db.put("k3", std::string(5'000, 'v')).ok());
+  env.spawn("compactor", [&] { EXPECT_TRUE(db.compact().ok()); });
+  env.spawn("writer", [&] {
+    env.sleep(kSecondNs);
+    const uint64_t flushes = db.stats()->flushes;
+    ASSERT_TRUE(db.compact_range("", std::nullopt, {.wait = false}).ok());
+    for (int i = 0; i < 100; ++i) {
+      ASSERT_TRUE(db.put("w", std::to_string(i)).ok());
+      env.sleep(kSecondNs / 10);
+    }
+    EXPECT_LE(db.stats()->flushes, flushes + 2);
+  });
+  const Status outcome = env.run();
+  ASSERT_TRUE(outcome.ok()) << outcome.to_string();
+}
+
 // The keyspace is whole or gone, whatever a flush has left out of its run when the drop could not be made
 // durable.
 TEST(BesideADrop, WhatDoesNotSurviveTakesNothingAlong) {

@@ -308,6 +308,18 @@ class Repair {
     return output.add(key, source.kind(), source.value());
   }
 
+  // A keyspace is dropped when what was prepared in it was resolved.
+  bool writes_to_dropped(const PreparedRecord& record) {
+    return std::ranges::any_of(record.operations, [&](const Operation& operation) {
+      uint32_t keyspace = 0;
+      (void)parse_keyspace_prefix(operation.entry.key, &keyspace);
+      if (keyspace < kFirstUserKeyspaceId) return false;
+      if (std::ranges::binary_search(dropped(), keyspace)) return true;
+      nameless_.insert(keyspace);  // its number is taken, whatever is lost of it
+      return false;
+    });
+  }
+
   // Of two prepared transactions that stand against each other the earlier one was resolved before the later
   // one could be prepared; that is lost.
   Status leave_out_resolved() {
@@ -320,12 +332,15 @@ class Repair {
       *latest = 0;
       const auto at = static_cast<size_t>(latest - left.begin());
       std::string& record = prepared_.records[at];
-      const Status status = lock_prepared(locks, *decode_prepared(record), owner);
-      if (status.ok()) continue;
-      if (!status.is(StatusCode::busy)) return status;
-      note(Status(StatusCode::corruption, "the prepared transaction " +
-                                              readable_bytes(prepared_.keys[at].substr(1)) +
-                                              " is left out: one that was prepared later stands against it"));
+      const Result<PreparedRecord> decoded = decode_prepared(record);
+      const Status status = lock_prepared(locks, *decoded, owner);
+      if (!status.ok() && !status.is(StatusCode::busy)) return status;
+      const bool gone = writes_to_dropped(*decoded);
+      if (status.ok() && !gone) continue;
+      note(Status(
+          StatusCode::corruption,
+          "the prepared transaction " + readable_bytes(prepared_.keys[at].substr(1)) + " is left out: " +
+              (gone ? "its keyspace was dropped later" : "one that was prepared later stands against it")));
       record.clear();
     }
     return {};

@@ -109,6 +109,8 @@ std::unique_ptr<PageCache::Batch> PageCache::make_room(FrameSize size) {
   while (batch->frames.size() < wanted && clock(size).evict(&frame, &ghost)) {
     evict(frame, ghost, batch.get());
   }
+  // All that the size has is pinned: a group more, which the other size will want back.
+  if (moved == 0 && batch->frames.empty() && clock(size).resident() != 0) (void)move_group(size, batch.get());
   if (batch->frames.empty()) return nullptr;
   return batch;
 }

@@ -169,7 +169,7 @@ class Catalogue {
   std::atomic<const std::map<uint32_t, uint64_t>*> ttls_{nullptr};
   std::atomic<const IndexedKeyspaces*> indexed_{nullptr};
   std::shared_ptr<const IndexRecords> indexes_ GUARDED_BY(mutex_) = std::make_shared<IndexRecords>();
-  std::atomic<const IndexRecords*> index_records_{nullptr};  // indexes_, once they were set
+  std::atomic<const IndexRecords*> index_records_{indexes_.get()};
 };
 
 }  // namespace lightning

@@ -150,6 +150,9 @@ Status Engine::begin_compaction(const KeySpan& span) {
 
 // In the background they are only begun: the steps of a drain follow, beside others.
 Result<Engine::Step> Engine::begin_compactions() {
+  // Before anything is flushed for a compaction that cannot begin.
+  if (!merge_mutex_.try_lock()) return Step::later;
+  merge_mutex_.unlock();
   try {
     // What is sealed first: where that fails again and again, no more is sealed each time.
     Status flushed = flush_round();

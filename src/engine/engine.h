@@ -384,6 +384,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status check_keyspaces_once(const CommitPlan& plan) const;
   Status check_indexes(const CommitPlan& plan) const;
   Status lock_all_of(uint32_t keyspace, LockOwner owner);
+  Status lock_with_entries(uint32_t keyspace, LockOwner owner);
   Status write_catalogue(const std::string& encoded, size_t operations, LockOwner owner = 0)
       REQUIRES(catalogue_mutex_);
   void settle_indexes() EXCLUDES(switch_mutex_);

@@ -155,6 +155,15 @@ Status Engine::lock_all_of(uint32_t keyspace, LockOwner owner) {
                               deadline_of(kCatalogueWrite));
 }
 
+Status Engine::lock_with_entries(uint32_t keyspace, LockOwner owner) {
+  Status status = lock_all_of(keyspace, owner);
+  const std::shared_ptr<const IndexRecords> records = catalogue_.index_records();
+  for (const IndexRecord& record : records->all) {
+    if (status.ok() && record.keyspace == keyspace) status = lock_all_of(record.entries, owner);
+  }
+  return status;
+}
+
 Status Engine::drop_keyspace(std::string_view name) {
   if (Status status = refused(); !status.ok()) return status;
   if (Status status = check_name(name); !status.ok()) return status;
@@ -166,10 +175,11 @@ Status Engine::drop_keyspace(std::string_view name) {
   }
   if (id == 0) return no_keyspace(name);
   const WriteLocks locks(*this);
-  Status status = lock_all_of(id, locks.owner());
-  const std::shared_ptr<const IndexRecords> known = catalogue_.index_records();
-  for (const IndexRecord& record : known->all) {
-    if (status.ok() && record.keyspace == id) status = lock_all_of(record.entries, locks.owner());
+  Status status = lock_with_entries(id, locks.owner());
+  // A write that waits for what this holds, and holds what this waits for, goes first.
+  while (status.is(StatusCode::deadlock)) {
+    locks_.release_all(locks.owner());
+    status = lock_with_entries(id, locks.owner());
   }
   if (!status.ok()) return status;
   MutexLock lock(catalogue_mutex_);

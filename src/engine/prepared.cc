@@ -135,17 +135,17 @@ Status lock_prepared(LockTable& locks, const PreparedRecord& record, LockOwner o
   const auto lock = [&](std::string_view from, std::string_view to, KeyLock mode) {
     return to.empty() ? locks.acquire(owner, from, mode, 0) : locks.acquire_range(owner, from, to, mode, 0);
   };
-  Status status;
+  Status first;  // failure: the others are locked all the same
+  const auto note = [&](Status status) {
+    if (first.ok()) first = std::move(status);
+  };
   for (const Operation& operation : record.operations) {
     const LogEntry& entry = operation.entry;
     const bool range = entry.kind == EntryKind::remove_range;
-    status = lock(entry.key, range ? entry.value : std::string_view(), KeyLock::exclusive);
-    if (!status.ok()) return status;
+    note(lock(entry.key, range ? entry.value : std::string_view(), KeyLock::exclusive));
   }
-  for (const PreparedRecord::Guard& guard : record.guards) {
-    if (status = lock(guard.from, guard.to, guard.mode); !status.ok()) return status;
-  }
-  return status;
+  for (const PreparedRecord::Guard& guard : record.guards) note(lock(guard.from, guard.to, guard.mode));
+  return first;
 }
 
 Result<PreparedTransactions::Claim> PreparedTransactions::reserve(std::string_view gid, const Row& row) {

@@ -285,7 +285,7 @@ constexpr std::string_view kTooMany = "it would have more than 4,096 entries";
 constexpr std::string_view kTooLarge = "its entries would have more than 64 MiB together";
 
 // Each key with each part behind it; keys that ascend still do. Not empty: why the row is refused.
-std::string_view append_parts(Parts parts, std::vector<MadeEntry>* made) {
+std::string_view append_parts(Parts parts, uint64_t bytes_max, std::vector<MadeEntry>* made) {
   if (parts.others.empty() && made->size() == 1) {
     made->front().key += parts.first;
     return {};
@@ -297,7 +297,7 @@ std::string_view append_parts(Parts parts, std::vector<MadeEntry>* made) {
   uint64_t bytes = 0;
   for (const MadeEntry& entry : *made) bytes += entry.key.size() * all.size();
   for (const std::string& part : all) bytes += part.size() * made->size();
-  if (bytes > kEntriesBytesMax) return kTooLarge;
+  if (bytes > bytes_max) return kTooLarge;
   std::vector<MadeEntry> product;
   product.reserve(made->size() * all.size());
   for (const MadeEntry& entry : *made) {
@@ -322,7 +322,7 @@ std::optional<size_t> size_of_parts(std::string_view key, size_t parts) {
 }  // namespace
 
 Status make_entries(const LiveIndex& index, std::string_view primary_key, std::string_view row,
-                    std::vector<MadeEntry>* made) {
+                    std::vector<MadeEntry>* made, bool written) {
   made->clear();
   if (!index.unusable.ok()) return index.unusable;
   const IndexDefinition& definition = index.definition();
@@ -335,6 +335,7 @@ Status make_entries(const LiveIndex& index, std::string_view primary_key, std::s
     made->clear();
     return refuse_row(index, primary_key, why);
   };
+  const uint64_t bytes_max = written ? kEntriesBytesMax : UINT64_MAX;
   made->resize(1);
   made->front().key.reserve(kKeyBytesExpected);
   for (size_t i = 0; i < definition.key.size(); ++i) {
@@ -346,7 +347,7 @@ Status make_entries(const LiveIndex& index, std::string_view primary_key, std::s
     }
     Parts parts = find_parts(field, index.key_functions[i], primary_key, row);
     if (!parts.any) return missing(i);
-    const std::string_view too_much = append_parts(std::move(parts), made);
+    const std::string_view too_much = append_parts(std::move(parts), bytes_max, made);
     if (!too_much.empty()) return refuse(too_much);
   }
   std::string value;
@@ -355,7 +356,8 @@ Status make_entries(const LiveIndex& index, std::string_view primary_key, std::s
     value.assign(size, put_varint(size, primary_key.size())).append(primary_key);
   }
   if (!definition.covered.empty()) value += covered_parts(index, primary_key, row);
-  if (made->size() > 1 && made->size() * value.size() > kEntriesBytesMax) return refuse(kTooLarge);
+  const size_t repeated = value.size() + (index.unique() ? 0 : primary_key.size());
+  if (made->size() > 1 && made->size() * repeated > bytes_max) return refuse(kTooLarge);
   for (MadeEntry& entry : *made) {
     if (index.hashed()) {
       std::string hash;

@@ -45,9 +45,9 @@ struct MadeEntry {
 };
 
 /// The entries of a row, by ascending key. `invalid_argument`: the row cannot be in the index, with the
-/// reason.
+/// reason. `written`: it is about to be, and is refused where its entries would take too much.
 Status make_entries(const LiveIndex& index, std::string_view primary_key, std::string_view row,
-                    std::vector<MadeEntry>* made);
+                    std::vector<MadeEntry>* made, bool written = false);
 
 /// Writes the part that a value makes where `type` is kept; false: it makes none.
 bool put_field_value(KeyWriter& key, KeyType type, const FieldValues::Value& value);

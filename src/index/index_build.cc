@@ -143,7 +143,7 @@ class IndexSet::SliceMaker final : public ExpiringSource {
   }
 
   Status add(std::string_view key, std::string_view value, uint64_t expiry_us) {
-    if (Status status = make_entries(index_, key, value, &made_); !status.ok()) return status;
+    if (Status status = make_entries(index_, key, value, &made_, true); !status.ok()) return status;
     if (made_.empty()) return {};
     if (named_) {
       reads_.add_key(internal_key(index_.keyspace, key), hash_key(index_.keyspace, key));

@@ -176,7 +176,8 @@ Status IndexExtension::change_entries(const LiveIndex& index, std::string_view k
   const bool put = after != nullptr && after->entry.kind != EntryKind::remove;
   const uint64_t expiry = put && after->entry.kind == EntryKind::put_expiring ? after->expiry : 0;
   if (put) {
-    if (Status status = make_entries(index, key, after->entry.value, &new_); !status.ok()) return status;
+    if (Status status = make_entries(index, key, after->entry.value, &new_, true); !status.ok())
+      return status;
   }
   // While a unique index is being built another row may have come to an entry first; and the build gave those
   // of rows that had expired to others.

@@ -179,7 +179,7 @@ class TransactionEntries {
       }
     }
     if (after == nullptr) return {};
-    if (Status status = make_entries(index_, key, *after, &made); !status.ok()) return status;
+    if (Status status = make_entries(index_, key, *after, &made, true); !status.ok()) return status;
     for (const MadeEntry& entry : made) {
       if (Status status = add(entry, key); !status.ok()) return status;
     }

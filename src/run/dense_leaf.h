@@ -23,7 +23,7 @@ bool restore_leaf(const PageHeader& header, std::string_view dense, char* page);
 class DenseLeaf {
  public:
   /// The form of the leaf of kLargeLeafBytes at `page`, until the next call; empty when the leaf would not
-  /// come back as it is: LeafBuilder built none such.
+  /// come back as it is: LeafBuilder builds none such but of one entry.
   std::string_view of(const char* page);
   uint64_t memory_bytes() const;
 

@@ -174,6 +174,15 @@ TEST(DenseLeaf, SmallestAndFullLeaves) {
   }
 }
 
+// What a key of nearly a leaf takes beside itself is more in the form than in the leaf.
+TEST(DenseLeaf, OfOneLongKeyThereMayBeNone) {
+  LeafBuilder builder;
+  builder.add(std::string(16'340, 'k'), 0, kPut, 1, "v");
+  ASSERT_EQ(builder.size(), kLargeLeafBytes);
+  const std::string page = build(builder);
+  EXPECT_TRUE(DenseLeaf().of(page.data()).empty());
+}
+
 /// What stands in a file for a leaf, and is made of it again.
 std::string packed(const std::string& page, Compression compression, StoredPage* stored, std::string* bytes) {
   PagePacker packer(**codec_of(codec_id(compression)), 0);

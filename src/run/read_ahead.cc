@@ -26,6 +26,10 @@ void ReadAhead::step(uint64_t offset, uint64_t size) {
 }
 
 const char* ReadAhead::fetch(File& file, uint64_t end, std::shared_ptr<const void>* owner) {
+  if (has_page()) {  // of a near read whose page found no frame
+    *owner = stretch_;
+    return stretch_.get() + (offset_ - begin_);
+  }
   if (!goes_on() || steps_ == 0) return nullptr;
   return fetch_stretch(file, end, passes_ ? kMergeBytes : std::max(bytes_ahead_, kScanBytesMin), owner);
 }
