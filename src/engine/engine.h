@@ -518,6 +518,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   enum class Step : uint8_t { made, none, later };  // later: somebody else merges
   /// Makes the next move or merge, if there is one to be made.
   Result<Step> guarded_step(Goal goal) EXCLUDES(merge_mutex_);
+  void leave_merge() EXCLUDES(merge_mutex_);
   Result<Step> merge_step(Goal goal) REQUIRES(merge_mutex_);
 
   // Where pages of runs come from (page_source.cc).
@@ -640,8 +641,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   uint64_t page_cache_id_ = 0;
 
   Mutex catalogue_mutex_;  // creating and dropping keyspaces; before switch_mutex_
-
-  Mutex switch_mutex_;  // who makes the active segment; before store and view_mutex_
+  Mutex switch_mutex_;     // who makes the active segment; before store and view_mutex_
   CondVar memory_freed_;
   MemoryQueue memory_queue_ GUARDED_BY(switch_mutex_){memory_freed_};
   mutable HeldMemory held_memory_;
@@ -658,7 +658,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Mutex merge_mutex_;  // one move or merge at a time; before store and view_mutex_
   bool compacting_ GUARDED_BY(merge_mutex_) = false;  // a compaction in the background is in the drain
   UnswitchedRuns unswitched_ GUARDED_BY(merge_mutex_);
-  std::atomic<bool> merge_scheduled_{false};
+  std::atomic<bool> merge_scheduled_{false}, merge_missed_{false};
   std::atomic<bool> idle_watch_{false};
   std::atomic<uint64_t> idle_commits_{0};  // when the idle watch last looked
   std::atomic<bool> garbage_watch_{false};

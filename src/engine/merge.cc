@@ -266,17 +266,26 @@ Result<Engine::Step> Engine::guarded_step(Goal goal) {
   }
 }
 
+// Whoever merges now schedules what this would have done, unless that has just ended.
+void Engine::leave_merge() {
+  merge_missed_.store(true, std::memory_order_seq_cst);
+  if (!merge_mutex_.try_lock()) return;
+  merge_mutex_.unlock();
+  if (merge_missed_.exchange(false, std::memory_order_acq_rel)) schedule_merge();
+}
+
 // One step a task: others of the lane come between.
 void Engine::merge_in_background() {
   merge_scheduled_.store(false, std::memory_order_release);
   const Result<Step> step = compactions_.empty() ? guarded_step(Goal::keep_up) : begin_compactions();
   refuse_after_store_failure();
   if (step.status().is(StatusCode::closed)) return;
-  if (!step || *step != Step::later) note_background(Work::merge, step.status());
+  if (step && *step == Step::later) return leave_merge();
+  note_background(Work::merge, step.status());
+  if (merge_missed_.exchange(false, std::memory_order_acq_rel)) schedule_merge();
   if (step && *step == Step::none) return settle_when_idle();
   if (log_.failed() || merge_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
-  if (!background_.run_after(Lane::slow, step && *step == Step::made ? 0 : kRetryDelayNs,
-                             [this] { merge_in_background(); })) {
+  if (!background_.run_after(Lane::slow, step ? 0 : kRetryDelayNs, [this] { merge_in_background(); })) {
     merge_scheduled_.store(false, std::memory_order_release);
   }
 }
@@ -306,7 +315,9 @@ void Engine::look_at_runs() {
   if (idle && removals_in_memory_hide_much()) return flush_early();
   const Result<Step> step = guarded_step(idle ? Goal::settle : Goal::keep_up);
   refuse_after_store_failure();
-  if (!step || *step != Step::none) return schedule_merge();
+  if (step && *step == Step::later) return leave_merge();
+  if (merge_missed_.exchange(false, std::memory_order_acq_rel)) schedule_merge();
+  if (!step || *step == Step::made) return schedule_merge();
   if (!idle) return settle_when_idle();
   if (const uint64_t next_ns = next_purge_ns(*view()); next_ns != UINT64_MAX) watch_runs(next_ns);
 }
