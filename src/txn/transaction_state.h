@@ -130,8 +130,8 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
   const TransactionOptions options_;
   Status status_;  // why it could not begin
   bool ended_ = false;
-  mutable ActiveTransaction active_;
   bool watched_ = false;  // may expire
+  mutable ActiveTransaction active_;
   uint64_t locks_held_ = 0;
   uint64_t lock_bytes_ = 0;  // what they take, about
   std::optional<SnapshotState> moment_;

@@ -77,7 +77,7 @@ class WriteSet {
   const RangeMap& range_map();
   std::vector<Point>::iterator point(uint64_t id);
 
-  alignas(std::max_align_t) std::array<char, 224> room_;  // for one write; with more a transaction leaves the
+  alignas(std::max_align_t) std::array<char, 200> room_;  // for one write; with more a transaction leaves the
                                                           // sizes that the C library keeps at hand
   ByteArena arena_{room_};
   Writes writes_{Writes::allocator_type(arena_)};
