@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "index/entries.h"
 #include "testing/random.h"
 
 namespace lightning {
@@ -97,6 +98,28 @@ TEST(IndexDefinition, WhatNoIndexCanBeIsRefused) {
   EXPECT_TRUE(refused({.name = "n", .key = {named}}));
   EXPECT_TRUE(
       refused({.name = "n", .key = value, .covered = {IndexField::value_column(IndexField::kEveryColumn)}}));
+}
+
+// One that is there already, as an older version let it, still says which entries it has.
+TEST(IndexEntries, OfARowThatIsThereAreNotTooMany) {
+  LiveIndex index;
+  index.stored.definition = {.name = "words",
+                             .key = {IndexField::value_column(IndexField::kEveryColumn)},
+                             .covered = {IndexField::whole_value()}};
+  index.key_functions = index.covered_functions = {nullptr};
+  std::string row;
+  for (int i = 0; i < 4000; ++i) row += std::to_string(i) + ",";
+  row.append(20'000, 'x');
+  std::vector<MadeEntry> made;
+  EXPECT_TRUE(make_entries(index, "row", row, &made, true).is(StatusCode::invalid_argument));
+  EXPECT_TRUE(made.empty());
+  EXPECT_TRUE(make_entries(index, "row", row, &made).ok());
+  EXPECT_EQ(made.size(), 4001u);
+  // Each entry of an index that is not unique repeats the row's key, too.
+  index.stored.definition.covered.clear();
+  row.resize(row.size() - 20'000);
+  EXPECT_TRUE(
+      make_entries(index, std::string(20'000, 'k'), row, &made, true).is(StatusCode::invalid_argument));
 }
 
 }  // namespace

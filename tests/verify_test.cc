@@ -4,9 +4,16 @@
 // LIGHTNING_DAMAGE_STRIDE=n   every n-th bit; 1 takes five minutes for verify() alone
 #include <gtest/gtest.h>
 
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "admin/repair.h"
 #include "admin/verify.h"
 #include "api/open_in.h"
+#include "engine/catalogue.h"
 #include "engine/prepared.h"
 #include "format/internal_key.h"
 #include "log/segment.h"
@@ -396,23 +403,31 @@ TEST(Repair, IsThereAsAWholeOrNotAtAll) {
   }
 }
 
+/// An empty state, in a directory that is made.
+std::unique_ptr<StateStore> make_state(SimEnv& env, std::unique_ptr<Directory>* directory) {
+  Result<std::unique_ptr<Directory>> made = env.files().open_directory(kDamageDirectory, true);
+  EXPECT_TRUE(made);
+  *directory = *std::move(made);
+  DurableState initial;
+  initial.database_id = 7;
+  initial.next_base_lsn = 8;
+  initial.log_floor = 8;
+  Result<std::unique_ptr<StateStore>> store = StateStore::create(**directory, initial);
+  EXPECT_TRUE(store);
+  return *std::move(store);
+}
+
 // What a merge left of a run answers for its interval alone.
 TEST(Repair, TakesOfARunTheIntervalThatItAnswersFor) {
   SimEnv env;
   std::vector<SortedRunInfo> runs;
   {
-    Result<std::unique_ptr<Directory>> directory = env.files().open_directory(kDamageDirectory, true);
-    ASSERT_TRUE(directory);
-    DurableState initial;
-    initial.database_id = 7;
-    initial.next_base_lsn = 8;
-    initial.log_floor = 8;
-    Result<std::unique_ptr<StateStore>> store = StateStore::create(**directory, initial);
-    ASSERT_TRUE(store);
+    std::unique_ptr<Directory> directory;
+    const std::unique_ptr<StateStore> store = make_state(env, &directory);
     const auto key = [](char c) { return std::string(1, '\0') + c; };
     for (const char* value : {"newer", "older"}) {
-      const uint64_t id = *(*store)->new_file_id();
-      Result<std::unique_ptr<RunWriter>> writer = RunWriter::create(**directory, id, {});
+      const uint64_t id = *store->new_file_id();
+      Result<std::unique_ptr<RunWriter>> writer = RunWriter::create(*directory, id, {});
       ASSERT_TRUE(writer);
       for (char c = 'a'; c <= 'z'; ++c) {
         const Version version{.value = value};
@@ -422,7 +437,7 @@ TEST(Repair, TakesOfARunTheIntervalThatItAnswersFor) {
     }
     runs[0].pieces[0].from = key('c');
     runs[0].pieces[0].to = key('e');
-    ASSERT_TRUE((*store)->commit([&](DurableState& next) { next.runs = runs; }).ok());
+    ASSERT_TRUE(store->commit([&](DurableState& next) { next.runs = runs; }).ok());
   }
   ASSERT_TRUE(verify_in(env, kDamageDirectory, {})->ok());
   const Result<RepairReport> report = repair_in(env, kDamageDirectory, "repaired", {});
@@ -444,50 +459,90 @@ TEST(Repair, TakesOfARunTheIntervalThatItAnswersFor) {
   EXPECT_EQ(damaged->entries, 26u);
 }
 
-// Of two prepared transactions over one key the resolution of the earlier one was lost.
+struct PreparedByHand {
+  std::string gid;
+  uint64_t prepared_us = 0;
+  uint32_t keyspace = 0;
+  std::vector<std::string> keys;
+};
+
+/// A database that holds these prepared transactions, and what else is in its catalogue; repaired.
+Result<RepairReport> repair_with(SimEnv& env, const std::vector<PreparedByHand>& all,
+                                 const std::vector<std::string>& catalogue) {
+  std::map<std::string, std::string> entries;
+  for (const std::string& name : catalogue) entries[name];
+  for (const PreparedByHand& one : all) {
+    std::vector<Operation> puts;
+    std::list<InternalKey> keys;
+    for (const std::string& written : one.keys) {
+      const LogEntry entry{EntryKind::put, keys.emplace_back(one.keyspace, written).view(), "value"};
+      puts.push_back({.entry = entry, .hash = 0, .offset = 0, .expiry = 0});
+    }
+    entries[std::string(prepared_key(one.gid))] = encode_prepared(one.prepared_us, puts, {});
+  }
+  std::unique_ptr<Directory> directory;
+  const std::unique_ptr<StateStore> store = make_state(env, &directory);
+  Result<std::unique_ptr<RunWriter>> writer = RunWriter::create(*directory, *store->new_file_id(), {});
+  if (!writer) return writer.status();
+  for (const auto& [name, value] : entries) {
+    const InternalKey key(kCatalogueKeyspaceId, name);
+    const Version version{.value = value};
+    EXPECT_TRUE((*writer)->add(key.view(), {&version, 1}).ok());
+  }
+  const SortedRunInfo run{.pieces = {{.file = *(*writer)->finish(0, 8), .from = {}, .to = {}}}};
+  EXPECT_TRUE(store->commit([&](DurableState& next) { next.runs = {run}; }).ok());
+  return repair_in(env, kDamageDirectory, "repaired", {});
+}
+
+/// The transactions that are prepared in what was repaired, each of which can be committed.
+std::string committed(SimEnv& env) {
+  Result<Database> database = open_in(env, "repaired", DamageSet::options(), OpenKind::open);
+  if (!database) return database.status().to_string();
+  const Result<Stats> stats = database->stats();
+  std::string gids;
+  for (const PreparedTransaction& prepared : stats->prepared_transactions) {
+    gids += prepared.gid;
+    EXPECT_TRUE(database->commit_prepared(prepared.gid).ok()) << prepared.gid;
+  }
+  return gids;
+}
+
+// Of two prepared transactions over one key the resolution of the earlier one was lost; also of one over keys
+// of one that is left out itself.
 TEST(Repair, LeavesOutWhatWasPreparedWhereALaterOneStands) {
   SimEnv env;
-  {
-    Result<std::unique_ptr<Directory>> directory = env.files().open_directory(kDamageDirectory, true);
-    ASSERT_TRUE(directory);
-    DurableState state;
-    state.database_id = 7;
-    state.next_base_lsn = 8;
-    state.log_floor = 8;
-    Result<std::unique_ptr<StateStore>> store = StateStore::create(**directory, state);
-    ASSERT_TRUE(store);
-    const uint64_t id = *(*store)->new_file_id();
-    Result<std::unique_ptr<RunWriter>> writer = RunWriter::create(**directory, id, {});
-    ASSERT_TRUE(writer);
-    const auto add = [&](std::string_view gid, uint64_t prepared_us, std::string_view written) {
-      const InternalKey key(kDefaultKeyspaceId, written);
-      const Operation put{
-          .entry = {EntryKind::put, key.view(), "value"}, .hash = 0, .offset = 0, .expiry = 0};
-      const std::string record = encode_prepared(prepared_us, {&put, 1}, {});
-      const Version version{.value = record};
-      const InternalKey name(kCatalogueKeyspaceId, prepared_key(gid));
-      ASSERT_TRUE((*writer)->add(name.view(), {&version, 1}).ok());
-    };
-    add("a", 1, "other");
-    add("b", 4, "k");
-    add("c", 3, "k");
-    add("d", 2, "k");
-    const SortedRunInfo run{.pieces = {{.file = *(*writer)->finish(0, 8), .from = {}, .to = {}}}};
-    ASSERT_TRUE((*store)->commit([&](DurableState& next) { next.runs = {run}; }).ok());
-  }
-  const Result<RepairReport> report = repair_in(env, kDamageDirectory, "repaired", {});
+  const Result<RepairReport> report = repair_with(env,
+                                                  {{"a", 1, 0, {"other"}},
+                                                   {"b", 6, 0, {"k"}},
+                                                   {"c", 5, 0, {"k", "l"}},
+                                                   {"d", 2, 0, {"k"}},
+                                                   {"e", 3, 0, {"l"}}},
+                                                  {});
   ASSERT_TRUE(report) << report.status().to_string();
-  ASSERT_EQ(report->findings.size(), 2u);
+  ASSERT_EQ(report->findings.size(), 3u);
   EXPECT_NE(report->findings[0].what.find("\"c\""), std::string::npos) << report->findings[0].what;
+  EXPECT_EQ(committed(env), "ab");
+}
+
+// A keyspace is dropped when what was prepared in it was resolved; the number of one whose name is lost is
+// given to no other.
+TEST(Repair, LeavesOutWhatWasPreparedInADroppedKeyspace) {
+  SimEnv env;
+  constexpr uint32_t kGone = kFirstUserKeyspaceId;
+  constexpr uint32_t kNameless = kGone + 5;
+  const Result<RepairReport> report =
+      repair_with(env, {{"a", 1, kGone, {"k"}}, {"b", 2, kNameless, {"k"}}}, {Catalogue::dropped_key(kGone)});
+  ASSERT_TRUE(report) << report.status().to_string();
+  ASSERT_EQ(report->findings.size(), 1u);
+  EXPECT_NE(report->findings[0].what.find("\"a\""), std::string::npos) << report->findings[0].what;
+  EXPECT_EQ(report->recovered_keyspaces.size(), 1u);
+  EXPECT_EQ(committed(env), "b");
   Result<Database> database = open_in(env, "repaired", DamageSet::options(), OpenKind::open);
   ASSERT_TRUE(database) << database.status().to_string();
-  std::string gids;
-  const Result<Stats> stats = database->stats();
-  ASSERT_TRUE(stats.ok());
-  for (const PreparedTransaction& prepared : stats->prepared_transactions) gids += prepared.gid;
-  EXPECT_EQ(gids, "ab");
-  EXPECT_TRUE(database->commit_prepared("a").ok());
-  EXPECT_TRUE(database->commit_prepared("b").ok());
+  const Result<Keyspace> made = database->keyspace("made");
+  ASSERT_TRUE(made);
+  EXPECT_TRUE(made->get("k").absent());
+  EXPECT_EQ(database->keyspace(report->recovered_keyspaces[0], false)->get("k").value(), "value");
 }
 
 TEST(Repair, WritesIntoNothingThatIsThere) {

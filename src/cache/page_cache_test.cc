@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -101,33 +103,41 @@ TEST(PageCache, KeepsPinnedPages) {
   EXPECT_EQ(one.data()[0], 1);
 }
 
+/// Another thread, inside an epoch in which it has done `look`, until leave().
+class InsideEpoch {
+ public:
+  explicit InsideEpoch(std::function<void()> look) {
+    const Status status = posix_env().executor().schedule(Lane::quick, 0, [this, look = std::move(look)] {
+      EpochGuard epoch;
+      look();
+      stage_.store(1);
+      while (stage_.load() == 1) yield_thread();
+      epoch.leave();
+      stage_.store(3);
+    });
+    if (!status.ok()) std::abort();
+    while (stage_.load() != 1) yield_thread();
+  }
+  void leave() {
+    stage_.store(2);
+    while (stage_.load() != 3) yield_thread();
+  }
+
+ private:
+  std::atomic<int> stage_{0};
+};
+
 // The bytes under an epoch stay although their page goes.
 TEST(PageCache, AFrameIsNotUsedAgainUnderAnEpoch) {
   const std::shared_ptr<PageCache> cache = cache_of(1);
   const std::unique_ptr<PageCache::Table> table = *cache->table(10, 0);
   ASSERT_TRUE(bring(*cache, *table, 3));
   const char* data = nullptr;
-  uint32_t frame = 0;
-  std::atomic<int> stage{0};
-  ASSERT_TRUE(posix_env()
-                  .executor()
-                  .schedule(Lane::quick, 0,
-                            [&] {
-                              EpochGuard epoch;
-                              data = table->find(3);
-                              stage.store(1);
-                              while (stage.load() == 1) yield_thread();
-                              epoch.leave();
-                              stage.store(3);
-                            })
-                  .ok());
-  while (stage.load() != 1) yield_thread();
-  frame = cache->take(kLarge);
-  EXPECT_EQ(frame, PageCache::kNoFrame);
+  InsideEpoch other([&] { data = table->find(3); });
+  EXPECT_EQ(cache->take(kLarge), PageCache::kNoFrame);
   EXPECT_EQ(data[0], 3);
   EXPECT_FALSE(holds(*table, 3));
-  stage.store(2);
-  while (stage.load() != 3) yield_thread();
+  other.leave();
   EXPECT_NE(cache->take(kLarge), PageCache::kNoFrame);
 }
 
@@ -328,6 +338,28 @@ TEST(PageCache, APinnedPageKeepsItsGroup) {
     EXPECT_TRUE(is(pins[i].data(), i == 2 ? 1 : 100 + 4 * i, i == 2 ? kLarge : kSmall));
 }
 
+// Whoever pins all that one size has does not shut its other pages out.
+TEST(PageCache, ASizeThatIsPinnedGetsMore) {
+  for (const FrameSize pinned : {kSmall, kLarge}) {
+    const std::shared_ptr<PageCache> cache = cache_of(64);
+    const std::unique_ptr<PageCache::Table> table = *cache->table(100, 400);
+    const uint32_t first = pinned == kSmall ? 100 : 0;
+    const uint32_t few = pinned == kSmall ? 8 : 2;
+    std::vector<PageCache::Pin> pins;
+    for (uint32_t page = first; page < first + few; ++page) {
+      ASSERT_TRUE(bring(*cache, *table, page, pinned));
+      pins.push_back(table->pin(page, false));
+    }
+    const uint32_t others = pinned == kSmall ? 0 : 100;
+    for (uint32_t page = others; page < others + (pinned == kSmall ? 90 : 380); ++page)
+      ASSERT_TRUE(bring(*cache, *table, page, other_size(pinned)));
+    for (uint32_t page = first + few; page < first + 2 * few; ++page) {
+      EXPECT_TRUE(bring(*cache, *table, page, pinned)) << page;
+      pins.push_back(table->pin(page, false));
+    }
+  }
+}
+
 // Bytes under an epoch stay although all of their group goes.
 TEST(PageCache, AGroupDoesNotChangeHandsUnderAnEpoch) {
   for (const FrameSize before : {kSmall, kLarge}) {
@@ -339,25 +371,13 @@ TEST(PageCache, AGroupDoesNotChangeHandsUnderAnEpoch) {
     for (uint32_t page = first; page < first + pages; ++page)
       ASSERT_TRUE(bring(*cache, *table, page, before));
     std::vector<const char*> seen;
-    std::atomic<int> stage{0};
-    ASSERT_TRUE(posix_env()
-                    .executor()
-                    .schedule(Lane::quick, 0,
-                              [&] {
-                                EpochGuard epoch;
-                                for (uint32_t i = 0; i < pages; ++i) seen.push_back(table->find(first + i));
-                                stage.store(1);
-                                while (stage.load() == 1) yield_thread();
-                                epoch.leave();
-                                stage.store(3);
-                              })
-                    .ok());
-    while (stage.load() != 1) yield_thread();
+    InsideEpoch other([&] {
+      for (uint32_t i = 0; i < pages; ++i) seen.push_back(table->find(first + i));
+    });
     for (int i = 0; i < 3; ++i) EXPECT_EQ(cache->take(after), PageCache::kNoFrame);
     EXPECT_EQ(table->resident(0, 200), pages / 2);
     for (uint32_t i = 0; i < pages; ++i) EXPECT_TRUE(is(seen[i], first + i, before));
-    stage.store(2);
-    while (stage.load() != 3) yield_thread();
+    other.leave();
     EXPECT_TRUE(bring(*cache, *table, before == kSmall ? 7 : 107, after));
   }
 }

@@ -114,7 +114,11 @@ Status Engine::compact_all(std::vector<Compactions::Range> ranges, const Compact
   Status status;
   for (size_t i = 0; i < ranges.size() && status.ok(); ++i) {
     MutexLock lock(merge_mutex_);
-    status = compact_runs(ranges[i].span());
+    try {
+      status = compact_runs(ranges[i].span());
+    } catch (const std::bad_alloc&) {
+      status = Status(StatusCode::out_of_memory, "a compaction");
+    }
   }
   refuse_after_store_failure();
   schedule_merge();
