@@ -41,7 +41,7 @@ void OrderChecker::check(SimDisk& disk, const SimFolder& folder, std::string_vie
     open.pop_back();
     const OrderRule* rule = rule_for(namer);
     const auto found = entries.find(namer);
-    if (rule == nullptr || found == entries.end()) continue;
+    if (rule == nullptr || found == entries.end() || !namer.ends_with(rule->namer_suffix)) continue;
     const SimInode& inode = *disk.inode(found->second);
     const std::string bytes = durable_only ? inode.durable_bytes() : inode.present_bytes();
     for (const FileReference& reference : rule->references(namer, bytes)) {

@@ -28,6 +28,7 @@ struct FileReference {
 struct OrderRule {
   std::string name_prefix;  // files whose names begin so
   bool root = false;
+  std::string namer_suffix = {};  // those of them that name others; a change of any is looked at
   /// The files that a file of this kind names. Gets bytes that may be half-written: what does not verify
   /// names nothing.
   std::function<std::vector<FileReference>(std::string_view name, std::string_view bytes)> references;

@@ -89,6 +89,7 @@ Options CrashWorkload::usual_options() {
   Options options;
   options.write_buffer_size = 64 * KiB;
   options.flush_interval_ms = 1000;
+  options.memory_limit = 8 * MiB;  // each opening makes the frames of its page cache
   return options;
 }
 

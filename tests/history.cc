@@ -422,6 +422,7 @@ void History::write_batch() {
   options.ttl_ms = write_ttl_ms;
   check(database_.write(batch, options), "write of a batch");
   model_.write(writes);
+  within_steps_ += writes.size();
 }
 
 void History::ingest() {
@@ -447,6 +448,7 @@ void History::ingest() {
   std::vector<ModelWrite> writes;
   for (const auto& [key, value] : entries) writes.push_back({name, key, value, expiry_of_put(0, 0, name)});
   if (!writes.empty()) model_.write(writes);
+  within_steps_ += writes.size();
 }
 
 // What must be refused, and must change nothing.

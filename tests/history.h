@@ -46,6 +46,9 @@ class History {
   void run(uint64_t steps);
   /// The step that is being made.
   uint64_t step() const { return step_; }
+  /// Operations that were compared: a step, and within one each key of a batch or of get_many(), each move of
+  /// a cursor, each entry of a scan, each call of a transaction. Comparisons of everything are not counted.
+  uint64_t operations() const { return step_ + within_steps_; }
   /// What background work and compaction did.
   struct Work {
     uint64_t given_up = 0;  // readers, for their age
@@ -175,6 +178,7 @@ class History {
   const std::function<void()> idle_;
   Random random_;
   uint64_t step_ = 0;
+  uint64_t within_steps_ = 0;
   uint64_t huge_budget_ = 0;
 
   uint64_t default_ttl_ms_ = 0;  // of the default keyspace

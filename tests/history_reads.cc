@@ -93,6 +93,7 @@ void History::get_many() {
   for (std::string_view& key : keys) key = random_key();
   std::vector<Value> values(keys.size());
   check(keyspace.get_many(keys, values, point.options), "get_many");
+  within_steps_ += keys.size();
   for (size_t i = 0; i < keys.size(); ++i) {
     check_value(values[i].present() ? Lookup(&values[i]) : Lookup(Status()), name, keys[i], point, true);
   }
@@ -136,6 +137,7 @@ void History::check_scan(Scan scan, const std::string& keyspace, const std::stri
   const auto inside = [&](std::string_view key) { return key >= from && (!to || key < *to); };
   uint64_t left = limit;
   for (const Entry& entry : scan) {
+    ++within_steps_;
     check(left-- > 0, "a scan went beyond its limit");
     check(expected && inside(expected->key), "a scan went beyond its end");
     check(entry.key() == expected->key, "the key of a scan");
@@ -248,6 +250,7 @@ void History::move(HeldCursor& held) {
   for (uint64_t steps = 1 + random_.below(8); steps > 0 && held.position; --steps) {
     if (random_.chance(0.15)) forward = !forward;
     const std::string from = *held.position;
+    ++within_steps_;
     forward ? held.cursor.next() : held.cursor.prev();
     check_cursor(held, forward, from, false, forward ? "next" : "prev");
   }

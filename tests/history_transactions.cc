@@ -60,6 +60,7 @@ class HistoryTransaction {
 
   void run() {
     for (uint64_t left = h_.random_.below(h_.random_.chance(0.1) ? 200 : 15); left > 0; --left) {
+      ++h_.within_steps_;
       const uint64_t kind = h_.random_.below(22);
       if (kind < 6) write();
       if (kind >= 6 && kind < 11) read();
@@ -200,6 +201,7 @@ class HistoryTransaction {
     for (uint64_t left = h_.random_.below(20); left > 0; --left) keys.push_back(h_.random_key());
     std::vector<Value> values(keys.size());
     h_.check(in.get_many(keys, values), "get_many in a transaction");
+    h_.within_steps_ += keys.size();
     for (size_t i = 0; i < keys.size(); ++i) {
       const std::string key(keys[i]);
       const auto wanted = expected(name, key);
@@ -266,6 +268,7 @@ class HistoryTransaction {
       h_.check(scan.entry().key() == order[count].first, "a key of a scan in a transaction");
       h_.check(scan.entry().value() == order[count].second, "a value of a scan in a transaction");
     }
+    h_.within_steps_ += count;
     h_.check(scan.status(), "a scan in a transaction");
     h_.check(count == std::min<uint64_t>(limit, order.size()), "the length of a scan in a transaction");
     const bool ended = more && !scan.advance() && limit > order.size();

@@ -36,7 +36,7 @@ uint64_t operations() { return uint_from_environment("LIGHTNING_MODEL_OPERATIONS
 bool agrees(History& history, uint64_t seed, uint64_t steps) {
   try {
     history.run(steps);
-    count("operations", steps);
+    count("operations", history.operations());
     return true;
   } catch (const Disagreement& disagreement) {
     ADD_FAILURE() << "seed " << seed << ", step " << history.step() << ": " << disagreement.what()

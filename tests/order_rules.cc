@@ -117,9 +117,10 @@ void add_order_rules(OrderChecker& checker) {
                .references = [manifests](std::string_view name, std::string_view bytes) {
                  return super_references(*manifests, name, bytes);
                }});
-  checker.add({.name_prefix = "00", .references = [manifests](std::string_view name, std::string_view bytes) {
-                 return name.ends_with(".manifest") ? manifest_references(*manifests, name, bytes)
-                                                    : std::vector<FileReference>();
+  checker.add({.name_prefix = "00",
+               .namer_suffix = ".manifest",
+               .references = [manifests](std::string_view name, std::string_view bytes) {
+                 return manifest_references(*manifests, name, bytes);
                }});
 }
 

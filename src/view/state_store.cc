@@ -224,6 +224,7 @@ Result<std::unique_ptr<StateStore>> StateStore::open(Directory& directory, Store
 
   if (access == StoreAccess::read_write) {
     if (Status status = directory.sync(); !status.ok()) return status;
+    if (Status status = write_super_again(**file, *contents); !status.ok()) return status;
   }
   std::unique_ptr<StateStore> store(new StateStore(directory, access));
   const MutexLock lock(store->mutex_);
@@ -343,10 +344,6 @@ Status StateStore::rewrite(DurableState next) {
   SuperRecord super = super_of(next, super_.generation + 1, id, end);
   const std::string former = manifest_file_name(super_.manifest_id);
 
-  // The generation that the open read may be in the page cache alone, and its predecessor is about to go.
-  if (manifest_file_ == nullptr) {
-    if (Status status = write_super_again(*super_file_, super_); !status.ok()) return fail(std::move(status));
-  }
   if (Status status = (*file)->write(0, manifest); !status.ok()) {
     if (!status.is(StatusCode::no_space)) return fail(std::move(status));
     (void)directory_.remove(manifest_file_name(id)).ok();

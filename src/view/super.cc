@@ -123,6 +123,7 @@ Result<SuperContents> read_super(File& file) {
     slots[slot] = decode_slot(from, slot);
     if (slots[slot].has_value() && slots[slot]->generation > contents.newest.generation) {
       contents.newest = *slots[slot];
+      contents.newest_slot = slot;
     }
   }
   if (contents.newest.generation == 0) return corrupt("no slot verifies", 0);
@@ -147,16 +148,14 @@ Status write_super(File& file, const SuperRecord& record) {
   return file.sync();
 }
 
-Status write_super_again(File& file, const SuperRecord& record) {
-  const int first = first_slot(record.generation);
-  for (int slot = first; slot < first + 2; ++slot) {
-    char bytes[kSuperSlotBytes] = {};
-    encode_slot(record, slot, bytes);
-    const uint64_t offset = static_cast<uint64_t>(slot) * kSuperSlotBytes;
-    if (Status status = file.write(offset, {bytes, sizeof(bytes)}); !status.ok()) return status;
-    if (Status status = file.sync(); !status.ok()) return status;
-  }
-  return Status();
+Status write_super_again(File& file, const SuperContents& contents) {
+  const int first = first_slot(contents.newest.generation);
+  const int slot = contents.newest_slot == first ? first + 1 : first;
+  char bytes[kSuperSlotBytes] = {};
+  encode_slot(contents.newest, slot, bytes);
+  const uint64_t offset = static_cast<uint64_t>(slot) * kSuperSlotBytes;
+  if (Status status = file.write(offset, {bytes, sizeof(bytes)}); !status.ok()) return status;
+  return file.sync();
 }
 
 }  // namespace lightning

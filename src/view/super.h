@@ -55,6 +55,7 @@ struct SuperRecord {
 
 struct SuperContents {
   SuperRecord newest;
+  int newest_slot = 0;  // where it was read
   bool newest_in_doubt = false;
   std::string damage;                        // empty: all four slots are what was written
   std::array<bool, kSuperSlots> verified{};  // by slot
@@ -70,8 +71,9 @@ std::string encode_whole_super(const SuperRecord& record);
 /// Overwrites the pair of slots of record.generation and syncs.
 Status write_super(File& file, const SuperRecord& record);
 
-/// Writes the pair that stands there already again, a slot at a time: each moment has one of them whole.
-/// Makes durable what a process wrote that was killed, or failed, before its sync.
-Status write_super_again(File& file, const SuperRecord& record);
+/// Makes the newest record durable, which the page cache alone may have, since who wrote it was killed before
+/// its sync, or the sync failed. It is written once more, into the other slot of its pair: cut, the slot that
+/// it was read from is as it was.
+Status write_super_again(File& file, const SuperContents& contents);
 
 }  // namespace lightning
