@@ -77,6 +77,16 @@ std::string describe(const std::vector<CrashStep>& steps) {
   return text;
 }
 
+std::vector<CrashStep> short_life(uint64_t seed) {
+  Random random(seed);
+  std::vector<CrashStep> steps(3 + random.below(6));
+  for (CrashStep& step : steps) {
+    const uint64_t kinds = random.chance(0.75) ? kSmallCrashSteps : kCrashSteps;
+    step = static_cast<CrashStep>(random.below(kinds));
+  }
+  return steps;
+}
+
 Options CrashWorkload::options() const {
   Options options = usual_options();
   if (compresses_) options.compression = Compression::lz4;

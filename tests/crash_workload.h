@@ -58,6 +58,8 @@ inline constexpr uint8_t kCrashSteps = 19;
 inline constexpr uint8_t kSmallCrashSteps = 10;
 
 std::string describe(const std::vector<CrashStep>& steps);
+/// Three to eight steps by chance, small ones mostly: what of millions of lives each can be.
+std::vector<CrashStep> short_life(uint64_t seed);
 
 /// Which digests may be found after a crash.
 struct AllowedStates {

@@ -23,20 +23,14 @@ constexpr uint64_t kDefaultStride = 23;
 constexpr uint64_t kDefaultStride = 211;  // slow builds: sanitizers
 #endif
 constexpr uint64_t kUsualSeed = 5;
-constexpr uint64_t kImages =
-    4;  // of a power cut at the end of each life; one of those by chance: nothing survives
+constexpr uint64_t kImages = 4;  // of a power cut at the end of each life
 
 uint64_t stride() { return uint_from_environment("LIGHTNING_FAULT_STRIDE", kDefaultStride); }
 uint64_t seed() { return uint_from_environment("LIGHTNING_FAULT_SEED", kUsualSeed); }
 
 std::vector<CrashStep> life() {
   using enum CrashStep;
-  if (seed() != kUsualSeed) {
-    Random random(seed());
-    std::vector<CrashStep> steps(6 + random.below(8));
-    for (CrashStep& step : steps) step = static_cast<CrashStep>(random.below(kCrashSteps));
-    return steps;
-  }
+  if (seed() != kUsualSeed) return short_life(seed());
   return {put_power, keyspace,     index,        batch, put_process, read,   burst,  flush,         batch,
           read,      remove_range, flush,        read,  compact,     ingest, remove, index,         put_power,
           idle,      keyspace,     put_oversize, read,  reopen,      levels, burst,  compact_range, idle,
@@ -81,8 +75,12 @@ std::string live(const SimOptions& sim, PageSource source, const Fault& fault, u
   }
   std::string said;
   CrashCheck check{.sim = sim, .nested_every = 0};
-  const uint64_t images = seed() == kUsualSeed ? kImages : 1;
-  for_each_crash_image(moment, {.limit = images, .seed = fault.after}, [&](CrashImage image) {
+  CrashOptions images{.limit = kImages, .seed = fault.after};
+  if (seed() != kUsualSeed) {  // nothing survives a power cut, or the process alone ends
+    images.with_kill = fault.after % 2 == 0;
+    images.limit = images.with_kill ? 0 : 1;
+  }
+  for_each_crash_image(moment, images, [&](CrashImage image) {
     if (!said.empty()) return;
     // What a failed sync left clean in the cache is read as the disk has it, sooner or later.
     if (!image.killed_only) image.disk.evict_lost_pages();
