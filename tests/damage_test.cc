@@ -2,7 +2,7 @@
 // right answer or an error that names the file, nothing is changed on disk, and with the file as it was
 // everything is there again.
 //
-// LIGHTNING_DAMAGE_SEED=s   other bits are flipped; 488 in a row flip each one
+// LIGHTNING_DAMAGE_SEED=s   other bits are flipped, files cut elsewhere; 488 in a row are each bit and length
 #include <gtest/gtest.h>
 
 #include "api/open_in.h"
@@ -19,10 +19,12 @@ namespace {
 
 constexpr char kDirectory[] = "db";
 constexpr uint64_t kFlipStride = 61;  // of the bytes that are flipped, one after the other
+constexpr uint64_t kCutStride = 8 * kFlipStride;
 
 Options options() {
   Options options;
   options.write_buffer_size = 64 * KiB;
+  options.memory_limit = 8 * MiB;  // each opening makes the frames of its page cache
   return options;
 }
 
@@ -199,6 +201,24 @@ TEST_P(Damage, AFlippedBitGivesTheRightAnswerOrCorruption) {
     }
   }
   EXPECT_GT(noticed, 100u);
+}
+
+TEST_P(Damage, AFileCutAnywhereGivesTheRightAnswerOrCorruption) {
+  const uint64_t seed = uint_from_environment("LIGHTNING_DAMAGE_SEED", 0);
+  for (const std::string& path : paths_) {
+    const std::string bytes = disk_.file_bytes(path);
+    for (uint64_t size = seed % kCutStride; size < bytes.size(); size += kCutStride) {
+      SCOPED_TRACE(path + " cut at " + std::to_string(size));
+      SimDisk damaged = disk_.kill_image();
+      damaged.put_file(path, bytes.substr(0, size));
+      const Status status = look(std::move(damaged), size % 2 == 0);
+      if (HasFailure()) return;
+      count("cuts", 1);
+      if (status.ok()) continue;
+      ASSERT_TRUE(status.is(StatusCode::corruption)) << status.to_string();
+      ASSERT_EQ(status.file(), name_of(path)) << status.to_string();
+    }
+  }
 }
 
 // A process that was killed and a machine that went down leave a log without a recorded end: what a later
