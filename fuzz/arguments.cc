@@ -104,6 +104,7 @@ Arguments made_of(const Verb& verb, Words words) {
   if (accepts & cli::kDurability)
     arguments.durability = std::array{"", "process", "power"}[next().size() % 3];
   if (accepts & (cli::kTtl | cli::kMillis)) arguments.ttl_ms = next().size();
+  if (arguments.sorted) arguments.ttl_ms = 0;  // not both
   if (accepts & cli::kOptions) {
     while (!words.empty()) arguments.options.push_back(next());
   }

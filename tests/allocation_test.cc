@@ -15,6 +15,7 @@
 #include "api/open_in.h"
 #include "testing/allocation_truce.h"
 #include "testing/counts.h"
+#include "testing/crash_images.h"
 #include "testing/sim_env.h"
 #include "tests/allocation_script.h"
 #include "tests/crash_workload.h"
@@ -175,6 +176,39 @@ TEST(AllocationsOfAnExpiredTransaction, RefusedAreNoException) {
   EXPECT_EQ(of_status, StatusCode::closed);
   EXPECT_EQ(of_prepare, StatusCode::closed);
   EXPECT_EQ(of_commit, StatusCode::closed);
+}
+
+// Who is told that it is unknown whether a keyspace stays asks again.
+TEST(AllocationsOfAKeyspace, ARepeatIsDurable) {
+  const AllocationTruce truce;
+  uint64_t refused = 1;
+  uint64_t unknown = 0;
+  for (uint64_t k = 0; refused != 0; ++k) {
+    SimEnv env({.seed = k});
+    Options options;
+    options.flush_interval_ms = 0;
+    Result<Database> db = open_in(env, "db", options, OpenKind::create);
+    ASSERT_TRUE(db) << db.status().to_string();
+    ASSERT_TRUE(db->sync().ok());
+    g_allocation_script = {.after = k, .times = 1};
+    const StatusCode code = [&] {
+      const AllocationRisk risk;
+      return db->keyspace("k").status().code();
+    }();
+    refused = g_allocation_script.refused;
+    g_allocation_script = {};
+    if (code != StatusCode::unknown_outcome) continue;
+    ++unknown;
+    ASSERT_TRUE(db->keyspace("k").ok()) << k;
+    SimDisk moment = env.disk().kill_image();
+    for_each_crash_image(moment, {.limit = 1, .with_kill = false}, [&](CrashImage image) {
+      SimEnv after({.seed = k}, std::move(image.disk));
+      Result<Database> again = open_in(after, "db", options, OpenKind::open);
+      ASSERT_TRUE(again) << again.status().to_string();
+      EXPECT_TRUE(again->keyspace("k", {.create = false}).ok()) << k;
+    });
+  }
+  EXPECT_GT(unknown, 0u);
 }
 
 // To roll back takes no memory, whatever was erased.

@@ -28,6 +28,7 @@ TEST_F(AskedCompaction, ARangeIsCompactedAlone) {
   const Stats before = stats();
   ASSERT_GT(before.sorted_runs, 1u);
   ASSERT_TRUE(db_.compact_range(key_of(2'500), key_of(4'500)).ok());
+  work();  // what of a drain stands beside the range is left to the background
   const Stats after = stats();
   EXPECT_GT(after.merge_bytes_written, before.merge_bytes_written);
   EXPECT_LT(after.merge_bytes_written - before.merge_bytes_written, before.disk_bytes / 2);

@@ -42,13 +42,13 @@ std::string check_indexes(Database& database) {
   return said.empty() ? said : "an index and its rows: " + said;
 }
 
-/// Run files and segments that the durable state does not name: a closed database has none.
+/// Run files, manifests and segments that the durable state does not name: a closed database has none.
 std::string orphans(Env& env, const std::string& directory_name) {
   Result<std::unique_ptr<Directory>> directory = env.files().open_directory(directory_name, false);
   if (!directory) return "directory: " + directory.status().to_string();
   Result<std::unique_ptr<StateStore>> store = StateStore::open(**directory, StoreAccess::read);
   if (!store) return "state: " + store.status().to_string();
-  std::set<std::string> named;
+  std::set<std::string> named = {manifest_file_name((*store)->manifest_id())};
   for (const SortedRunInfo& run : (*store)->state().runs) {
     for (const RunPiece& piece : run.pieces) named.insert(run_file_name(piece.file.id));
   }
@@ -59,7 +59,7 @@ std::string orphans(Env& env, const std::string& directory_name) {
   Result<std::vector<FileInfo>> files = (*directory)->list();
   if (!files) return "list: " + files.status().to_string();
   for (const FileInfo& file : *files) {
-    const bool ours = file.name.ends_with(".run") || file.name.ends_with(".log");
+    const bool ours = !parse_numbered_name(file.name).kind.empty();
     if (ours && !named.contains(file.name)) return "an orphan: " + file.name;
   }
   return {};

@@ -265,6 +265,26 @@ TEST_F(Expiry, AClockThatIsSetForwardForAMomentIsForgotten) {
   expect("b", "2");
 }
 
+// A unique index is built over two rows with one key, of which the first has expired; the clock is set back
+// before anything was flushed.
+TEST_F(Expiry, WhatAnIndexReliesOnSurvivesACrash) {
+  put("k1", "same", 5 * kSecond);
+  put("k2", "same");
+  clock_.pass_ms(10 * kSecond);
+  ASSERT_TRUE(db_.create_index({.name = "i", .key = {IndexField::whole_value()}, .unique = true}).ok());
+  ASSERT_TRUE(db_.wait_for_index("i").ok());
+  SimEnv after({.seed = 5}, env_.kill());
+  ClockEnv clock(after);
+  clock.set_micros(ClockEnv::kBeginMicros);
+  Result<Database> again = open_in(clock, "db", {}, OpenKind::open);
+  ASSERT_TRUE(again) << again.status().to_string();
+  EXPECT_TRUE(again->get("k1").absent());
+  EXPECT_TRUE(again->put("k2", "same").ok());
+  const Result<VerifyReport> verified = again->verify();
+  ASSERT_TRUE(verified);
+  EXPECT_TRUE(verified->ok()) << verified->findings[0].what;
+}
+
 TEST_F(Expiry, AReaderUnderASnapshotJudgesByTheTimeOfItsRead) {
   put("k", "older");
   const Snapshot before = *db_.snapshot();

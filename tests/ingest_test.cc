@@ -432,6 +432,35 @@ TEST(IngestBeside, EndsWithTheDatabase) {
   EXPECT_GT(ended, 0u);
 }
 
+// Its files may be named on the disk, or not: it is seen, and nothing says that it stays.
+TEST(IngestOfUnknownOutcome, IsNotDurable) {
+  uint64_t unknown = 0;
+  for (const char* file : {"SUPER", ".manifest", "db"}) {
+    for (uint64_t k = 0; k < 8; ++k) {
+      SCOPED_TRACE(std::string(file) + ", sync " + std::to_string(k));
+      SimEnv env({.seed = k});
+      Result<Database> db = open_in(env, "db", small(), OpenKind::create);
+      ASSERT_TRUE(db);
+      ASSERT_TRUE(db->put("before", "1", {.durability = Durability::power}).ok());
+      for (const SimCall call : {SimCall::sync, SimCall::sync_directory})
+        env.faults().add({.call = call, .name_part = file, .after = k});
+      EntriesSource source(Entries{{"ingested", "2"}});
+      if (!db->ingest(source).status().is(StatusCode::unknown_outcome)) continue;
+      ++unknown;
+      EXPECT_EQ(db->get("ingested").value(), "2");
+      EXPECT_TRUE(db->get("ingested", {.level = ReadLevel::durable}).absent());
+      EXPECT_EQ(db->get("before", {.level = ReadLevel::durable}).value(), "1");
+      EXPECT_TRUE(db->sync().is(StatusCode::io_error));
+      EXPECT_FALSE(db->compact().ok());
+      EXPECT_FALSE(db->checkpoint("copy").ok());
+      EXPECT_FALSE(db->close().ok());
+      env.faults().clear();
+      ASSERT_TRUE(open_in(env, "db", small(), OpenKind::open));
+    }
+  }
+  EXPECT_GE(unknown, 3u);
+}
+
 TEST_F(Ingest, EntriesLiveAsLongAsTheirKeyspaceSays) {
   ASSERT_TRUE(db_->set_default_ttl(1000).ok());
   EntriesSource source({{"a", "1"}, {"b", "2"}});

@@ -95,6 +95,22 @@ TEST_P(SystemCalls, FailAndLoseNothingThatWasAcknowledged) {
   }
 }
 
+// Whoever made it may have been killed before that: nothing in it would outlive a power cut.
+TEST(SystemCallsOfADirectory, TheNameOfAnEmptyOneIsSynced) {
+  const ScratchDirectory scratch;
+  const auto open = [&](const std::string& path) {
+    return posix_env().files().open_directory(scratch.path() + path, true).status();
+  };
+  std::filesystem::create_directory(scratch.path() + "/made");
+  for (const char* path : {"/made", "/made/below/it"}) {
+    set_system_call_script({.call = SystemCall::fsync, .after = 0, .times = 1, .error = EIO});
+    EXPECT_TRUE(open(path).is(StatusCode::io_error)) << path;
+    EXPECT_EQ(end_system_call_script(), 1u) << path;
+    EXPECT_FALSE(std::filesystem::exists(scratch.path() + "/made/below"));
+  }
+  EXPECT_TRUE(open("/made/below/it/").ok());
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Kinds, SystemCalls,
     testing::Values(Kind{"openat", SystemCall::openat, {EIO, EMFILE, ENFILE, EACCES, ENOSPC, ENOMEM, EINTR}},

@@ -183,13 +183,19 @@ TEST(Verify, WorksBesideTheDatabaseAtWork) {
 TEST(Verify, FindsDamageUnderAnOpenDatabase) {
   for (const bool read_only : {false, true}) {
     DamageSet set({});
-    for (const std::string& path : set.paths()) {
-      SCOPED_TRACE(path + (read_only ? ", read-only" : ""));
+    for (size_t number = 0;; ++number) {
       SimEnv env({}, set.disk());
       Options options = DamageSet::options();
       options.read_only = read_only;
       Result<Database> database = open_in(env, kDamageDirectory, options, OpenKind::open);
       ASSERT_TRUE(database);
+      ASSERT_TRUE(env.run_until_idle().ok());  // it may write its manifest anew
+      std::vector<std::string> paths = env.disk().file_paths();
+      std::erase_if(paths, [](const std::string& one) { return one.ends_with("/LOCK"); });
+      ASSERT_GE(paths.size(), set.paths().size());
+      if (number == paths.size()) break;
+      const std::string& path = paths[number];
+      SCOPED_TRACE(path + (read_only ? ", read-only" : ""));
       EXPECT_TRUE(database->verify()->ok()) << text_of(*database->verify());
       const std::string bytes = env.disk().file_bytes(path);
       // Of a value file a byte of the header page: in the middle nothing reads it.

@@ -76,19 +76,25 @@ void ArcClock::insert(uint32_t frame, uint32_t ghost) {
 }
 
 bool ArcClock::evict(uint32_t* frame, uint32_t* ghost) {
+  // Pinned pages that were met in a row: a clock that has no others gives way to the other one.
+  std::array<uint32_t, 2> met = {};
+  const auto is_through = [&](List clock) { return met[clock] >= size(clock); };
   // Each page once for its bit, once more if it is pinned.
   for (uint64_t steps = 3ull * resident(); steps > 0; --steps) {
+    if (is_through(kRecent) && is_through(kFrequent)) return false;
     const bool from_recent =
-        size(kFrequent) == 0 || (size(kRecent) != 0 && size(kRecent) >= std::max(1.0, target_));
+        is_through(kFrequent) || (!is_through(kRecent) && size(kRecent) >= std::max(1.0, target_));
     const List clock = from_recent ? kRecent : kFrequent;
     const uint32_t page = first(clock);
     if (all_.touched_[page].load(std::memory_order_relaxed) != 0) {
       all_.touched_[page].store(0, std::memory_order_relaxed);
       unlink(page);
       append(kFrequent, page);
+      met[kFrequent] = 0;
     } else if (owner_.pinned(page)) {
       unlink(page);
       append(clock, page);
+      ++met[clock];
     } else {
       *frame = page;
       *ghost = evict_page(page);

@@ -87,6 +87,35 @@ TEST(ArcClock, LeavesPinnedPages) {
   EXPECT_TRUE(policy.evict(&frame, &ghost));
 }
 
+// Pages of one clock do not stand before those of the other.
+TEST(ArcClock, LeavesAClockWhosePagesAreAllPinned) {
+  for (const bool recent : {true, false}) {
+    Pages pages;
+    LoneArcClock policy(4, pages);
+    for (uint32_t frame = 0; frame < 4; ++frame) policy.insert(frame, ArcClock::kNone);
+    uint32_t frame;
+    uint32_t ghost;
+    for (uint32_t one = 0; one < 3; ++one) policy.touch(one);
+    ASSERT_TRUE(policy.evict(&frame, &ghost));  // the last one; the others are frequent from now on
+    ASSERT_EQ(policy.frequent(), 3u);
+    for (int round = 0; !recent && round < 2; ++round) {  // ghosts move the target beyond one page
+      policy.insert(frame, ghost);
+      ASSERT_TRUE(policy.evict(&frame, &ghost));
+      policy.insert(frame, ArcClock::kNone);
+      ASSERT_TRUE(policy.evict(&frame, &ghost));
+    }
+    policy.insert(frame, ArcClock::kNone);
+    for (uint32_t one = 0; one < 4; ++one) {
+      if ((one == frame) == recent) pages.pins.insert(one);
+    }
+    for (size_t left = 4 - pages.pins.size(); left > 0; --left) {
+      ASSERT_TRUE(policy.evict(&frame, &ghost)) << recent;
+      EXPECT_FALSE(pages.pins.contains(frame));
+    }
+    EXPECT_FALSE(policy.evict(&frame, &ghost));
+  }
+}
+
 // A scan longer than the cache leaves what was used twice.
 TEST(ArcClock, SurvivesAScan) {
   ArcClockModel model(100);

@@ -5,18 +5,21 @@
 
 #include "base/check.h"
 #include "base/interleave.h"
+#include "io/process_word.h"
 
 namespace lightning {
 
 /// Evicted frames, until nobody can see their pages.
 struct PageCache::Batch {
   std::shared_ptr<PageCache> cache;
+  FrameSize size;  // that they were evicted for
   std::vector<uint32_t> frames;
 
   static void free(void* batch) {
     const std::unique_ptr<Batch> gone(static_cast<Batch*>(batch));
     MutexLock lock(gone->cache->mutex_);
     for (const uint32_t frame : gone->frames) gone->cache->leave(frame);
+    gone->cache->leaving_[static_cast<size_t>(gone->size)] -= gone->frames.size();
   }
 };
 
@@ -96,8 +99,12 @@ size_t PageCache::batch_of(FrameSize size) const {
 std::unique_ptr<PageCache::Batch> PageCache::make_room(FrameSize size) {
   auto batch = std::make_unique<Batch>();
   batch->cache = shared_from_this();
+  batch->size = size;
   batch->frames.reserve(kBatchMax);
   MutexLock lock(mutex_);
+  // Of an epoch that lasts: more evictions would gain nothing.
+  size_t& leaving = leaving_[static_cast<size_t>(size)];
+  if (leaving >= 2 * batch_of(size)) return nullptr;
   uint32_t moved = 0;
   for (const uint32_t wanted = std::min(shares_.wants(size), kBatchMax / kSmallInLarge); moved < wanted;
        ++moved) {
@@ -112,6 +119,7 @@ std::unique_ptr<PageCache::Batch> PageCache::make_room(FrameSize size) {
   // All that the size has is pinned: a group more, which the other size will want back.
   if (moved == 0 && batch->frames.empty() && clock(size).resident() != 0) (void)move_group(size, batch.get());
   if (batch->frames.empty()) return nullptr;
+  leaving += batch->frames.size();
   return batch;
 }
 
@@ -135,6 +143,7 @@ void PageCache::leave(uint32_t frame) {
 }
 
 void PageCache::unpin(uint32_t frame) {
+  if (in_forked_child()) return;  // whose threads, the holder of the mutex perhaps, are gone
   std::atomic<uint32_t>& pins = frames_[frame].pins;
   if (pins.fetch_sub(1, std::memory_order_acq_rel) != (kLeft | 1)) return;
   pins.store(0, std::memory_order_relaxed);
@@ -339,6 +348,7 @@ uint64_t PageCache::Table::resident(uint32_t first, uint32_t end) const {
 }
 
 void PageCache::drop(Table& table) {
+  if (in_forked_child()) return;
   MutexLock lock(mutex_);
   for (uint32_t page = 0; page < table.pages_; ++page) {
     const uint32_t word = table.words_[page].load(std::memory_order_relaxed);

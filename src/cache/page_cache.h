@@ -237,6 +237,8 @@ class PageCache : public std::enable_shared_from_this<PageCache>, private ArcClo
   std::unique_ptr<Place[]> ghosts_;
   std::unique_ptr<Group[]> groups_;
   std::array<std::vector<uint32_t>, 2> free_ GUARDED_BY(mutex_);
+  // By the size that wants them: frames that were evicted and may still be seen.
+  std::array<size_t, 2> leaving_ GUARDED_BY(mutex_) = {};
   FrameShares shares_ GUARDED_BY(mutex_);
   uint32_t used_groups_ GUARDED_BY(mutex_) = 0;
   uint32_t hand_ GUARDED_BY(mutex_) = 0;  // the group that is looked at next, for one that may move

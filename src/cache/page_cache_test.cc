@@ -1,13 +1,18 @@
 #include "cache/page_cache.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "io/process_word.h"
 #include "testing/random.h"
 
 namespace lightning {
@@ -358,6 +363,56 @@ TEST(PageCache, ASizeThatIsPinnedGetsMore) {
       pins.push_back(table->pin(page, false));
     }
   }
+}
+
+// While somebody stands in an epoch no frame can be had by evicting more.
+TEST(PageCache, AnEpochThatLastsDoesNotEmptyIt) {
+  const std::shared_ptr<PageCache> cache = cache_of(400);
+  const std::unique_ptr<PageCache::Table> table = *cache->table(2000, 0);
+  uint32_t page = 0;
+  for (; page < 400; ++page) ASSERT_TRUE(bring(*cache, *table, page));
+  std::atomic<int> stage{0};
+  std::thread reader([&] {
+    EpochGuard epoch;
+    stage = 1;
+    while (stage != 2) std::this_thread::yield();
+  });
+  while (stage != 1) std::this_thread::yield();
+  for (; page < 800; ++page) (void)bring(*cache, *table, page);
+  EXPECT_GT(cache->counts().pages, 300u);
+  stage = 2;
+  reader.join();
+  for (; page < 1000; ++page) EXPECT_TRUE(bring(*cache, *table, page)) << page;
+}
+
+// In a child nobody can wait for the threads of its parent.
+TEST(PageCache, AForkedChildNeedsNoLock) {
+  ASSERT_FALSE(in_forked_child());  // from now on it is told
+  const std::shared_ptr<PageCache> cache = cache_of(8);
+  std::unique_ptr<PageCache::Table> table = *cache->table(1000, 0);
+  std::atomic<bool> ends{false};
+  std::thread busy([&] {
+    for (uint32_t page = 0; !ends; page = (page + 1) % 900) (void)bring(*cache, *table, page);
+  });
+  for (int i = 0; i < 100; ++i) {
+    PageCache::Pin pin;
+    while (pin.data() == nullptr) {
+      (void)bring(*cache, *table, 999);
+      pin = table->pin(999, false);
+    }
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(5);
+      pin = PageCache::Pin();
+      table.reset();
+      _exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status)) << i;
+  }
+  ends = true;
+  busy.join();
 }
 
 // Bytes under an epoch stay although all of their group goes.

@@ -115,6 +115,11 @@ class Catalogue {
   }
   void set_indexes(Indexes indexes);
 
+  /// Where the last change ends whose outcome was unknown: who finds done what he asks for waits until that
+  /// is durable. 0: none.
+  uint64_t unsure() const { return unsure_.load(std::memory_order_relaxed); }
+  void set_unsure(uint64_t lsn) { unsure_.store(lsn, std::memory_order_relaxed); }
+
   /// 0 when there is none of that name.
   uint32_t find(std::string_view name) const;
   std::vector<std::string> names() const;
@@ -170,6 +175,7 @@ class Catalogue {
   std::atomic<const IndexedKeyspaces*> indexed_{nullptr};
   std::shared_ptr<const IndexRecords> indexes_ GUARDED_BY(mutex_) = std::make_shared<IndexRecords>();
   std::atomic<const IndexRecords*> index_records_{indexes_.get()};
+  std::atomic<uint64_t> unsure_{0};  // partner: the caller's mutex
 };
 
 }  // namespace lightning

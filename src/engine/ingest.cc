@@ -275,12 +275,13 @@ Status Engine::name_ingested(Ingestion& ingestion, const SortedRun& run, LockOwn
       ingestion.writer.remove_all();
       return status;
     }
+    refuse_after_store_failure();  // before it is shown: nothing may call it durable
     status = unknown_outcome(status);
   }
   log_.forget_below(behind);
   install_view(change, std::move(room));
   INTERLEAVE("ingest.installed");
-  log_.skip_to(behind);
+  log_.skip_to(behind, status.ok());
   counters_.commits.add(1);
   return status;
 }

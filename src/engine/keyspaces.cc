@@ -65,7 +65,10 @@ Result<uint32_t> Engine::keyspace(std::string_view name, const KeyspaceOptions& 
   if (Status status = usable(); !status.ok()) return status;
   if (Status status = check_name(name); !status.ok()) return status;
   MutexLock lock(catalogue_mutex_);
-  if (const uint32_t id = catalogue_.find(name); id != 0) return id;
+  if (const uint32_t id = catalogue_.find(name); id != 0) {
+    const Status status = options.create ? log_.wait_durable(catalogue_.unsure()) : Status();
+    return status.ok() ? Result<uint32_t>(id) : Result<uint32_t>(status);
+  }
   if (!options.create) return no_keyspace(name);
   if (Status status = refused(); !status.ok()) return status;
   if (Status status = check_compression(options.compression); !status.ok()) return status;
@@ -106,7 +109,7 @@ Status Engine::set_default_ttl(uint32_t keyspace, uint64_t ttl_ms) {
   MutexLock lock(catalogue_mutex_);
   if (Status status = usable(keyspace); !status.ok()) return status;
   ttl_ms = ttl_to_keep(ttl_ms);
-  if (catalogue_.default_ttl(keyspace) == ttl_ms) return {};
+  if (catalogue_.default_ttl(keyspace) == ttl_ms) return log_.wait_durable(catalogue_.unsure());
   Catalogue::Ttls ttls = catalogue_.ttls_with(keyspace, ttl_ms);
   std::string batch;
   append_operation(&batch, ttl_ms == 0 ? EntryKind::remove : EntryKind::put, Catalogue::ttl_key(keyspace),
@@ -127,7 +130,7 @@ Status Engine::set_compression(uint32_t keyspace, std::optional<Compression> com
   MutexLock lock(catalogue_mutex_);
   if (Status status = usable(keyspace); !status.ok()) return status;
   Catalogue::Compressions compressions = catalogue_.compressions_with(keyspace, compression);
-  if (compressions == catalogue_.compressions()) return {};
+  if (compressions == catalogue_.compressions()) return log_.wait_durable(catalogue_.unsure());
   std::string batch;
   append_operation(&batch, compression ? EntryKind::put : EntryKind::remove,
                    Catalogue::compression_key(keyspace),
@@ -146,7 +149,9 @@ Result<std::optional<Compression>> Engine::compression(uint32_t keyspace) const 
 }
 
 Status Engine::write_catalogue(const std::string& encoded, size_t operations, LockOwner owner) {
-  return write_as(encoded, operations, kCatalogueWrite, owner, CommitPlan::kAnyIndexes);
+  const Status status = write_as(encoded, operations, kCatalogueWrite, owner, CommitPlan::kAnyIndexes);
+  if (status.is(StatusCode::unknown_outcome)) catalogue_.set_unsure(log_.published());
+  return status;
 }
 
 Status Engine::lock_all_of(uint32_t keyspace, LockOwner owner) {
@@ -276,6 +281,11 @@ Status Engine::change_index(uint32_t entries, std::string_view definition) {
       },
       true);
   if (record.entries == 0) return Status(StatusCode::not_found, "the index was dropped");
+  // A unique index may have given a key to one row since another one had expired.
+  if (static_cast<int64_t>(expiry_clock_.floor()) > store_->state().time_max_us) {
+    const Status timed = store_->commit([this](DurableState& next) { record_time(next); });
+    if (!timed.ok()) return timed;
+  }
   std::string batch;
   append_operation(&batch, EntryKind::put, Catalogue::index_key(record.keyspace, record.name),
                    Catalogue::encode_index(record));

@@ -405,7 +405,7 @@ Result<Engine::Step> Engine::merge_step(Goal goal) {
   if (!switched || *switched == Step::made) return switched;
   // What is not yet visible may be hidden from a snapshot to come. Whoever ingests it schedules a merge.
   // `durable` moves last.
-  if (now->ingested_at() >= log_.durable()) return Step::none;
+  if (now->ingested_at() >= log_.durable()) return log_.failed() ? Result<Step>(log_.failure()) : Step::none;
   const Shape shape = shape_of_runs(*now);
   if (const std::vector<FileAt> covered = covered_in(shape, *now, snapshots_.list()); !covered.empty()) {
     if (Status status = drop(covered, *now); !status.ok()) return status;

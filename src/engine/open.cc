@@ -73,8 +73,9 @@ Status Engine::start(const std::string& path, OpenKind kind) {
     lock_ = *std::move(lock);
   }
 
+  const bool looks = options_.read_only || kind == OpenKind::create;  // which changes no database
   Result<std::unique_ptr<StateStore>> store =
-      StateStore::open(*directory_, options_.read_only ? StoreAccess::read : StoreAccess::read_write);
+      StateStore::open(*directory_, looks ? StoreAccess::read : StoreAccess::read_write);
   if (store && kind == OpenKind::create) {
     return Status(StatusCode::already_exists, "there is a database in " + path);
   }

@@ -157,20 +157,43 @@ Status sync_path(const std::string& path) {
   return Status();
 }
 
+// One that cannot be read counts as empty.
+bool is_empty(const FileHandle& directory) {
+  FileHandle handle = open_at(directory.get(), ".", O_RDONLY | O_DIRECTORY);
+  DIR* const raw = handle.valid() ? fdopendir(handle.get()) : nullptr;
+  if (raw == nullptr) return true;
+  handle.release();
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(raw, closedir);
+  for (const dirent* entry = readdir(raw); entry != nullptr; entry = readdir(raw)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") return false;
+  }
+  return true;
+}
+
 Status path_error(int error, std::string_view verb, const std::string& path) {
   if (error != ENOTDIR) return status_of_errno(error, verb, path);
   return Status(StatusCode::invalid_argument, "a file stands where a directory is expected", path,
                 Status::kWholeFile);
 }
 
+// Who made `path` may have been killed, or failed, before the name was synced.
+Status sync_name(const std::string& path) {
+  const std::string parent = parent_of(path);
+  if (access(parent.c_str(), R_OK) != 0 && errno == EACCES) return Status();  // may only be passed through
+  return sync_path(parent);
+}
+
 // Makes `path`, which has no slash at its end, and what is missing above it.
 Status make_directories(const std::string& path) {
   std::vector<std::string> missing = {path};  // lowest first
   struct stat status;
-  for (std::string at = parent_of(path); stat(at.c_str(), &status) != 0; at = parent_of(at)) {
+  std::string at = parent_of(path);
+  for (; stat(at.c_str(), &status) != 0; at = parent_of(at)) {
     if (errno != ENOENT) return path_error(errno, "look at", at);
     missing.push_back(at);
   }
+  if (Status synced = sync_name(at); !synced.ok()) return synced;
   for (; !missing.empty(); missing.pop_back()) {
     const std::string& directory = missing.back();
     if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
@@ -187,13 +210,17 @@ Result<std::unique_ptr<Directory>> PosixFileSystem::open_directory(const std::st
   if (path.empty() || path.find('\0') != std::string::npos) {
     return Status(StatusCode::invalid_argument, "a directory needs a path", path, Status::kWholeFile);
   }
+  const std::string without_slash = path.substr(0, path.find_last_not_of('/') + 1);
   FileHandle directory = open_path(path);
   if (!directory.valid() && errno == ENOENT && create) {
-    const size_t last = path.find_last_not_of('/');
-    if (Status status = make_directories(path.substr(0, last + 1)); !status.ok()) return status;
+    if (Status status = make_directories(without_slash); !status.ok()) return status;
     directory = open_path(path);
   }
   if (!directory.valid()) return path_error(errno, "open the directory", path);
+  // Nothing was put into it before its name was synced.
+  if (create && is_empty(directory)) {
+    if (Status status = sync_name(without_slash); !status.ok()) return status;
+  }
   return std::unique_ptr<Directory>(std::make_unique<PosixDirectory>(std::move(directory), path));
 }
 

@@ -23,7 +23,7 @@ void Log::start_at(uint64_t lsn, uint64_t durable) {
   written_.store(lsn, std::memory_order_release);
 }
 
-void Log::skip_to(uint64_t lsn) {
+void Log::skip_to(uint64_t lsn, bool durable) {
   {
     MutexLock lock(write_mutex_);
     written_.store(lsn, std::memory_order_release);
@@ -31,7 +31,7 @@ void Log::skip_to(uint64_t lsn) {
   MutexLock lock(flush_mutex_);
   while (flushing_) flush_done_.wait(flush_mutex_);  // it would move `durable` back
   published_.store(lsn, std::memory_order_seq_cst);
-  durable_.store(lsn, std::memory_order_release);
+  if (durable) durable_.store(lsn, std::memory_order_release);
 }
 
 void Log::append_segment(std::shared_ptr<Segment> segment) {

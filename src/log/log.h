@@ -38,8 +38,8 @@ class Log {
   /// Before the first writer: where the log begins, and how much of what was before is known to be durable.
   void start_at(uint64_t lsn, uint64_t durable);
   /// Nobody reserves, and everything is published and durable: goes on at `lsn`, as if something of this
-  /// length had been committed.
-  void skip_to(uint64_t lsn) EXCLUDES(flush_mutex_);
+  /// length had been committed, that is `durable` or, in a log that failed, never will be.
+  void skip_to(uint64_t lsn, bool durable) EXCLUDES(flush_mutex_);
   /// Adds the newest segment; it begins where the log ended or, after recovery, later.
   void append_segment(std::shared_ptr<Segment> segment) EXCLUDES(mutex_);
   /// Forgets segments that end at or below `lsn`; they are durable and no writer is in them.

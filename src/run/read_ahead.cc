@@ -12,8 +12,10 @@ void ReadAhead::step(uint64_t offset, uint64_t size) {
   const uint64_t former_end = offset_ + size_;
   const bool forward = offset >= former_end && offset - former_end < kNearBytes;
   const bool backward = offset + size <= offset_ && offset_ - (offset + size) < kNearBytes;
-  const bool turns = sought_ && sought_backward_ != backward_;
-  if (size_ != 0 && !turns && (backward_ ? backward : forward)) {
+  // A seek that leads on as a step would have.
+  const bool next = offset == former_end || offset + size == offset_ || holds(offset, size);
+  const bool jumps = sought_ && (sought_backward_ != backward_ || !next);
+  if (size_ != 0 && !jumps && (backward_ ? backward : forward)) {
     ++steps_;
   } else {
     steps_ = 0;

@@ -50,7 +50,10 @@ class ReadAhead {
   static constexpr uint64_t kAlignment = 4096;
 
   const char* fetch_stretch(File& file, uint64_t end, uint64_t wanted, std::shared_ptr<const void>* owner);
-  bool has_page() const { return offset_ >= begin_ && offset_ + size_ <= begin_ + held_; }
+  bool holds(uint64_t offset, uint64_t size) const {
+    return offset >= begin_ && offset + size <= begin_ + held_;
+  }
+  bool has_page() const { return holds(offset_, size_); }
 
   const bool passes_;
   bool sought_ = false;  // since the last step

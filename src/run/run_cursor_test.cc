@@ -6,6 +6,22 @@
 namespace lightning {
 namespace {
 
+TEST(ReadAhead, SeeksAreNoSteps) {
+  constexpr uint64_t kFar = 500'000;
+  constexpr uint64_t kPage = 4096;
+  ReadAhead ahead(false);
+  for (uint64_t i = 0; i < 8; ++i) {
+    ahead.seek(false);
+    ahead.step(i * kFar, kPage);
+    EXPECT_FALSE(ahead.goes_on()) << i;
+  }
+  for (uint64_t i = 0; i < 4; ++i) {  // one that leads to the next page is
+    ahead.seek(false);
+    ahead.step(8 * kFar + i * kPage, kPage);
+  }
+  EXPECT_TRUE(ahead.goes_on());
+}
+
 /// What a read at one LSN sees, in order.
 std::map<std::string, ModelVersion> seen_by(const RunModel& model, uint64_t read_lsn) {
   std::map<std::string, ModelVersion> seen;

@@ -25,7 +25,10 @@ Result<std::unique_ptr<RunPages>> RunPages::create(std::unique_ptr<File> file, s
                                                    const PageTable& table, bool mapped, PageCache* cache) {
   std::unique_ptr<RunPages> pages(new RunPages(std::move(file), std::move(name), footer, values, table));
   // A leaf that starts below has its whole size before leaves_end.
-  if (!pages->compressed_) pages->leaf_units_end_ = (footer.leaves_end - footer.leaf_bytes) / kUnitBytes + 1;
+  if (!pages->compressed_) {
+    const uint64_t last = (footer.leaves_end - footer.leaf_bytes) / kUnitBytes;
+    pages->leaf_units_end_ = std::min(last + 1, kLeafStartMax / kUnitBytes);
+  }
   pages->leaf_bytes_ = footer.leaf_bytes;
   pages->index_start_ = footer.index_offset / kUnitBytes;
   if (cache != nullptr && (pages->compressed_ || !mapped)) {
@@ -245,10 +248,18 @@ PageCache::Pin RunPages::load_pooled(const Pooled& page, Use use, ReadAhead* ahe
   const uint32_t frame = cache_->take(frame_size(page.bytes));
   if (frame == PageCache::kNoFrame) return pin;
   char* const to = cache_->frame_data(frame);
-  if (near == nullptr)
-    return take_pooled(page, frame, file_->read(page.number * kUnitBytes, to, page.bytes), use);
-  std::memcpy(to, near, page.bytes);
-  return take_pooled(page, frame, page.bytes, use);
+  if (near != nullptr) {
+    std::memcpy(to, near, page.bytes);
+    return take_pooled(page, frame, page.bytes, use);
+  }
+  Result<uint64_t> read = uint64_t{0};
+  try {
+    read = file_->read(page.number * kUnitBytes, to, page.bytes);
+  } catch (const std::bad_alloc&) {  // for the words of an error
+    cache_->give_back(frame);
+    throw;
+  }
+  return take_pooled(page, frame, read, use);
 }
 
 // Pins the page that was read into a frame, which goes back if that was not all, or no such page that

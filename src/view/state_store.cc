@@ -234,6 +234,10 @@ Result<std::unique_ptr<StateStore>> StateStore::open(Directory& directory, Store
   store->state_ = *std::move(state);
   store->super_ = super;
   store->super_file_ = *std::move(file);
+  // A record of the manifest that SUPER may never have named may be in the page cache alone.
+  if (contents->newest_in_doubt && access == StoreAccess::read_write) {
+    if (Status status = store->commit_locked([](DurableState&) {}); !status.ok()) return status;
+  }
   return store;
 }
 
@@ -283,7 +287,9 @@ std::vector<std::string> StateStore::orphans(const std::vector<FileInfo>& files)
     if (file.name == kUnfinishedSuperName) found.push_back(file.name);
     const NumberedName name = parse_numbered_name(file.name);
     const bool ours = name.kind == kManifestKind || name.kind == kRunKind;
-    if (!ours || name.number < state_.removal_floor || name.number >= first_file_id_) continue;
+    if (!ours || name.number < state_.removal_floor) continue;
+    const bool first_manifest = name.kind == kManifestKind && name.number == first_file_id_;
+    if (name.number >= first_file_id_ && !first_manifest) continue;
     if (!named.contains(file.name)) found.push_back(file.name);
   }
   return found;

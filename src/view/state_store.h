@@ -45,7 +45,8 @@
 // that counts is `corruption`.
 //
 // File ids are given out by new_file_id() and set aside in the manifest a thousand at a time, so that a file
-// of an id at or above the recorded next_file_id is not ours.
+// of an id at or above the recorded next_file_id is not ours; but for a manifest of just that id, which the
+// first commit after an open makes before it sets any aside.
 //
 // Thread safety: internally synchronised; state() waits for a commit that is being written.
 // Ownership: the Directory must outlive the store.

@@ -256,12 +256,19 @@ TEST(StateStore, Orphans) {
   touch(kept, ".run");
   const std::string orphan = touch(left, ".run");
   store = *StateStore::open(*directory, StoreAccess::read_write);
-  touch(*store->new_file_id(), ".run");  // of this session
+  const std::string later = touch(*store->new_file_id(), ".run");  // of this session
   touch(1'000'000, ".run");              // not ours
   touch(left, ".log");
   env.disk().put_file("db/notes.run", "x");
   const std::string manifest = touch(left + 1, ".manifest");
   EXPECT_EQ(store->orphans(*directory->list()), (std::vector<std::string>{orphan, manifest}));
+  // A commit that was cut behind an open had no id for its manifest that was set aside.
+  store = *StateStore::open(*directory, StoreAccess::read_write);
+  const std::string cut = touch(store->state().next_file_id, ".manifest");
+  touch(store->state().next_file_id + 1, ".manifest");
+  EXPECT_EQ(store->orphans(*directory->list()), (std::vector<std::string>{orphan, manifest, later, cut}));
+  ASSERT_TRUE(store->commit([](DurableState&) {}).ok());
+  EXPECT_NE(manifest_file_name(store->manifest_id()), cut);
 }
 
 TEST(StateStore, LostSuperIsNoFreshDirectory) {
@@ -386,6 +393,25 @@ TEST_F(DamageTest, OfTheNewestPairIsMadeGoodByTheManifest) {
   store = *StateStore::open(*directory_, StoreAccess::read_write);
   EXPECT_EQ(store->damage(), "");
   EXPECT_TRUE(same_state(store->state(), history_.last()));
+}
+
+// Of a record that was appended and never synced, since then the process was killed.
+TEST_F(DamageTest, WhatTheManifestMakesGoodIsDurableBehindTheOpen) {
+  StorePtr store = *StateStore::open(*directory_, StoreAccess::read_write);
+  ASSERT_TRUE(history_.advance(*store, *directory_).ok());
+  const uint64_t generation = store->generation();
+  env_.faults().add({.call = SimCall::sync, .name_part = ".manifest", .effect = FaultEffect::pages_clean});
+  ASSERT_FALSE(history_.advance(*store, *directory_).ok());
+  spoil_pair(generation + 1);
+  store = *StateStore::open(*directory_, StoreAccess::read_write);
+  ASSERT_TRUE(same_state(store->state(), history_.last()));
+  SimDisk moment = env_.disk().kill_image();
+  for_each_crash_image(moment, {}, [&](CrashImage image) {
+    image.disk.evict_lost_pages();
+    SimEnv later({}, std::move(image.disk));
+    const auto again = directory_of(later);
+    EXPECT_TRUE(same_state((*StateStore::open(*again, StoreAccess::read))->state(), history_.last()));
+  });
 }
 
 TEST_F(DamageTest, OfTheOlderPairLosesNothing) {
