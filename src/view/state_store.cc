@@ -13,7 +13,7 @@ namespace {
 constexpr uint64_t kFileIdReserve = 1024;
 constexpr uint64_t kRewriteBytesMin = 64 << 10;
 constexpr uint64_t kRewriteFactor = 4;
-constexpr int kManifestAttempts = 1000;
+constexpr uint64_t kManifestAttempts = 1000;
 
 constexpr std::string_view kManifestKind = ".manifest";
 constexpr std::string_view kRunKind = ".run";
@@ -288,8 +288,8 @@ std::vector<std::string> StateStore::orphans(const std::vector<FileInfo>& files)
     const NumberedName name = parse_numbered_name(file.name);
     const bool ours = name.kind == kManifestKind || name.kind == kRunKind;
     if (!ours || name.number < state_.removal_floor) continue;
-    const bool first_manifest = name.kind == kManifestKind && name.number == first_file_id_;
-    if (name.number >= first_file_id_ && !first_manifest) continue;
+    const uint64_t end = first_file_id_ + (name.kind == kManifestKind ? kManifestAttempts : 0);
+    if (name.number >= end) continue;
     if (!named.contains(file.name)) found.push_back(file.name);
   }
   return found;
@@ -372,7 +372,7 @@ Status StateStore::rewrite(DurableState next) {
 
 Result<std::unique_ptr<File>> StateStore::make_manifest(uint64_t* id) {
   Status status;
-  for (int attempt = 0; attempt < kManifestAttempts; ++attempt) {
+  for (uint64_t attempt = 0; attempt < kManifestAttempts; ++attempt) {
     *id = next_file_id_++;
     Result<std::unique_ptr<File>> file = directory_.open(manifest_file_name(*id), OpenMode::create);
     // A crash may have left one behind whose id was not yet set aside.

@@ -45,8 +45,8 @@
 // that counts is `corruption`.
 //
 // File ids are given out by new_file_id() and set aside in the manifest a thousand at a time, so that a file
-// of an id at or above the recorded next_file_id is not ours; but for a manifest of just that id, which the
-// first commit after an open makes before it sets any aside.
+// of an id at or above the recorded next_file_id is not ours; but for manifests of the next ids, which first
+// commits after an open made, and were cut, before they set any aside.
 //
 // Thread safety: internally synchronised; state() waits for a commit that is being written.
 // Ownership: the Directory must outlive the store.
