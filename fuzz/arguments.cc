@@ -126,7 +126,7 @@ Words words_for(const Verb& verb, const Arguments& arguments) {
   if (arguments.to) option("--to", *arguments.to);
   if (arguments.limit) option("--limit", std::to_string(*arguments.limit));
   if ((verb.accepts & cli::kPrepare) && !arguments.gid.empty()) option("--prepare", arguments.gid);
-  if (!arguments.json_pointer.empty()) option("--json-pointer", arguments.json_pointer);
+  if (arguments.json_pointer) option("--json-pointer", *arguments.json_pointer);
   if (arguments.column) option("--column", std::to_string(*arguments.column));
   if (arguments.key_column) option("--key-column", std::to_string(*arguments.key_column));
   if (!arguments.delimiter.empty()) option("--delimiter", arguments.delimiter);

@@ -600,6 +600,27 @@ TEST(Copy, TearsNoCommitBesideWritersFlushesAndMerges) {
   for_each_seed(30, [](uint64_t seed) { Beside(seed).run(); });
 }
 
+// Of two copies into one directory one is refused, and takes nothing of the other.
+TEST(Copy, BesideAnotherOneIntoTheSameDirectory) {
+  uint64_t finished = 0;
+  for (uint64_t seed = 1; seed <= 400 && !HasFailure(); ++seed) {
+    SimEnv env({.seed = seed, .switch_probability = 1.0 / 64});
+    Result<Database> source = open_in(env, "source", {}, OpenKind::create);
+    ASSERT_TRUE(source);
+    ASSERT_TRUE(source->put("k", "v").ok());
+    std::array<Status, 2> copied;
+    for (Status& one : copied) env.spawn("copier", [&] { one = source->backup(kCopy).status(); });
+    ASSERT_TRUE(env.run().ok());
+    ASSERT_FALSE(copied[0].ok() && copied[1].ok());
+    if (!copied[0].ok() && !copied[1].ok()) continue;
+    ++finished;
+    Result<Database> copy = open(env, kCopy);
+    ASSERT_TRUE(copy) << copy.status().to_string() << ", seed " << seed;
+    ASSERT_EQ(copy->get("k").value(), "v");
+  }
+  EXPECT_GT(finished, 300u);
+}
+
 // A close beside a copy: the copy is whole, or ended by it; neither waits for ever.
 TEST(Copy, EndsWithTheDatabase) {
   uint64_t whole = 0;

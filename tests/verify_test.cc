@@ -369,6 +369,26 @@ TEST(Repair, PromisesNothingWhereANewerStateMayBeLost) {
   }
 }
 
+// Without a header the first record alone tells what the others are to be read by.
+TEST(Repair, SaysThatALogIsLostWhoseHeaderAndFirstRecordAre) {
+  SimEnv env;
+  Result<Database> database = open_in(env, kDamageDirectory, DamageSet::options(), OpenKind::create);
+  for (int i = 0; i < 10; ++i)
+    ASSERT_TRUE(database->put("k" + std::to_string(i), "v", {.durability = Durability::power}).ok());
+  SimEnv after({}, env.kill());
+  std::string log;
+  for (const std::string& path : after.disk().file_paths()) {
+    if (path.ends_with(".log") && after.disk().file_bytes(path).find("k9") != std::string::npos) log = path;
+  }
+  ASSERT_FALSE(log.empty());
+  constexpr uint64_t kOfTheHeader = 41;
+  const std::string bytes = flipped(after.disk().file_bytes(log), kOfTheHeader * 8);
+  after.disk().put_file(log, flipped(bytes, kSegmentHeaderBytes * 8));
+  const Result<RepairReport> report = repair_in(after, kDamageDirectory, "repaired", {});
+  ASSERT_TRUE(report) << report.status().to_string();
+  EXPECT_FALSE(report->complete());
+}
+
 TEST(Repair, ReportsTheKeysOfADamagedPage) {
   DamageSet set({});
   const std::string path = set.paths(".run").front();

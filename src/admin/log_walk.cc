@@ -67,6 +67,7 @@ Result<std::shared_ptr<Segment>> LogWalk::load(size_t index, bool tell) {
                                                   .incarnation = 0,
                                                   .page_cache_id = 0});
     if (segment && tell) events_.damage(header, false);
+    if (segment) headless_.insert(info.number);
     if (!segment) status = is_damage(segment.status()) ? header : segment.status();
   }
   if (status.ok()) return segment;
@@ -108,6 +109,9 @@ Result<LogWalk::Next> LogWalk::walk(size_t index, const Segment& segment) {
       if (!proven) return proven.status();
       promised = *proven;
       if (promised <= at) {
+        // By a first record that is damaged, too, nothing later can be told from anything else.
+        if (used == 0 && headless_.contains(segment.number()))
+          events_.damage(damaged(segment, "neither the header nor the first record verifies", at), true);
         if (source_.certain) next = Next::end;
         break;
       }

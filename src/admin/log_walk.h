@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "io/env.h"
@@ -62,6 +63,7 @@ class LogWalk {
   const Source source_;
   const LogEvents events_;
   std::vector<std::shared_ptr<Segment>> segments_;
+  std::set<uint64_t> headless_;  // segments that were read without their header
 };
 
 }  // namespace lightning

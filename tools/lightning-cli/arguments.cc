@@ -1,10 +1,25 @@
 #include "tools/lightning-cli/arguments.h"
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 
 namespace lightning::cli {
 
 namespace {
+
+// CLI11 takes a sign, other bases and what is too large, and makes other numbers of them.
+const CLI::Validator kDecimal(
+    [](std::string& word) -> std::string {
+      uint64_t number = 0;
+      const char* const end = word.data() + word.size();
+      const auto [stop, error] = std::from_chars(word.data(), end, number);
+      if (error != std::errc() || stop != end) return word + " is no number of decimal digits below 2^64";
+      word = std::to_string(number);
+      return {};
+    },
+    "NUMBER");
+const CLI::Validator kNonempty(
+    [](std::string& word) { return word.empty() ? "it needs a name" : std::string(); }, "NAME");
 
 void add_positionals(CLI::App& app, uint32_t accepts, Arguments& arguments) {
   if (accepts & kDirectory)
@@ -24,7 +39,8 @@ void add_positionals(CLI::App& app, uint32_t accepts, Arguments& arguments) {
     app.add_option("INTO", arguments.into, "Directory of the database to be made: empty, or not there")
         ->required();
   if (accepts & kGid) app.add_option("GID", arguments.gid, "Name of a prepared transaction")->required();
-  if (accepts & kMillis) app.add_option("MS", arguments.ttl_ms, "Milliseconds; 0: for ever")->required();
+  if (accepts & kMillis)
+    app.add_option("MS", arguments.ttl_ms, "Milliseconds; 0: for ever")->required()->check(kDecimal);
   if (accepts & kName) app.add_option("NAME", arguments.name, "Keyspace")->required();
   if (accepts & kQuery) {
     app.add_option(
@@ -41,9 +57,11 @@ void add_index_fields(CLI::App& app, Arguments& arguments) {
   CLI::Option* pointer = app.add_option("--json-pointer", arguments.json_pointer,
                                         "Of what this points to in values that are JSON: /address/city");
   CLI::Option* column =
-      app.add_option("--column", arguments.column, "Of this column of values, counted from 0");
+      app.add_option("--column", arguments.column, "Of this column of values, counted from 0")
+          ->check(kDecimal);
   CLI::Option* key_column =
-      app.add_option("--key-column", arguments.key_column, "Of this column of keys, counted from 0");
+      app.add_option("--key-column", arguments.key_column, "Of this column of keys, counted from 0")
+          ->check(kDecimal);
   pointer->excludes(column)->excludes(key_column);
   column->excludes(key_column);
   app.add_option("--delimiter", arguments.delimiter,
@@ -64,14 +82,15 @@ void add_range(CLI::App& app, uint32_t accepts, Arguments& arguments) {
   }
   if (accepts & kDirection) {
     app.add_flag("--reverse", arguments.reverse, "From the last key to the first");
-    app.add_option("--limit", arguments.limit, "At most so many entries")->check(CLI::NonNegativeNumber);
+    app.add_option("--limit", arguments.limit, "At most so many entries")->check(kDecimal);
   }
   if (accepts & kSorted)
     app.add_flag("--sorted", arguments.sorted,
                  "The keys of the file ascend: all entries at once or none, and faster where there are many");
   if (accepts & kPrepare) {
     app.add_option("--prepare", arguments.gid,
-                   "Do not commit, but promise to, under this name: commit-prepared, abort-prepared");
+                   "Do not commit, but promise to, under this name: commit-prepared, abort-prepared")
+        ->check(kNonempty);
   }
   if (accepts & kKeysOnly) app.add_flag("--keys-only", arguments.keys_only, "Keys without values");
 }
@@ -104,6 +123,7 @@ void add_arguments(CLI::App& app, uint32_t accepts, Arguments& arguments) {
         "--ttl-ms", arguments.ttl_ms,
         "How long what is written lives, in milliseconds; 18446744073709551615: for ever; else as "
         "set-ttl said");
+    ttl->check(kDecimal);
     if (accepts & kSorted) ttl->excludes(app.get_option("--sorted"));
   }
   if (accepts & kOptions) {

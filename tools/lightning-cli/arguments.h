@@ -63,7 +63,7 @@ struct Arguments {
   std::string query;
   bool explain = false;
   // Of an index.
-  std::string json_pointer;
+  std::optional<std::string> json_pointer;
   std::optional<uint64_t> column;
   std::optional<uint64_t> key_column;
   std::string delimiter;

@@ -28,13 +28,14 @@ Result<IndexField> field_of(const Arguments& arguments) {
   const Result<KeyType> type = key_type(arguments.type);
   if (!type) return type.status();
   if (arguments.delimiter.size() > 1) return Status(StatusCode::invalid_argument, "--delimiter is one byte");
-  const auto number = [](uint64_t column) {
-    return static_cast<uint32_t>(std::min<uint64_t>(column, IndexField::kEveryColumn - 1));
-  };
+  const uint64_t column = arguments.column.value_or(arguments.key_column.value_or(0));
+  if (column >= IndexField::kEveryColumn)
+    return Status(StatusCode::invalid_argument, "there is no such column");
+  const auto number = static_cast<uint32_t>(column);
   IndexField field = IndexField::whole_value(*type);
-  if (!arguments.json_pointer.empty()) field = IndexField::json_pointer(arguments.json_pointer, *type);
-  if (arguments.column) field = IndexField::value_column(number(*arguments.column), *type);
-  if (arguments.key_column) field = IndexField::key_column(number(*arguments.key_column), *type);
+  if (arguments.json_pointer) field = IndexField::json_pointer(*arguments.json_pointer, *type);
+  if (arguments.column) field = IndexField::value_column(number, *type);
+  if (arguments.key_column) field = IndexField::key_column(number, *type);
   if (!arguments.delimiter.empty()) field.delimiter = arguments.delimiter[0];
   return field;
 }
@@ -171,7 +172,8 @@ Status run_query(Session& session) {
   const EntryFormat& format = session.arguments.format;
   if (session.arguments.explain) {
     if (!found.status().ok()) return found.status();
-    session.output.write(format.json ? Json{{"plan", found.explain()}}.dump() + "\n" : found.explain());
+    session.output.write(format.json ? Json{{"plan", printable(found.explain())}}.dump() + "\n"
+                                     : found.explain());
     return {};
   }
   while (found.advance()) {

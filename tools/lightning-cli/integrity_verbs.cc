@@ -15,9 +15,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Bytes that are not UTF-8 are printed with escapes.
-std::string printable(std::string_view bytes) { return is_utf8(bytes) ? std::string(bytes) : escape(bytes); }
-
 std::string place(const std::string& file, uint64_t offset) {
   return file + (offset == Status::kWholeFile ? "" : " at " + std::to_string(offset));
 }
@@ -33,7 +30,7 @@ Json json_of(const std::vector<Finding>& findings) {
   for (const Finding& finding : findings) {
     Json object{{"file", printable(finding.file)}};
     if (finding.offset != Status::kWholeFile) object["offset"] = finding.offset;
-    object["what"] = finding.what;
+    object["what"] = printable(finding.what);
     object["code"] = status_code_name(finding.code);
     array.push_back(object);
   }
@@ -55,12 +52,13 @@ std::string_view scope_name(LostScope scope) {
 Json json_of(const LostRange& range) {
   Json object{{"file", printable(range.file)}};
   if (range.offset != Status::kWholeFile) object["offset"] = range.offset;
-  object["reason"] = range.reason;
+  object["reason"] = printable(range.reason);
   object["scope"] = scope_name(range.scope);
   if (range.scope != LostScope::keys) return object;
-  object["keyspace"] = printable(range.keyspace);
-  object["from"] = printable(range.from);
-  if (range.to) object["to"] = printable(*range.to);
+  // Escaped, all of them: what can be read in two ways names two keys.
+  object["keyspace"] = escape(range.keyspace);
+  object["from"] = escape(range.from);
+  if (range.to) object["to"] = escape(*range.to);
   return object;
 }
 

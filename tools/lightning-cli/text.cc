@@ -61,6 +61,8 @@ bool is_utf8(std::string_view bytes) {
   return true;
 }
 
+std::string printable(std::string_view bytes) { return is_utf8(bytes) ? std::string(bytes) : escape(bytes); }
+
 std::string escape(std::string_view bytes) {
   const bool utf8 = is_utf8(bytes);
   std::string text;

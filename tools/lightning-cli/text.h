@@ -16,6 +16,8 @@ bool is_utf8(std::string_view bytes);
 /// \t \n \r \\, and \xHH for other control characters and, where `bytes` are not UTF-8, for all above 0x7f.
 std::string escape(std::string_view bytes);
 std::optional<std::string> unescape(std::string_view text);
+/// For people, and for JSON, which holds text alone: as it is, or with escapes where it is not UTF-8.
+std::string printable(std::string_view bytes);
 
 std::string to_hex(std::string_view bytes);
 std::optional<std::string> from_hex(std::string_view text);
