@@ -325,31 +325,12 @@ void History::remove_range_of(Keyspace& keyspace, const std::string& name, const
   work_.over_expired += expired ? 1 : 0;
   work_.under_snapshots += held ? 1 : 0;
   const Status status = keyspace.remove_range(from, to, random_write_options());
-  if (status.is(StatusCode::out_of_memory) && indexed_.contains(name)) return;  // too many entries at once
+  if (status.is(StatusCode::out_of_memory) && indexed_.contains(name)) {  // too many entries at once
+    everything_durable_ = false;
+    return;
+  }
   check(status, "remove_range");
   model_.remove_range(name, from, to);
-}
-
-void History::change_indexes() {
-  if (!indexes_) return;
-  std::string name;
-  Keyspace& keyspace = random_keyspace(&name);
-  everything_durable_ = false;
-  const bool there = indexed_.contains(name);
-  if (there && random_.chance(0.6)) return;
-  for (const IndexDefinition& definition : {agreement_by_head(), agreement_by_key()}) {
-    if (there) {
-      check(keyspace.drop_index(definition.name), "drop_index");
-      check(keyspace.index(definition.name).all().status().is(StatusCode::not_found),
-            "an index that was dropped");
-    } else {
-      check(keyspace.create_index(definition), "create_index");
-      check(keyspace.create_index(definition).is(StatusCode::already_exists), "an index twice");
-      check(keyspace.wait_for_index(definition.name), "wait_for_index");
-    }
-  }
-  there ? (void)indexed_.erase(name) : (void)indexed_.insert(name);
-  check_indexes(keyspace, {});
 }
 
 // Keys that stand side by side live and die in every order: entries that expire under range removals, between
@@ -397,6 +378,7 @@ void History::write_batch() {
   WriteBatch batch;
   const uint64_t write_ttl_ms = random_ttl();
   const uint64_t count = random_.chance(0.02) ? 500 : random_.below(12);
+  bool removes_entries = false;  // of indexes, a range of them
   for (uint64_t i = 0; i < count; ++i) {
     std::string name;
     Keyspace& keyspace = random_keyspace(&name);
@@ -405,7 +387,9 @@ void History::write_batch() {
     if (random_.chance(0.03)) {
       const auto [from, to] = random_range();
       name.empty() ? batch.remove_range(from, to) : batch.remove_range(keyspace, from, to);
-      if (from < to) writes.push_back({.keyspace = name, .key = from, .value = {}, .to = to});
+      if (from >= to) continue;
+      removes_entries |= indexed_.contains(name);
+      writes.push_back({.keyspace = name, .key = from, .value = {}, .to = to});
     } else if (random_.chance(0.3)) {
       name.empty() ? batch.remove(key) : batch.remove(keyspace, key);
       writes.push_back({name, key, std::nullopt, 0});
@@ -420,7 +404,12 @@ void History::write_batch() {
   if (writes.empty()) return check(database_.write(batch), "write of an empty batch");
   WriteOptions options = random_write_options();
   options.ttl_ms = write_ttl_ms;
-  check(database_.write(batch, options), "write of a batch");
+  const Status status = database_.write(batch, options);
+  if (status.is(StatusCode::out_of_memory) && removes_entries) {  // too many at once
+    everything_durable_ = false;
+    return;
+  }
+  check(status, "write of a batch");
   model_.write(writes);
   within_steps_ += writes.size();
 }
@@ -538,12 +527,6 @@ void History::drop_keyspace() {
     model_.release(held.at);
     return true;
   });
-}
-
-void History::list_keyspaces() {
-  Result<std::vector<std::string>> names = database_.keyspaces();
-  check(names.status(), "keyspaces");
-  check(*names == model_.keyspaces(), "the names of the keyspaces");
 }
 
 void History::flush() { check(database_.flush(), "flush"); }

@@ -1,4 +1,4 @@
-// Reads and what is held for them: snapshots, cursors, values.
+// Reads and what is held for them: snapshots, cursors, values; indexes.
 #include <algorithm>
 
 #include "tests/history.h"
@@ -322,6 +322,12 @@ void History::list_readers() {
   }
 }
 
+void History::list_keyspaces() {
+  Result<std::vector<std::string>> names = database_.keyspaces();
+  check(names.status(), "keyspaces");
+  check(*names == model_.keyspaces(), "the names of the keyspaces");
+}
+
 void History::release_snapshot() {
   if (snapshots_.empty()) return;
   const size_t at = random_.below(snapshots_.size());
@@ -374,6 +380,28 @@ void History::check_indexes(const Keyspace& keyspace, const ReadPoint& point) {
   const std::string said = index_disagreement(keyspace, point.options, &status);
   check(status, "a read by index");
   check(said.empty(), "an index and its rows: " + said);
+}
+
+void History::change_indexes() {
+  if (!indexes_) return;
+  std::string name;
+  Keyspace& keyspace = random_keyspace(&name);
+  everything_durable_ = false;
+  const bool there = indexed_.contains(name);
+  if (there && random_.chance(0.6)) return;
+  for (const IndexDefinition& definition : {agreement_by_head(), agreement_by_key()}) {
+    if (there) {
+      check(keyspace.drop_index(definition.name), "drop_index");
+      check(keyspace.index(definition.name).all().status().is(StatusCode::not_found),
+            "an index that was dropped");
+    } else {
+      check(keyspace.create_index(definition), "create_index");
+      check(keyspace.create_index(definition).is(StatusCode::already_exists), "an index twice");
+      check(keyspace.wait_for_index(definition.name), "wait_for_index");
+    }
+  }
+  there ? (void)indexed_.erase(name) : (void)indexed_.insert(name);
+  check_indexes(keyspace, {});
 }
 
 void History::read_indexes() {
