@@ -153,6 +153,11 @@ class Chooser {
     return true;
   }
 
+  bool is_alone(const RunShape& run, size_t first, size_t end) const {
+    return std::ranges::all_of(run.files,
+                               [&](const FileShape& file) { return is_alone(file.range, first, end); });
+  }
+
   size_t runs_at(uint32_t level) const {
     return static_cast<size_t>(std::count_if(shape_.runs.begin(), shape_.runs.end(),
                                              [&](const RunShape& run) { return run.level == level; }));
@@ -178,11 +183,18 @@ class Chooser {
                                    [&](const RunShape& run) { return run.level >= level; });
       return static_cast<size_t>(at - shape_.runs.begin());
     };
+    const size_t first = level_below(full->first);
+    const size_t end = level_below(full->second + 1);
+    const bool alone =
+        std::all_of(shape_.runs.begin() + static_cast<ptrdiff_t>(first),
+                    shape_.runs.begin() + static_cast<ptrdiff_t>(end),
+                    [&](const RunShape& run) { return is_alone(run, end, shape_.runs.size()); });
     return Choice{.kind = Choice::Kind::merge,
-                  .first = level_below(full->first),
-                  .end = level_below(full->second + 1),
+                  .first = first,
+                  .end = end,
                   .level = std::min(full->second + 1, kTiers - 1),
-                  .file_bytes = tier_file_bytes()};
+                  .file_bytes = alone ? file_bytes() : tier_file_bytes(),
+                  .alone = alone};
   }
 
   bool is_expired(const FileShape& file) const {

@@ -145,6 +145,7 @@ struct Choice {
   std::string from = {};    // of a move to the drain level: what tiers hold from here on, all if it is empty
   std::string to = {};      // of that and of a merge into the last level: keys below this, all if it is empty
   uint64_t file_bytes = 0;  // about where a merge cuts its output
+  bool alone = false;  // of a merge of tiers: its output overlaps nothing older and may move down as it is
 };
 
 Choice choose(const Shape& shape, Goal goal, const PolicyLimits& limits);

@@ -76,6 +76,7 @@ std::string words(const Shape& shape, const Choice& choice) {
   std::string text = choice.kind == Choice::Kind::move ? "move " : "merge ";
   text += range(choice.first, choice.end) + " to " + std::to_string(choice.level);
   if (choice.level == kLastLevel) text += ": files " + range(choice.file_first, choice.file_end);
+  if (choice.alone) text += ", alone";
   if (!choice.from.empty()) text += " from " + choice.from;
   return choice.to.empty() ? text : text + " below " + choice.to;
 }
@@ -128,6 +129,23 @@ TEST(Policy, MergesFourRunsOfATierIntoOne) {
                     second,
                     {kLastLevel, {{"a", "z", 400 * kBuffer}}}}),
             "merge 0-7 to 2");
+}
+
+// Files too small to be moved, of ascending keys that came faster than a drain went: what they become may be
+// moved, and is written as the last level is.
+TEST(Policy, AMergeOfWhatOverlapsNothingOlderSaysSo) {
+  const TableRun draining = {kDrainLevel, {{"a", "r", kBuffer}}, {0, 1, 2}};
+  std::vector<TableRun> runs;
+  const auto add = [&](const char* smallest, const char* largest) {
+    runs.insert(runs.begin(), {0, {{smallest, largest, kBuffer / 8}}, {}});
+  };
+  for (const char* const key : {"ya", "yb", "yc", "yd", "ye", "yf", "yg", "yh", "yi", "yj", "yk", "yl"})
+    add(key, key);
+  runs.insert(runs.end(), {draining, kLarge});
+  EXPECT_EQ(chosen(runs), "merge 0-12 to 1, alone");
+  EXPECT_EQ(choose(shape_of_table(runs), Goal::keep_up, kLimits).file_bytes, kLimits.file_bytes_max);
+  add("q", "y");
+  EXPECT_EQ(chosen(runs), "merge 0-13 to 1");
 }
 
 TEST(Policy, DrainsFullTiersThatAreWorthTheRewrite) {

@@ -451,7 +451,7 @@ Status Engine::execute(const Choice& choice, const View& view) {
   MergeOutput output;
   uint64_t bytes_read = 0;
   RunSetWriter writer(*directory_, *store_, run_options(choice.file_bytes),
-                      codecs(choice.level == kLastLevel), lsn_min, lsn_max);
+                      codecs(choice.level == kLastLevel || choice.alone), lsn_min, lsn_max);
   uint64_t since_us = garbage_time();
   for (size_t i = choice.first; i < choice.end && choice.level != kLastLevel; ++i) {
     for (const RunPiece& piece : view.runs[i]->info().pieces)
