@@ -168,14 +168,19 @@ void Engine::report(EventKind kind, std::string_view message, uint64_t bytes, ui
 
 namespace {
 
-// A file of which two levels have a part counts at both, but once among all: `seen` has their ids.
-void count_run(const SortedRun& run, Stats* stats, std::set<uint64_t>* seen) {
+using SeenFiles = std::set<std::pair<uint64_t, uint32_t>>;  // id and level
+
+// A file of which two levels have a part counts once at each, and once among all.
+void count_run(const SortedRun& run, Stats* stats, SeenFiles* seen) {
   const uint32_t number = run.info().level;
   if (stats->levels.empty() || stats->levels.back().number != number)
     stats->levels.push_back({.number = number});
   Stats::Level& level = stats->levels.back();
   ++level.runs;
   for (const auto& file : run.files()) {
+    const uint64_t id = file->info().id;
+    const auto [at, is_new_here] = seen->emplace(id, number);
+    if (!is_new_here) continue;
     ++level.files;
     level.bytes += file->info().size;
     level.entries += file->info().entries;
@@ -189,7 +194,9 @@ void count_run(const SortedRun& run, Stats* stats, std::set<uint64_t>* seen) {
       level.compressed_bytes += file->packed_bytes();
       level.plain_bytes += file->unpacked_bytes();
     }
-    if (!seen->insert(file->info().id).second) continue;
+    const bool counted = (at != seen->begin() && std::prev(at)->first == id) ||
+                         (std::next(at) != seen->end() && std::next(at)->first == id);
+    if (counted) continue;
     ++stats->run_files;
     stats->run_entries += file->info().entries;
     stats->fence_bytes += file->fence_bytes();
@@ -233,7 +240,7 @@ Result<Stats> Engine::stats() const {
   Stats stats;
   if (view->active != nullptr) count_source(*view->active, &stats);
   for (const auto& source : view->sealed) count_source(*source, &stats);
-  std::set<uint64_t> seen;
+  SeenFiles seen;
   for (const auto& run : view->runs) count_run(*run, &stats, &seen);
   stats.sorted_runs = view->runs.size();
   const ValueExtents values(*view, nullptr);
