@@ -179,6 +179,31 @@ TEST_F(BesideACompaction, FlushesGoOnAndTheLogBecomesDurable) {
   });
 }
 
+// What was being written when it began is freed as soon as it is flushed.
+TEST_F(BesideACompaction, MemoryGoesWithItsFlush) {
+  env_.faults().clear();
+  env_.faults().add({.call = SimCall::create,
+                     .name_part = ".run",
+                     .after = 1,  // of the flush before
+                     .code = StatusCode::ok,
+                     .delay_ns = 60 * kSecondNs});
+  ASSERT_TRUE(db_.put("w", "").ok());
+  env_.spawn("writer", [&] {
+    for (int i = 0; i < 5'000; ++i) {
+      ASSERT_TRUE(db_.put("w", std::to_string(i)).ok());
+      env_.sleep(10);
+    }
+  });
+  run_beside([&] {
+    ASSERT_TRUE(db_.flush().ok());
+    env_.sleep(kSecondNs);
+    const Result<Stats> stats = db_.stats();
+    ASSERT_TRUE(stats);
+    EXPECT_EQ(stats->merges, 0u);
+    EXPECT_EQ(stats->held_bytes, 0u);
+  });
+}
+
 // One in the background begins behind it, and flushes nothing before.
 TEST_F(BesideACompaction, AnotherOneWaits) {
   run_beside([&] {

@@ -168,6 +168,13 @@ bool is_gone(const RetiredFiles::Files& gone, const ValueFileInfo& info) {
 }
 
 /// The keys of the runs that are older than what the Choice merges.
+// What a merge that lasts holds: memtables that are flushed meanwhile are freed.
+std::shared_ptr<const View> without_memtables(const View& view) {
+  auto runs = std::make_shared<View>();
+  runs->runs = view.runs;
+  return runs;
+}
+
 OlderKeys keys_below(const Choice& choice, const View& view) {
   OlderKeys keys;
   for (size_t i = choice.end; i < view.runs.size(); ++i) {
@@ -400,7 +407,7 @@ Shape Engine::shape_of_runs(const View& view) const {
 }
 
 Result<Engine::Step> Engine::merge_step(Goal goal) {
-  const std::shared_ptr<const View> now = view();
+  const std::shared_ptr<const View> now = without_memtables(*view());
   Result<Step> switched = switch_page_source(*now);
   if (!switched || *switched == Step::made) return switched;
   // What is not yet visible may be hidden from a snapshot to come. Whoever ingests it schedules a merge.
