@@ -369,6 +369,35 @@ TEST(BesideAFullDisk, WhatRangeRemovalsCoverGoes) {
 }
 
 // The segment becomes a value file, of which all but its value is given back, before verify() comes to it.
+// Writers leave to the page cache and to merges what these will ask for.
+TEST(BesideReads, MemoryStaysWithinItsLimit) {
+  SimEnv env;
+  Options options = Options::low_memory();
+  options.durability = Durability::process;
+  options.page_source = PageSource::pooled;
+  Result<Database> db = open_in(env, "db", options, OpenKind::create);
+  ASSERT_TRUE(db) << db.status().to_string();
+  uint64_t most = 0;
+  env.faults().add({.call = SimCall::write,
+                    .name_part = ".run",
+                    .times = kForever,
+                    .code = StatusCode::ok,
+                    .delay_ns = kSecondNs / 100});  // writers get ahead
+  env.spawn("caller", [&] {
+    Random random(1);
+    for (uint64_t i = 0; i < 60'000; ++i) {
+      ASSERT_TRUE(db->put("k" + std::to_string(random.below(60'000)), std::string(200, 'v')).ok());
+      if (i % 20 != 0) continue;
+      (void)db->get("k" + std::to_string(random.below(60'000)));
+      most = std::max(most, db->stats()->memory_bytes);
+    }
+  });
+  const Status outcome = env.run();
+  ASSERT_TRUE(outcome.ok()) << outcome.to_string();
+  EXPECT_GT(db->stats()->cache_bytes, 1 * MiB);
+  EXPECT_LE(most, options.memory_limit);
+}
+
 TEST(BesideVerify, ASegmentMayBecomeAValueFile) {
   constexpr uint64_t kLargeBytes = 20'000;
   SimEnv env({.seed = 1});

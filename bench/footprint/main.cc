@@ -114,6 +114,7 @@ void print(uint64_t anonymous, const Stats& stats) {
                                                       {"fences", stats.fence_bytes},
                                                       {"runs", stats.run_memory_bytes},
                                                       {"held", stats.held_bytes},
+                                                      {"cache", stats.cache_bytes},
                                                       {"cursors", stats.cursor_bytes},
                                                       {"merges", stats.merge_bytes}};
   const char* between = "{";

@@ -269,7 +269,7 @@ Options Options::write_optimized() {
 Options Options::low_memory() {
   Options options;
   options.memory_limit = 4 * MiB;
-  options.write_buffer_size = 1 * MiB;
+  options.write_buffer_size = 512 * KiB;
   return options;
 }
 

@@ -12,6 +12,9 @@ namespace lightning {
 
 namespace {
 constexpr uint64_t kReclaimDelayNs = 1'000'000;
+// What merges and flushes may take at any time.
+constexpr uint64_t kMergeShareOfLimit = 8;
+constexpr uint64_t kMergeBytes = 4 * MiB;
 constexpr uint64_t kNanosPerMilli = 1'000'000;
 }  // namespace
 
@@ -123,9 +126,12 @@ void Engine::reclaim_later() {
   });
 }
 
+// What writers must not take: what is in use, and what the cache and merges may yet ask for.
 uint64_t Engine::memory_bytes(const View& view) const {
-  uint64_t bytes =
-      held_memory_.bytes() + snapshots_.memory_bytes() + merge_bytes_.load() + page_cache_->memory_bytes();
+  const bool mapped = maps_runs_.load(std::memory_order_relaxed);
+  uint64_t bytes = held_memory_.bytes() + snapshots_.memory_bytes();
+  bytes += std::max(merge_bytes_.load(), std::min(options_.memory_limit / kMergeShareOfLimit, kMergeBytes));
+  bytes += mapped ? page_cache_->memory_bytes() : page_cache_->capacity_bytes();
   if (view.active != nullptr) bytes += view.active->memory_bytes();
   for (const auto& source : view.sealed) bytes += source->memory_bytes();
   for (const auto& run : view.runs) {
