@@ -3,6 +3,7 @@
 #   lightning_optional_library(<name> <header> <what> <links>)     what is built in where its library is found
 #   lightning_test(<name> SOURCES a.cc ... [ROOMS room ...] [LABELS label ...] [LIBS target ...])
 
+include(CheckLinkerFlag)
 include(GNUInstallDirs)
 
 set(CMAKE_CXX_STANDARD 23)
@@ -129,6 +130,11 @@ function(lightning_libraries)
   set_property(TARGET lightningdb APPEND PROPERTY LINK_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/exports.map")
   # Its handler for faults and its threads outlive a dlclose.
   target_link_options(lightningdb PRIVATE -Wl,-z,nodelete)
+  # Relocations of tables of pointers in two bytes each instead of 24, where the linker and the loader know them.
+  check_linker_flag(CXX -Wl,-z,pack-relative-relocs LIGHTNING_HAS_PACKED_RELOCATIONS)
+  if(LIGHTNING_HAS_PACKED_RELOCATIONS)
+    target_link_options(lightningdb PRIVATE -Wl,-z,pack-relative-relocs)
+  endif()
   if(LIGHTNING_LTO)
     # A get and a step of a scan pass through several rooms: a fifth fewer instructions. The archive keeps plain code
     # alone: what the compiler writes for link time is for compilers of its own version.
