@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <filesystem>
@@ -104,7 +105,7 @@ TEST_P(FullDisk, WritesResumeWhenSpaceReturns) {
   }
   status = database->flush();
   EXPECT_TRUE(status.ok()) << status.to_string();
-  for (int tries = 0; tries < 200 && !database->background_error().ok(); ++tries) usleep(50'000);
+  for (int tries = 0; tries < 2000 && !database->background_error().ok(); ++tries) usleep(50'000);
   status = database->background_error();
   EXPECT_TRUE(status.ok()) << status.to_string();
   EXPECT_EQ(difference(model, *database), "");
@@ -248,6 +249,8 @@ TEST_P(Shutdown, OfTheFileSystemUnderWritersEndsInErrorsAndLosesNothing) {
     };
     std::vector<std::thread> writers;
     for (uint32_t writer = 0; writer < kWriters; ++writer) writers.emplace_back(write, writer);
+    const auto all = [&] { return std::ranges::all_of(acknowledged, [](auto& n) { return n.load() != 0; }); };
+    while (!all() && failed.load() == 0) usleep(1000);
     usleep(300'000);
     for (uint32_t writer = 0; writer < kWriters; ++writer) durable[writer] = acknowledged[writer].load();
     const bool shut_down = xfs.shut_down();
@@ -314,8 +317,8 @@ TEST_P(PowerCuts, LoseNothingThatWasAcknowledgedAsSafe) {
     const std::string directory = disk->path() + "/db";
     Random random(seed);
     KillWriter writer(directory, seed, std::array{1u, 2u, 4u}[random.below(3)]);
-    writer.listen(20'000, true);
-    writer.listen(static_cast<int>(random.below(250)), false);
+    writer.listen(60'000, random.below(50));
+    writer.listen(static_cast<int>(random.below(250)));
     // What is acknowledged beside the shutdown does not count: XFS then answers success to a sync now and
     // then whose bytes are gone.
     const KillCounts least = writer.said().safe_from_power_cut(seed);

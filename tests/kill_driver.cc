@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <numeric>
 
 namespace lightning {
 
@@ -20,6 +21,10 @@ KillCounts KillAcknowledged::safe_from_power_cut(uint64_t seed) const {
     }
   }
   return safe;
+}
+
+uint64_t KillAcknowledged::operations_of_all() const {
+  return std::accumulate(operations.begin(), operations.end(), uint64_t{0});
 }
 
 KillWriter::KillWriter(const std::string& directory, uint64_t seed, uint32_t threads) {
@@ -42,12 +47,12 @@ KillWriter::KillWriter(const std::string& directory, uint64_t seed, uint32_t thr
 
 KillWriter::~KillWriter() { close(messages_); }
 
-void KillWriter::listen(int ms, bool until_opened) {
+void KillWriter::listen(int ms, uint64_t operations) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(ms);
   for (;;) {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
-    if (left <= 0 || (until_opened && said_.opened)) return;
+    if (left <= 0 || (said_.opened && said_.operations_of_all() >= operations)) return;
     pollfd ready{.fd = messages_, .events = POLLIN, .revents = 0};
     if (poll(&ready, 1, static_cast<int>(left)) == 1 && !take_one()) return;
   }

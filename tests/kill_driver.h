@@ -24,6 +24,7 @@ struct KillAcknowledged {
   bool failed = false;
   KillCounts operations = {};
 
+  uint64_t operations_of_all() const;
   /// Those of each thread up to the last one that was acknowledged as safe from a power cut.
   KillCounts safe_from_power_cut(uint64_t seed) const;
 };
@@ -35,8 +36,9 @@ class KillWriter {
   KillWriter(const KillWriter&) = delete;
   KillWriter& operator=(const KillWriter&) = delete;
 
-  /// Takes what it says for `ms` milliseconds, or, with `until_opened`, until it has opened the database.
-  void listen(int ms, bool until_opened);
+  /// Takes what it says for `ms` milliseconds, at most until it has opened the database and acknowledged so
+  /// many operations.
+  void listen(int ms, uint64_t operations = UINT64_MAX);
   const KillAcknowledged& said() const { return said_; }
   /// Kills it; what it had said until then. `*ended_by_itself`: before the kill.
   KillAcknowledged kill(bool* ended_by_itself);
