@@ -184,18 +184,22 @@ TEST_F(PageSources, ReadDirectlyWhatTheMachineCannotHold) {
   Result<Database> opened = open_in(machine, scratch.path("db"), small(), OpenKind::create);
   ASSERT_TRUE(opened) << opened.status().to_string();
   database_ = *std::move(opened);
+  // A file that was opened anew is open twice until nobody can be reading by its former descriptor.
+  const auto direct_of_all = [&] {
+    while (run_descriptors().first != sources().files)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return run_descriptors().second;
+  };
   load(0, 50'000, 0, 100);  // beyond memory_limit, within the machine
   ASSERT_TRUE(database_.compact().ok());
   EXPECT_EQ(sources().pooled, sources().files);
-  EXPECT_EQ(run_descriptors().first, sources().files);
-  EXPECT_EQ(run_descriptors().second, 0u);
+  EXPECT_EQ(direct_of_all(), 0u);
   load(50'000, 150'000, 0, 100);
   ASSERT_TRUE(database_.compact().ok());
   EXPECT_EQ(sources().pooled, sources().files);
   ASSERT_NO_FATAL_FAILURE(expect_all());
-  const auto [all, direct] = run_descriptors();
-  EXPECT_EQ(all, sources().files);
-  EXPECT_TRUE(direct == all || direct == 0) << direct << " of " << all;  // as the file system can
+  const uint64_t direct = direct_of_all();
+  EXPECT_TRUE(direct == sources().files || direct == 0) << direct;  // as the file system can
   count("direct_files", direct);
 }
 
