@@ -106,7 +106,8 @@ TEST(AllocationsOfAnEarlyFlush, RefusedAreMadeUpFor) {
     (void)env.run_until_idle();
     refused = g_allocation_script.refused;
     g_allocation_script = {};
-    for (uint64_t i = 0; i < 20'000; ++i) ASSERT_TRUE(db->put(key(i), std::string(400, 'w')).ok()) << k;
+    // More than memory_limit.
+    for (uint64_t i = 0; i < 6'000; ++i) ASSERT_TRUE(db->put(key(i), std::string(1000, 'w')).ok()) << k;
     ASSERT_TRUE(db->close().ok()) << k;
   }
   EXPECT_EQ(refused, 0u);
