@@ -20,10 +20,13 @@ namespace {
 #if defined(NDEBUG)
 constexpr uint64_t kDefaultEffort = 2;
 constexpr uint64_t kDefaultFourthEvery = 23;
+constexpr uint64_t kShards = 4;
 #else
 constexpr uint64_t kDefaultEffort = 1;  // slow builds: sanitizers
 constexpr uint64_t kDefaultFourthEvery = 101;
+constexpr uint64_t kShards = 8;
 #endif
+constexpr uint64_t kThousands = 4;  // of seeds, from each of which so many: twice the effort
 
 uint64_t effort() { return uint_from_environment("LIGHTNING_CRASH_EFFORT", kDefaultEffort); }
 /// 0: none is given.
@@ -105,9 +108,12 @@ class RandomWorkloads : public testing::TestWithParam<uint64_t> {};
 
 TEST_P(RandomWorkloads, SurviveCrashes) {
   const uint64_t given = given_seed();
-  const uint64_t seeds = given == 0 ? 2 * effort() : uint_from_environment("LIGHTNING_CRASH_SEEDS", 1);
+  const uint64_t of_each = 2 * effort();
+  const uint64_t seeds =
+      given == 0 ? kThousands * of_each / kShards : uint_from_environment("LIGHTNING_CRASH_SEEDS", 1);
   for (uint64_t i = 0; i < seeds; ++i) {
-    const uint64_t seed = given != 0 ? given + i : GetParam() * 1000 + i;
+    const uint64_t number = GetParam() * seeds + i;
+    const uint64_t seed = given != 0 ? given + i : (1 + number / of_each) * 1000 + number % of_each;
     Random random(seed);
     std::vector<CrashStep> steps(5 + random.below(40));
     for (CrashStep& step : steps) step = static_cast<CrashStep>(random.below(kCrashSteps));
@@ -144,7 +150,7 @@ TEST(Levels, SurviveCrashesAtEveryStep) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shards, RandomWorkloads, testing::Range<uint64_t>(1, 5));
+INSTANTIATE_TEST_SUITE_P(Shards, RandomWorkloads, testing::Range<uint64_t>(0, kShards));
 
 }  // namespace
 }  // namespace lightning
