@@ -91,7 +91,8 @@ TEST(Epoch, LeavingTheInnerGuardKeepsTheOuter) {
 
 TEST(Epoch, ADeleterMayRetire) {
   epoch_drain();
-  static std::atomic<int> freed{0};
+  static std::atomic<int> freed;
+  freed = 0;  // of a repetition, too
   struct Chain {
     ~Chain() { epoch_retire(new Counted(freed)); }
   };
