@@ -84,7 +84,8 @@ void SimEnv::pause() {
 }
 
 Status SimEnv::schedule(Lane lane, uint64_t delay_ns, std::function<void()> task) {
-  SimOutcome outcome = enter(SimCall::schedule, lane == Lane::quick ? "quick" : "slow", delay_ns);
+  constexpr std::string_view kLanes[] = {"quick", "slow", "merge"};
+  SimOutcome outcome = enter(SimCall::schedule, kLanes[static_cast<size_t>(lane)], delay_ns);
   if (outcome.status.ok()) scheduler_.add_task(lane, delay_ns, std::move(task));
   return std::move(outcome.status);
 }

@@ -260,7 +260,7 @@ struct SimScheduler::Core {
   SimThread* current = &main;
   std::vector<std::unique_ptr<SimThread>> threads;  // but main; in the order of their start
   std::vector<Task> tasks;                          // not started yet
-  std::array<uint32_t, 2> lane_threads{};
+  std::array<uint32_t, 3> lane_threads{};           // by Lane
   uint64_t spawned = 0;
   MainWait main_wait = MainWait::nothing;
   std::string deadlock;

@@ -7,14 +7,17 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "admin/verify.h"
 #include "api/open_in.h"
+#include "base/park.h"
 #include "testing/crash_images.h"
 #include "testing/random.h"
 #include "testing/sim_env.h"
@@ -163,7 +166,7 @@ class BesideACompaction : public testing::Test {
   Database db_;
 };
 
-// Its merges wait for it; flushes and the log's timer use the same threads.
+// Its merges wait for it, flushes and the log's timer do not.
 TEST_F(BesideACompaction, FlushesGoOnAndTheLogBecomesDurable) {
   run_beside([&] {
     for (int i = 0; i < 8; ++i) {
@@ -218,6 +221,45 @@ TEST_F(BesideACompaction, AnotherOneWaits) {
     EXPECT_GT(db_.stats()->flushes, flushes);
     EXPECT_EQ(db_.stats()->sorted_runs, 1u);
   });
+}
+
+// The threads are of the process: merges that stand still hold up merges alone.
+TEST(BesideMerges, OfOtherDatabasesFlushesGoOnAndTheLogBecomesDurable) {
+  constexpr int kMerging = 2;  // as many as a lane has threads
+  std::atomic<uint32_t> released{0};
+  int held = 0;
+  int flushed = 0;
+  SimEnv env;
+  const auto open_one = [&](const std::string& name, std::function<void(const Event&)> on_event) {
+    Options options = small();
+    options.on_event = std::move(on_event);
+    Result<Database> opened = open_in(env, name, options, OpenKind::create);
+    EXPECT_TRUE(opened) << opened.status().to_string();
+    return opened ? *std::move(opened) : Database();
+  };
+  std::vector<Database> merging;
+  for (int i = 0; i < kMerging; ++i) {
+    merging.push_back(open_one("merging" + std::to_string(i), [&](const Event& event) {
+      if (event.kind != EventKind::merge || released != 0) return;
+      ++held;
+      while (released == 0) park(released, 0);
+    }));
+    for (int run = 0; held <= i && run < 100; ++run) {
+      for (const char* key : {"a", "z"}) ASSERT_TRUE(merging[i].put(key, std::string(5'000, 'v')).ok());
+      ASSERT_TRUE(merging[i].flush().ok());
+      ASSERT_TRUE(env.run_until_idle().ok());
+    }
+    ASSERT_EQ(held, i + 1);
+  }
+  Database other = open_one("other", [&](const Event& event) { flushed += event.kind == EventKind::flush; });
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(other.put(std::to_string(i), std::string(5'000, 'v')).ok());
+  env.sleep(5 * kSecondNs);
+  EXPECT_GT(flushed, 0);
+  const Result<Stats> stats = other.stats();
+  ASSERT_TRUE(stats);
+  EXPECT_EQ(stats->durable_lsn, stats->published_lsn);
+  released = 1;
+  unpark_all(released);
 }
 
 // A write that waits for an entry of a unique index goes first, whoever is waked first.

@@ -257,7 +257,7 @@ std::vector<std::shared_ptr<const SortedRun>> runs_of(
 
 void Engine::schedule_merge() {
   if (merge_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
-  if (!background_.run(Lane::slow, [this] { merge_in_background(); })) {
+  if (!background_.run(Lane::merge, [this] { merge_in_background(); })) {
     merge_scheduled_.store(false, std::memory_order_release);
   }
 }
@@ -292,7 +292,7 @@ void Engine::merge_in_background() {
   if (merge_missed_.exchange(false, std::memory_order_acq_rel)) schedule_merge();
   if (step && *step == Step::none) return settle_when_idle();
   if (log_.failed() || merge_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
-  if (!background_.run_after(Lane::slow, step ? 0 : kRetryDelayNs, [this] { merge_in_background(); })) {
+  if (!background_.run_after(Lane::merge, step ? 0 : kRetryDelayNs, [this] { merge_in_background(); })) {
     merge_scheduled_.store(false, std::memory_order_release);
   }
 }
@@ -310,7 +310,7 @@ void Engine::settle_when_idle() {
 void Engine::watch_runs(uint64_t delay_ns) {
   if (idle_watch_.exchange(true, std::memory_order_acq_rel)) return;
   idle_commits_.store(counters_.commits.sum(), std::memory_order_relaxed);
-  if (!background_.run_after(Lane::slow, delay_ns, [this] { look_at_runs(); }))
+  if (!background_.run_after(Lane::merge, delay_ns, [this] { look_at_runs(); }))
     idle_watch_.store(false, std::memory_order_release);
 }
 

@@ -159,8 +159,8 @@ class FileSystem {
 };
 
 /// Quick tasks (microseconds to a few milliseconds: populating, sorting 4,096 records, marks) never wait
-/// behind slow ones (flush, merge).
-enum class Lane { quick, slow };
+/// behind slow ones (flush, sync), nor those behind merges, which may take minutes: lanes are of the process.
+enum class Lane { quick, slow, merge };
 
 class Executor {
  public:

@@ -15,13 +15,13 @@ namespace lightning {
 namespace {
 
 constexpr size_t kStackBytes = size_t{512} << 10;
-constexpr int kSlowThreadsMin = 3;
-constexpr int kSlowThreadsMax = 4;
+constexpr int kLaneThreadsMin = 3;
+constexpr int kLaneThreadsMax = 4;
 
-// One core is left to the program; but a long merge and the build of an index never hold up the sync of what
-// a program wrote.
-int slow_threads() {
-  return std::clamp(static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) - 1, kSlowThreadsMin, kSlowThreadsMax);
+// Of slow tasks and of merges. One core is left to the program; but a flush and the build of an index never
+// hold up the sync of what a program wrote.
+int lane_threads() {
+  return std::clamp(static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) - 1, kLaneThreadsMin, kLaneThreadsMax);
 }
 
 // For the heap functions, which put the largest first.
@@ -41,11 +41,14 @@ sigset_t signals_of_others() {
 }  // namespace
 
 PosixExecutor::PosixExecutor(Clock& clock)
-    : quick_(clock, "lightning-quick", 1), slow_(clock, "lightning-slow", slow_threads()) {}
+    : quick_(clock, "lightning-quick", 1),
+      slow_(clock, "lightning-slow", lane_threads()),
+      merge_(clock, "lightning-merge", lane_threads()) {}
 
 Status PosixExecutor::schedule(Lane lane, uint64_t delay_ns, std::function<void()> task) {
   if (in_forked_child()) return Status(StatusCode::closed, "a forked process has no background threads");
-  return (lane == Lane::quick ? quick_ : slow_).add(delay_ns, std::move(task));
+  LanePool& pool = lane == Lane::quick ? quick_ : lane == Lane::slow ? slow_ : merge_;
+  return pool.add(delay_ns, std::move(task));
 }
 
 Status PosixExecutor::LanePool::add(uint64_t delay_ns, std::function<void()> task) {

@@ -1,4 +1,4 @@
-// Background threads of the process: one for quick tasks, a few for slow ones.
+// Background threads of the process: one for quick tasks, a few for slow ones, a few for merges.
 //
 // Threads start when a task finds none that waits, and never end: tasks belong to databases, which wait for
 // theirs before they go. In a forked child, which has none of the threads, schedule() answers closed.
@@ -59,6 +59,7 @@ class PosixExecutor final : public Executor {
 
   LanePool quick_;
   LanePool slow_;
+  LanePool merge_;
 };
 
 }  // namespace lightning
