@@ -9,6 +9,9 @@
 #include <gtest/gtest.h>
 #include <lightning/database.h>
 
+#include <algorithm>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +22,7 @@
 #include "testing/sim_env.h"
 #include "tests/allocation_script.h"
 #include "tests/crash_workload.h"
+#include "tests/entries_source.h"
 #include "txn/write_set.h"
 
 namespace lightning {
@@ -85,6 +89,82 @@ TEST_P(Allocations, RefusedLoseNothing) {
 INSTANTIATE_TEST_SUITE_P(Times, Allocations, testing::Values(1, 3, 30, kForever), [](const auto& times) {
   return times.param == kForever ? "for_ever" : std::to_string(times.param);
 });
+
+std::vector<std::string> log_and_run_files(SimEnv& env) {
+  std::vector<std::string> names;
+  const Result<std::vector<FileInfo>> files = (*env.files().open_directory("db", false))->list();
+  for (const FileInfo& file : *files) {
+    if (file.name.ends_with(".log") || file.name.ends_with(".run")) names.push_back(file.name);
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+// What a refused call wrote is gone with it: the next open finds nothing to remove.
+void expect_no_files_left(const std::function<void(Database&)>& prepare,
+                          const std::function<Status(Database&)>& call) {
+  const AllocationTruce truce;
+  const Options options{
+      .durability = Durability::process, .memory_limit = 4 * MiB, .write_buffer_size = 64 * KiB};
+  uint64_t refused = 1;
+  uint64_t failed = 0;
+  for (uint64_t k = 0; refused != 0; ++k) {
+    SimEnv env({.switch_probability = 0, .keeps_unsynced = false});
+    Result<Database> db = open_in(env, "db", options, OpenKind::create);
+    ASSERT_TRUE(db) << db.status().to_string();
+    prepare(*db);
+    g_allocation_script = {.after = k, .times = 1};
+    Status status;
+    {
+      const AllocationRisk risk;
+      status = call(*db);
+    }
+    refused = g_allocation_script.refused;
+    g_allocation_script = {};
+    ASSERT_TRUE(status.ok() || status.is(StatusCode::out_of_memory)) << k << " " << status.to_string();
+    failed += status.ok() ? 0 : 1;
+    ASSERT_TRUE(db->close().ok()) << k;
+    const std::vector<std::string> left = log_and_run_files(env);
+    db = open_in(env, "db", options, OpenKind::open);
+    ASSERT_TRUE(db) << k << " " << db.status().to_string();
+    ASSERT_EQ(log_and_run_files(env), left) << k;
+  }
+  EXPECT_GT(failed, 10u);
+}
+
+void put_some(Database& db) {
+  for (const char* key : {"a", "z"}) ASSERT_TRUE(db.put(key, std::string(1'000, 'v')).ok());
+}
+
+void flush_some(Database& db) {
+  put_some(db);
+  ASSERT_TRUE(db.flush().ok());
+}
+
+TEST(AllocationsOfAFlush, RefusedLeaveNoFiles) {
+  expect_no_files_left(put_some, [](Database& db) { return db.flush(); });
+}
+
+TEST(AllocationsOfASegment, RefusedLeaveNoFiles) {
+  expect_no_files_left(flush_some, [](Database& db) { return db.put("k", "v"); });
+}
+
+TEST(AllocationsOfAMerge, RefusedLeaveNoFiles) {
+  const auto prepare = [](Database& db) {
+    flush_some(db);
+    flush_some(db);
+  };
+  expect_no_files_left(prepare, [](Database& db) { return db.compact(); });
+}
+
+TEST(AllocationsOfAnIngestion, RefusedLeaveNoFiles) {
+  std::optional<EntriesSource> source;
+  const auto prepare = [&](Database& db) {
+    put_some(db);
+    source.emplace(EntriesSource::Entries{{"b", "1"}, {"c", "2"}});
+  };
+  expect_no_files_left(prepare, [&](Database& db) { return db.ingest(*source).status(); });
+}
 
 // Removals that hide a write buffer have their memtable flushed; refused, that must not be the last flush.
 TEST(AllocationsOfAnEarlyFlush, RefusedAreMadeUpFor) {

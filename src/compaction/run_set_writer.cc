@@ -5,6 +5,12 @@
 
 namespace lightning {
 
+RunSetWriter::~RunSetWriter() {
+  if (kept_) return;
+  writer_ = nullptr;
+  for (const uint64_t id : begun_) (void)directory_.remove(run_file_name(id));
+}
+
 Status RunSetWriter::add(std::string_view key, std::span<const Version> versions) {
   if (full() || is_other_codec(key)) {
     if (Status status = finish(key); !status.ok()) return status;
@@ -67,11 +73,12 @@ Status RunSetWriter::finish(std::string_view end) {
   return {};
 }
 
-void RunSetWriter::remove_all() {
-  writer_ = nullptr;
-  for (const uint64_t id : begun_) (void)directory_.remove(run_file_name(id));
-  begun_.clear();
-  files_.clear();
+// No exception leaves the commit of a state.
+Status RunSetWriter::commit(const std::function<void(DurableState&)>& edit) {
+  kept_ = true;
+  Status status = store_.commit(edit);
+  kept_ = status.ok() || !store_.failure().ok();
+  return status;
 }
 
 }  // namespace lightning

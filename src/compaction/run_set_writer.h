@@ -3,13 +3,14 @@
 // where that must be.
 //
 // Thread safety: one thread.
-// Ownership: the files go with it, unless keep() was called: before anything durable may name them.
+// Ownership: the files go with it, unless commit() was called: then when nothing durable can name them.
 // Costs: memory of one file's writer (run_writer.h).
 #pragma once
 
 #include <lightning/status.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -37,9 +38,7 @@ class RunSetWriter {
         codecs_(std::move(codecs)),
         lsn_min_(lsn_min),
         lsn_max_(lsn_max) {}
-  ~RunSetWriter() {
-    if (!kept_) remove_all();
-  }
+  ~RunSetWriter();
   RunSetWriter(const RunSetWriter&) = delete;
   RunSetWriter& operator=(const RunSetWriter&) = delete;
 
@@ -53,8 +52,8 @@ class RunSetWriter {
   /// Writes the range removals below `end` (all, if it is empty), finishes and syncs the file in hand, if
   /// there is one.
   Status finish(std::string_view end);
-  void keep() { kept_ = true; }
-  void remove_all();
+  /// Commits a state that names the files. If that fails they go, unless the durable state may name them.
+  Status commit(const std::function<void(DurableState&)>& edit);
 
   const std::vector<RunFileInfo>& files() const { return files_; }
   uint64_t bytes() const { return bytes_; }

@@ -226,8 +226,7 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
   ViewRoom room = room_for_view(kSealedMax, kRunsRoom);
   held_memory_.reserve(sources.size());
   INTERLEAVE("flush.before_commit");
-  writer.keep();
-  const Status status = store_->commit([&](DurableState& next) {
+  const Status status = writer.commit([&](DurableState& next) {
     if (run != nullptr) next.runs.insert(next.runs.begin(), std::move(info));
     std::erase_if(next.log_segments, [&](const LogSegmentInfo& segment) { return segment.base_lsn < floor; });
     next.log_floor = floor;
@@ -237,10 +236,7 @@ Status Engine::install_flush(const std::vector<std::shared_ptr<const MemSource>>
     next.durable_lsn = std::max(next.durable_lsn, floor);
     record_time(next);
   });
-  if (!status.ok()) {
-    if (store_->failure().ok()) writer.remove_all();
-    return status;
-  }
+  if (!status.ok()) return status;
   log_.forget_below(floor);
   for (const auto& source : sources) held_memory_.add(*source);
   install_view(change, std::move(room));

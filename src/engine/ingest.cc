@@ -21,6 +21,7 @@
 #include <lightning/ingest.h>
 
 #include <algorithm>
+#include <new>
 
 #include "base/check.h"
 #include "base/interleave.h"
@@ -189,10 +190,14 @@ Status Engine::try_install_ingested(Ingestion& ingestion, const SortedRun& run, 
     MutexLock flush_lock(flush_mutex_);
     {
       MutexLock switch_lock(switch_mutex_);
-      status = flush_log(&flushed);
-      if (status.ok()) status = name_ingested(ingestion, run, owner, blocked);
+      try {
+        status = flush_log(&flushed);
+        if (status.ok()) status = name_ingested(ingestion, run, owner, blocked);
+      } catch (const std::bad_alloc&) {
+        status = Status(StatusCode::out_of_memory, "an ingestion");
+      }
     }
-    if (!flushed.empty()) retire_segment_files(flushed);
+    if (!flushed.empty()) retire_segment_files(flushed);  // whatever became of the ingestion
     flushed.clear();
   }
   if (!view()->sealed.empty()) schedule_flush();
@@ -224,10 +229,10 @@ Status Engine::flush_log(Sources* flushed) {
     });
   }
   const std::shared_ptr<const View> now = view();
-  const Sources sources(now->sealed.rbegin(), now->sealed.rend());
+  Sources sources(now->sealed.rbegin(), now->sealed.rend());
   if (sources.empty()) return log_.wait_durable(log_.published());
   if (Status status = flush_into_run(sources); !status.ok()) return status;
-  *flushed = sources;
+  *flushed = std::move(sources);  // without memory
   return {};
 }
 
@@ -261,8 +266,7 @@ Status Engine::name_ingested(Ingestion& ingestion, const SortedRun& run, LockOwn
   // Nothing may fail behind the commit.
   ViewRoom room = room_for_view(kSealedMax, kRunsRoom);
   INTERLEAVE("ingest.before_commit");
-  ingestion.writer.keep();
-  Status status = store_->commit([&](DurableState& next) {
+  Status status = ingestion.writer.commit([&](DurableState& next) {
     next.runs.insert(next.runs.begin(), info);
     next.log_segments.clear();
     next.log_since_us = 0;
@@ -271,10 +275,7 @@ Status Engine::name_ingested(Ingestion& ingestion, const SortedRun& run, LockOwn
     next.next_base_lsn = behind;
   });
   if (!status.ok()) {
-    if (store_->failure().ok()) {
-      ingestion.writer.remove_all();
-      return status;
-    }
+    if (store_->failure().ok()) return status;
     refuse_after_store_failure();  // before it is shown: nothing may call it durable
     status = unknown_outcome(status);
   }

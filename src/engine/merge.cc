@@ -580,8 +580,7 @@ Status Engine::merge(const Choice& choice, const View& view, Purge& purge, uint6
 }
 
 // One function, `apply`, changes the durable state and the View. Meanwhile flushes only add runs in front.
-// `writer` wrote the files of `output`, if there are any: they go again unless the durable state may name
-// them.
+// `writer` wrote the files of `output`, if there are any.
 Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*)>& apply,
                             const MergeOutput& output, RunSetWriter* writer) {
   OpenFiles opened;
@@ -606,16 +605,13 @@ Status Engine::install_runs(const std::function<void(std::vector<SortedRunInfo>*
   // Nothing may fail behind the commit.
   const size_t more = runs.size() - std::min(runs.size(), now->runs.size());
   ViewRoom room = room_for_view(kSealedMax, kRunsRoom + more);
-  if (writer != nullptr) writer->keep();
-  const Status status = store_->commit([&](DurableState& next) {
+  const std::function<void(DurableState&)> edit = [&](DurableState& next) {
     apply(&next.runs);
     std::erase_if(next.value_files, [&](const ValueFileInfo& file) { return is_gone(gone.front(), file); });
     record_time(next);
-  });
-  if (!status.ok()) {
-    if (writer != nullptr && store_->failure().ok()) writer->remove_all();
-    return status;
-  }
+  };
+  const Status status = writer != nullptr ? writer->commit(edit) : store_->commit(edit);
+  if (!status.ok()) return status;
   install_view(change, std::move(room));
   const bool gone_values = !gone.front().values.empty();
   retired_files_.retire(*directory_, std::move(gone));

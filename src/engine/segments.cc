@@ -117,6 +117,13 @@ Result<std::shared_ptr<Segment>> Engine::make_segment(uint64_t capacity) {
     (void)directory_->remove(name);
     return status;
   };
+  const uint64_t now_us = garbage_time();
+  const std::function<void(DurableState&)> edit = [&](DurableState& next) {  // before there is a file
+    if (next.log_segments.empty()) next.log_since_us = now_us;
+    next.log_segments.push_back({.number = identity.number, .base_lsn = identity.base_lsn});
+    next.next_segment_number = identity.number + 1;
+    next.next_base_lsn = identity.base_lsn + capacity;
+  };
   std::unique_ptr<File> recycled;
   if (recycled_ != nullptr && recycled_capacity_ == capacity) {
     recycled = std::move(recycled_);
@@ -136,13 +143,7 @@ Result<std::shared_ptr<Segment>> Engine::make_segment(uint64_t capacity) {
   }
   if (!segment) return give_up(segment.status());
   // Before its first record: its name and its place in the log are durable.
-  const uint64_t now_us = garbage_time();
-  const Status status = store_->commit([&](DurableState& next) {
-    if (next.log_segments.empty()) next.log_since_us = now_us;
-    next.log_segments.push_back({.number = identity.number, .base_lsn = identity.base_lsn});
-    next.next_segment_number = identity.number + 1;
-    next.next_base_lsn = identity.base_lsn + capacity;
-  });
+  const Status status = store_->commit(edit);
   if (!status.ok()) {
     refuse_after_store_failure();
     return store_->failure().ok() ? give_up(status) : status;
