@@ -192,7 +192,7 @@ Status Engine::pace(const CommitPlan& plan, const WriteOptions& options) {
   if (!pacer_.takes_turn(bytes)) return {};
   if (Status status = refused(); !status.ok()) return status;
   update_pace();
-  return pacer_.wait(bytes, deadline_of(options));
+  return pacer_.wait(bytes, deadline_of(options), [this] { return refused(); });
 }
 
 bool Engine::note_removals(uint64_t count) {

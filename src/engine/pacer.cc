@@ -14,6 +14,8 @@ constexpr uint64_t kChargeBytesMax = 1 << 20;
 // Smaller flushes say nothing about the speed of one.
 constexpr uint64_t kFlushBytesMin = 1 << 20;
 constexpr uint64_t kNanosPerSecond = 1'000'000'000;
+// A close, or a log that fails, does not wake who sleeps here.
+constexpr uint64_t kLookNs = 100'000'000;
 
 }  // namespace
 
@@ -27,7 +29,7 @@ void Pacer::set(const Pace& pace) {
   eased_.notify_all();
 }
 
-Status Pacer::wait(uint64_t bytes, uint64_t deadline) {
+Status Pacer::wait(uint64_t bytes, uint64_t deadline, const std::function<Status()>& refused) {
   const PaceReason reason = reason_.load(std::memory_order_relaxed);
   MutexLock lock(mutex_);
   const uint64_t charge = std::clamp(bytes, kGrainBytes, kChargeBytesMax);
@@ -42,12 +44,14 @@ Status Pacer::wait(uint64_t bytes, uint64_t deadline) {
   if (due > deadline) return Status(StatusCode::busy, "background work is too far behind for the deadline");
   due_ns_ = due;
   uint64_t now = began;
-  while (on() && now < due) {
-    eased_.wait(mutex_, due - now);
+  Status status;
+  while (on() && now < due && status.ok()) {
+    eased_.wait(mutex_, std::min(due - now, kLookNs));
     now = clock_.monotonic_ns();
+    status = refused();
   }
   waited_ns_[static_cast<size_t>(reason)].fetch_add(now - began, std::memory_order_relaxed);
-  return {};
+  return status;
 }
 
 void Pacer::flush_began(uint64_t bytes) {

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 
 #include <lightning/status.h>
 
@@ -32,8 +33,9 @@ class Pacer {
     const uint64_t before = bytes_.fetch_add(bytes, std::memory_order_relaxed);
     return before / kGrainBytes != (before + bytes) / kGrainBytes;
   }
-  /// busy, at once, if the wait would pass `deadline`.
-  Status wait(uint64_t bytes, uint64_t deadline) EXCLUDES(mutex_);
+  /// busy, at once, if the wait would pass `deadline`; what `refused` answers, asked from time to time, if
+  /// that is an error.
+  Status wait(uint64_t bytes, uint64_t deadline, const std::function<Status()>& refused) EXCLUDES(mutex_);
 
   /// Around each flush of so much log, one at a time: how fast flushes are.
   class Flush {
