@@ -131,6 +131,8 @@ TEST(Pacer, KnowsHowFastFlushesAre) {
   });
 }
 
+constexpr WriteOptions kPatient{.timeout_ms = 5'000};
+
 /// A database whose flushes took long, and then failed: its writers are paced.
 class PacedDatabase : public testing::Test {
  protected:
@@ -166,6 +168,33 @@ class PacedDatabase : public testing::Test {
   SimEnv env_{{.seed = 1}};
   Database db_;
 };
+
+TEST_F(PacedDatabase, AWriteThatIsPacedWaitsNoLongerForALock) {
+  open(64'000 * kMilli);
+  Transaction holder = db_.begin({.isolation = Isolation::read_committed});
+  ASSERT_TRUE(holder.lock("k").ok());
+  const uint64_t paced_before = paced_us();
+  const uint64_t began = now_of(env_);
+  EXPECT_TRUE(put("k", kPatient).is(StatusCode::busy));
+  const uint64_t took = now_of(env_) - began;
+  EXPECT_GT(paced_us(), paced_before + 100'000);
+  EXPECT_GE(took, kPatient.timeout_ms * kMilli);
+  EXPECT_LE(took, (kPatient.timeout_ms + 50) * kMilli);
+}
+
+TEST_F(PacedDatabase, AWriteThatIsPacedWaitsNoLongerForMemory) {
+  open(16'000 * kMilli);
+  Status status;
+  for (int i = 0; status.ok() && i < 1000; ++i) {
+    const uint64_t paced_before = paced_us();
+    const uint64_t began = now_of(env_);
+    status = put("k", kPatient);
+    EXPECT_GT(paced_us(), paced_before);
+    EXPECT_LE(now_of(env_) - began, (kPatient.timeout_ms + 50) * kMilli);
+  }
+  EXPECT_TRUE(status.is(StatusCode::busy)) << status.to_string();
+  EXPECT_GT(db_.stats()->stall_us, 0u);
+}
 
 TEST_F(PacedDatabase, AChangeOfTheCatalogueDoesNotHoldUpAClose) {
   open(10'000'000 * kMilli);

@@ -7,7 +7,9 @@
 #include <lightning/database.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -285,6 +287,37 @@ TEST_F(LockedKeys, AreWaitedForAsLongAsTheTimeoutsSay) {
   EXPECT_EQ(db_.put("k", "1", {.timeout_ms = 700}).to_string(), busy_over("k", tx));
   EXPECT_GE(env_.clock().monotonic_ns(), began + 1200 * kMs);
   EXPECT_EQ(info_of(other).locks, 0U);
+}
+
+// Whoever was first wrote the key, and the lock is another's when the next try wants it.
+TEST_F(LockedKeys, AreWaitedForNoLongerByAWriteThatIsTriedAgain) {
+  constexpr uint64_t kTimeoutMs = 10'000;
+  Transaction first = db_.begin(at(Isolation::read_committed));
+  Transaction second = db_.begin(at(Isolation::read_committed, kLongMs));
+  ASSERT_TRUE(first.lock("k").ok());
+  const uint64_t began = env_.clock().monotonic_ns();
+  uint64_t ended = 0;
+  int tries = 0;
+  Status updated, locked;
+  env_.spawn("updates", [&] {
+    const auto change = [&](std::optional<std::string_view>) {
+      ++tries;
+      return std::optional<std::string>("2");
+    };
+    updated = db_.update("k", change, {.timeout_ms = kTimeoutMs});
+    ended = env_.clock().monotonic_ns();
+  });
+  env_.sleep(10 * kMs);
+  env_.spawn("locks", [&] { locked = second.lock("k"); });
+  env_.sleep(kTimeoutMs * kMs / 2);
+  ASSERT_TRUE(first.put("k", "1").ok());
+  ASSERT_TRUE(first.commit().ok());
+  ASSERT_TRUE(env_.run().ok());
+  EXPECT_TRUE(locked.ok()) << locked.to_string();
+  EXPECT_EQ(tries, 1);
+  EXPECT_EQ(updated.to_string(), busy_over("k", second));
+  EXPECT_GE(ended, began + kTimeoutMs * kMs);
+  EXPECT_LE(ended, began + (kTimeoutMs + 100) * kMs);
 }
 
 TEST_F(LockedKeys, AreNothingToACloseThatComesMeanwhile) {

@@ -129,27 +129,29 @@ Status Engine::commit(CommitPlan& plan, const WriteOptions& options, CheckedComm
   CommitTime time;
   if (!mirror || is_timed(Timed::commit)) [[unlikely]]
     time = begin_commit_time(mirror);
-  if (pacer_.on()) [[unlikely]] {
+  if (pacer_.on() && plan.deadline == 0) [[unlikely]] {  // once, whatever it waits for later
     if (Status status = pace(plan, options); !status.ok()) return status;
   }
-  uint64_t deadline = 0;  // asked of the clock only when there is something to wait for
   for (;;) {
     Outcome outcome;
     Attempt attempt = checked == nullptr ? try_commit(plan, owner, mirror, &outcome)
                                          : try_checked(plan, *checked, owner, mirror, &outcome);
-    if (attempt != Attempt::done && deadline == 0) deadline = deadline_of(options);
+    if (attempt != Attempt::done && plan.deadline == 0) plan.deadline = deadline_of(options);
     // The one who crossed the end is the one who publishes the end record.
     if (outcome.end_record_length != 0) log_.publish(outcome.end_record_lsn, outcome.end_record_length);
-    if (attempt == Attempt::oversized) attempt = commit_oversized(plan, checked, owner, deadline, &outcome);
+    if (attempt == Attempt::oversized)
+      attempt = commit_oversized(plan, checked, owner, plan.deadline, &outcome);
     switch (attempt) {
       case Attempt::failed:
         return outcome.status;
       case Attempt::need_segment:
-        if (Status status = switch_segment(outcome.segment_number, deadline); !status.ok()) return status;
+        if (Status status = switch_segment(outcome.segment_number, plan.deadline); !status.ok())
+          return status;
         continue;
       case Attempt::locked:
         if (owner == 0) return commit_as_owner(plan, options, checked);
-        if (Status status = wait_for_lock(owner, *outcome.blocked, deadline); !status.ok()) return status;
+        if (Status status = wait_for_lock(owner, *outcome.blocked, plan.deadline); !status.ok())
+          return status;
         continue;
       case Attempt::again:
       case Attempt::oversized:
@@ -187,12 +189,13 @@ void Engine::note_commit_time(const CommitTime& time, bool mirror) const {
       .add(env_.clock().stopwatch_ns() - time.began_ns, time.stands_for);
 }
 
-Status Engine::pace(const CommitPlan& plan, const WriteOptions& options) {
+Status Engine::pace(CommitPlan& plan, const WriteOptions& options) {
   const uint64_t bytes = plan.length() + plan.removals() * pacer_.removal_bytes();
   if (!pacer_.takes_turn(bytes)) return {};
   if (Status status = refused(); !status.ok()) return status;
   update_pace();
-  return pacer_.wait(bytes, deadline_of(options), [this] { return refused(); });
+  plan.deadline = deadline_of(options);
+  return pacer_.wait(bytes, plan.deadline, [this] { return refused(); });
 }
 
 bool Engine::note_removals(uint64_t count) {

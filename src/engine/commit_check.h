@@ -28,6 +28,8 @@ struct CommitCheck {
   uint64_t owner = 0;
   /// As CommitPlan::index_version.
   uint64_t index_version = 0;
+  /// CommitPlan::deadline of all tries of a write; null: there is one.
+  uint64_t* deadline = nullptr;
 
   bool any() const { return writes || reads != nullptr; }
 };

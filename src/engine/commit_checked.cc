@@ -115,6 +115,7 @@ Status Engine::commit_checked(std::span<Operation> operations, const CommitCheck
   }
   CommitPlan plan(operations);
   plan.index_version = check.index_version;
+  if (check.deadline != nullptr) plan.deadline = *check.deadline;
   CheckedCommit checked{.check = check, .upto = check.since};
   CheckedCommit* const given = check.any() ? &checked : nullptr;
   Status status;
@@ -125,6 +126,7 @@ Status Engine::commit_checked(std::span<Operation> operations, const CommitCheck
   } else {
     status = commit(plan, options, given, check.owner);
   }
+  if (check.deadline != nullptr) *check.deadline = plan.deadline;
   if (status.is(StatusCode::conflict))
     counters_.transaction_conflicts.fetch_add(1, std::memory_order_relaxed);
   return status;

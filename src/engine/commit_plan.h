@@ -75,6 +75,8 @@ class CommitPlan {
   /// The version of the indexes that its maker knew; the engine's own plans know all.
   static constexpr uint64_t kAnyIndexes = UINT64_MAX;
   uint64_t index_version = 0;
+  /// Of all waits of the write; 0: there was nothing to wait for yet, and nobody asked the clock.
+  uint64_t deadline = 0;
 
   /// Of the record; more than kRecordLengthMax cannot be committed.
   uint64_t length() const { return length_; }

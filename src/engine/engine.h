@@ -312,7 +312,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   [[gnu::cold]] CommitTime begin_commit_time(bool mirror) const;
   [[gnu::cold]] void note_commit_time(const CommitTime& time, bool mirror) const;
   /// Lets the writer wait for background work that is behind.
-  Status pace(const CommitPlan& plan, const WriteOptions& options);
+  [[gnu::cold]] Status pace(CommitPlan& plan, const WriteOptions& options);
   void update_pace();
   Attempt try_commit(CommitPlan& plan, LockOwner owner, bool mirror, Outcome* outcome);
   Attempt commit_oversized(CommitPlan& plan, CheckedCommit* checked, LockOwner owner, uint64_t deadline,

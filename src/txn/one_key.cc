@@ -33,7 +33,7 @@ Status change_key(Engine& engine, uint32_t keyspace, std::string_view key, const
     if (!first && !locks && engine.locks().count() != 0) {
       // Whoever was first may have held a lock, and others wait for it: from now on nobody is first any more.
       locks.emplace(engine);
-      const uint64_t deadline = engine.deadline_after(options.timeout_ms);
+      const uint64_t deadline = retried.deadline(options);
       Status status = engine.lock_key(locks->owner(), internal.view(), KeyLock::exclusive, deadline);
       if (!status.ok()) return status;
       retried.commit_as(locks->owner());
@@ -83,6 +83,7 @@ Status RetriedCommit::commit(std::vector<Operation>& operations, const WriteOpti
     if (Status status = extension->extend(&operations, read_, nullptr); !status.ok()) return status;
     check_.index_version = extension->index_version();
   }
+  check_.deadline = &deadline_;
   return engine_.commit_checked(operations, check_, options);
 }
 

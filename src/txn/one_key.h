@@ -41,6 +41,11 @@ class RetriedCommit {
   const ReadOptions& read() const { return read_; }
   /// Whose locks do not stop it, from the next begin() on.
   void commit_as(LockOwner owner) { owner_ = owner; }
+  /// Of all waits of all tries.
+  uint64_t deadline(const WriteOptions& options) {
+    if (deadline_ == 0) deadline_ = engine_.deadline_after(options.timeout_ms);
+    return deadline_;
+  }
   /// Writes `operations`, extended by `extension`, which may be null.
   Status commit(std::vector<Operation>& operations, const WriteOptions& options, CommitExtension* extension);
   /// Is it worth another try?
@@ -52,6 +57,7 @@ class RetriedCommit {
  private:
   Engine& engine_;
   LockOwner owner_ = 0;
+  uint64_t deadline_ = 0;  // CommitPlan::deadline
   bool first_ = true;
   Snapshot moment_;
   ReadOptions read_;
