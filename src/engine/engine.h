@@ -580,7 +580,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void start_timer();
   void on_timer();
   bool timer_step();
-  void append_empty_record();
+  bool append_empty_record();
 
   Status refused() const;
   Result<std::shared_ptr<const SnapshotState>> snapshot_of(ReaderKind kind, ReadLevel level);

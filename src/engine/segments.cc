@@ -328,9 +328,8 @@ bool Engine::timer_step() {
   const uint64_t published = log_.published();
   const uint64_t durable = log_.durable();
   if (durable == published) {
-    if (idle_marked_lsn_ == published) return false;
-    append_empty_record();
-    return true;
+    note_background(Work::log, {});  // whoever made it durable
+    return idle_marked_lsn_ != published && append_empty_record();
   }
   const uint64_t interval = options_.flush_interval_ms * kNanosPerMilli;
   if (interval == 0) return false;
@@ -345,17 +344,17 @@ bool Engine::timer_step() {
 }
 
 // States in the log itself, and once, that everything before is durable: narrows what damage could be taken
-// for a torn tail after a power cut.
-void Engine::append_empty_record() {
+// for a torn tail after a power cut. False: there is no place for it.
+bool Engine::append_empty_record() {
   uint64_t lsn = 0;
   uint32_t length = kRecordBytesMin;
   {
     EpochGuard epoch;
     const View* view = view_.load(std::memory_order_acquire);
-    if (view->active == nullptr || !refused().ok()) return;
+    if (view->active == nullptr || !refused().ok()) return false;
     Segment& segment = *view->active->segment;
     const Segment::Reserved reserved = segment.reserve(kRecordBytesMin, &lsn);
-    if (reserved == Segment::Reserved::beyond) return;
+    if (reserved == Segment::Reserved::beyond) return false;
     if (reserved == Segment::Reserved::crossed) {
       Outcome outcome;
       close_segment(*view->active, lsn, &outcome);
@@ -372,6 +371,7 @@ void Engine::append_empty_record() {
   const uint64_t published = log_.published();
   note_background(Work::log, log_.wait_durable(published));
   idle_marked_lsn_ = published;
+  return true;
 }
 
 }  // namespace lightning
