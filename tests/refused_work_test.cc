@@ -18,6 +18,79 @@ namespace {
 
 constexpr uint64_t kSecondNs = 1'000'000'000;
 
+std::string key_of(uint64_t number) { return std::to_string(100'000 + number); }
+
+enum class Refused : uint8_t { task, allocation };
+
+Status at_risk(const std::function<Status()>& call) {
+  const AllocationRisk risk;
+  return call();
+}
+
+class RefusedWork : public testing::TestWithParam<Refused> {
+ protected:
+  void make(uint64_t seed, bool mapped = true) {
+    db_ = {};
+    env_ = nullptr;
+    env_ = std::make_unique<SimEnv>(
+        SimOptions{.seed = seed, .supports_allocate = mapped, .keeps_unsynced = false});
+    ASSERT_TRUE(open(OpenKind::create).ok());
+  }
+  Status open(OpenKind kind) {
+    const Options options{
+        .durability = Durability::process, .memory_limit = 4 * MiB, .write_buffer_size = 64 * KiB};
+    return at_risk([&] {
+      Result<Database> opened = open_in(*env_, "db", options, kind);
+      if (opened) db_ = *std::move(opened);
+      return opened.status();
+    });
+  }
+  /// The k-th from here on is refused.
+  void refuse(uint64_t k) {
+    if (GetParam() == Refused::task) {
+      env_->faults().add({.call = SimCall::schedule, .after = k, .code = StatusCode::out_of_memory});
+    } else {
+      g_allocation_script = {.after = k, .times = 1};
+    }
+  }
+  /// Was one?
+  bool refuse_no_more() {
+    const bool was = g_allocation_script.refused + env_->faults().injected() != 0;
+    g_allocation_script = {};
+    env_->faults().clear();
+    return was;
+  }
+  void sleep(uint64_t tenths) {
+    for (uint64_t i = 0; i < tenths; ++i) env_->sleep(kSecondNs / 10);
+  }
+  Stats stats() { return *db_.stats(); }
+
+  const AllocationTruce truce_;
+  std::unique_ptr<SimEnv> env_;
+  Database db_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, RefusedWork, testing::Values(Refused::task, Refused::allocation),
+                         [](const auto& kind) {
+                           return kind.param == Refused::task ? std::string("task") : "allocation";
+                         });
+
+// A flush that fails is tried again.
+TEST_P(RefusedWork, LeavesNothingUnflushed) {
+  bool refused = true;
+  for (uint64_t k = 0; refused; ++k) {
+    make(k);
+    env_->faults().add({.call = SimCall::create, .name_part = ".run", .code = StatusCode::no_space});
+    for (uint64_t i = 0; i < 2; ++i) ASSERT_TRUE(db_.put(key_of(i), std::string(100'000, 'v')).ok());
+    refuse(k);
+    sleep(50);
+    refused = GetParam() == Refused::task ? env_->faults().injected() == 2 : g_allocation_script.refused != 0;
+    (void)refuse_no_more();
+    EXPECT_EQ(stats().memtables, 1u) << k;
+    EXPECT_TRUE(db_.background_error().ok()) << k << db_.background_error().to_string();
+  }
+}
+
 // With nothing to say, it ends.
 TEST(TheTimerOfTheLog, EndsWhenAllIsDurable) {
   for (const bool flushed : {false, true}) {

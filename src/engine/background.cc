@@ -1,40 +1,80 @@
 #include "engine/background.h"
 
 #include <new>
+#include <utility>
 
 namespace lightning {
 
-bool Background::run_after(Lane lane, uint64_t delay_ns, std::function<void()> task) {
+namespace {
+constexpr uint64_t kAskNs = 10'000'000;
+thread_local const void* t_state = nullptr;  // of the Background whose task this thread runs
+}  // namespace
+
+bool Background::run_after(Lane lane, uint64_t delay_ns, std::function<void()> task, bool keep) {
   {
     MutexLock lock(state_->mutex);
     if (state_->stopped) return false;
   }
-  const auto counted = [state = state_, task = std::move(task)] {
-    {
-      MutexLock lock(state->mutex);
-      if (state->stopped) return;
-      ++state->running;
-    }
-    try {
-      task();
-    } catch (const std::bad_alloc&) {
-      // Tasks that somebody relies on catch it themselves; the others are tried again by whoever needs them
-      // next.
-    }
-    MutexLock lock(state->mutex);
-    if (--state->running == 0) state->idle.notify_all();
-  };
+  Task wanted{.lane = lane, .delay_ns = delay_ns, .run = std::move(task)};
+  if (schedule(state_, wanted)) return true;
+  if (!keep && t_state != state_.get()) return false;
+  MutexLock lock(state_->mutex);
+  if (state_->refused.size() == kRefusedMax) return false;
+  state_->refused.push_back(std::move(wanted));
+  return true;
+}
+
+bool Background::schedule(const std::shared_ptr<State>& state, const Task& task) {
   try {
-    return executor_.schedule(lane, delay_ns, counted).ok();
+    const auto counted = [state, task] { run(state, task); };
+    return state->executor.schedule(task.lane, task.delay_ns, counted).ok();
   } catch (const std::bad_alloc&) {
     return false;
   }
 }
 
+void Background::run(const std::shared_ptr<State>& state, const Task& task) {
+  {
+    MutexLock lock(state->mutex);
+    if (state->stopped) return;
+    ++state->running;
+  }
+  t_state = state.get();
+  try {
+    task.run();
+  } catch (const std::bad_alloc&) {
+    // Tasks that somebody relies on catch it themselves; the others are tried again by whoever needs them
+    // next.
+  }
+  t_state = nullptr;
+  MutexLock lock(state->mutex);
+  if (!state->asking) ask_again(state);
+  if (--state->running == 0) state->changed.notify_all();
+}
+
+// Until all are taken: whoever scheduled them does not come back.
+void Background::ask_again(const std::shared_ptr<State>& state) {
+  state->asking = true;
+  while (!state->refused.empty() && !state->stopped) {
+    // Stays where it is: others add behind it, in the room that there is.
+    const Task& next = state->refused.front();
+    state->mutex.unlock();
+    const bool taken = schedule(state, next);
+    state->mutex.lock();
+    if (taken) {
+      state->refused.erase(state->refused.begin());
+    } else {
+      state->changed.wait(state->mutex, kAskNs);
+    }
+  }
+  state->asking = false;
+}
+
 void Background::stop() {
   MutexLock lock(state_->mutex);
   state_->stopped = true;
-  while (state_->running != 0) state_->idle.wait(state_->mutex);
+  state_->changed.notify_all();
+  while (state_->running != 0) state_->changed.wait(state_->mutex);
 }
 
 }  // namespace lightning
