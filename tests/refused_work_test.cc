@@ -75,6 +75,22 @@ INSTANTIATE_TEST_SUITE_P(Kinds, RefusedWork, testing::Values(Refused::task, Refu
                            return kind.param == Refused::task ? std::string("task") : "allocation";
                          });
 
+TEST_P(RefusedWork, LeavesNoWriteExposed) {
+  bool refused = true;
+  for (uint64_t k = 0; refused; ++k) {
+    make(k);
+    ASSERT_TRUE(db_.put("a", "b").ok());
+    sleep(30);
+    refuse(k);
+    const Status status = at_risk([&] { return db_.put("c", "d"); });
+    ASSERT_TRUE(status.ok() || status.is(StatusCode::out_of_memory)) << k << " " << status.to_string();
+    sleep(40);
+    refused = refuse_no_more();
+    EXPECT_EQ(stats().durable_lsn, stats().published_lsn) << k;
+    EXPECT_TRUE(db_.background_error().ok()) << k;
+  }
+}
+
 // A flush that fails is tried again.
 TEST_P(RefusedWork, LeavesNothingUnflushed) {
   bool refused = true;

@@ -423,11 +423,10 @@ Status Engine::wait_for(Durability durability, uint64_t end_lsn) {
   }
   if (status.ok() && log_.failed()) [[unlikely]]
     status = log_.failure();
-  if (status.ok()) [[likely]] {
-    if (!timer_running_.load(std::memory_order_relaxed)) [[unlikely]]
-      start_timer();
+  if (status.ok() && !timer_running_.load(std::memory_order_relaxed)) [[unlikely]]
+    status = start_timer();
+  if (status.ok()) [[likely]]
     return {};
-  }
   return unknown_outcome(status);
 }
 

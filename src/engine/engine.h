@@ -577,7 +577,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
               const Status& status) const;
 
   // The timer that keeps process-class writes from staying exposed and notes what is durable (segments.cc).
-  void start_timer();
+  Status start_timer();
   void on_timer();
   bool timer_step();
   bool append_empty_record();

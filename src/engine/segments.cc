@@ -303,11 +303,13 @@ void Engine::memory_released() {
 }
 
 // Runs while there is something that is published and not durable; ends once all is, and the log says so.
-void Engine::start_timer() {
-  if (timer_running_.exchange(true, std::memory_order_acq_rel)) return;
-  if (!background_.run_after(Lane::slow, kTimerPeriodNs, [this] { on_timer(); })) {
-    timer_running_.store(false, std::memory_order_release);
-  }
+// Where it cannot run, what it would make durable is made so here.
+Status Engine::start_timer() {
+  if (timer_running_.exchange(true, std::memory_order_acq_rel)) return {};
+  if (background_.run_after(Lane::slow, kTimerPeriodNs, [this] { on_timer(); })) return {};
+  timer_running_.store(false, std::memory_order_seq_cst);
+  // Whoever wrote while the flag was up relies on this, too.
+  return options_.flush_interval_ms == 0 ? Status() : log_.wait_durable(log_.published());
 }
 
 void Engine::on_timer() {
@@ -320,7 +322,7 @@ void Engine::on_timer() {
   timer_running_.store(false, std::memory_order_seq_cst);
   // Whoever wrote while the flag was still up relies on this look.
   const bool exposed = options_.flush_interval_ms != 0 && log_.durable() < log_.published();
-  if (refused().ok() && !log_.failed() && (again || exposed)) start_timer();
+  if (refused().ok() && !log_.failed() && (again || exposed)) (void)start_timer().ok();
 }
 
 bool Engine::timer_step() {
