@@ -27,6 +27,9 @@ Status at_risk(const std::function<Status()>& call) {
   return call();
 }
 
+// Each of the first ones, which schedule, and some of the many others.
+uint64_t next(uint64_t k) { return k < 60 ? k + 1 : k + k / 4; }
+
 class RefusedWork : public testing::TestWithParam<Refused> {
  protected:
   void make(uint64_t seed, bool mapped = true) {
@@ -104,6 +107,28 @@ TEST_P(RefusedWork, LeavesNothingUnflushed) {
     (void)refuse_no_more();
     EXPECT_EQ(stats().memtables, 1u) << k;
     EXPECT_TRUE(db_.background_error().ok()) << k << db_.background_error().to_string();
+  }
+}
+
+TEST_P(RefusedWork, LeavesNoCompactionUndone) {
+  constexpr uint64_t kKeys = 5'000;
+  bool refused = true;
+  for (uint64_t k = 0; refused; k = next(k)) {
+    make(k);
+    for (uint64_t i = 0; i < kKeys; ++i) ASSERT_TRUE(db_.put(key_of(i), std::string(100, 'v')).ok());
+    ASSERT_TRUE(db_.compact().ok());
+    for (uint64_t i = 0; i < kKeys; i += 100) ASSERT_TRUE(db_.put(key_of(i), "w").ok());
+    ASSERT_TRUE(db_.flush().ok());
+    sleep(50);
+    ASSERT_EQ(stats().sorted_runs, 2u);  // which are left alone
+    refuse(k);
+    const Status status = at_risk([&] { return db_.compact({.wait = false}); });
+    sleep(50);
+    refused = refuse_no_more();
+    ASSERT_TRUE(status.ok() || status.is(StatusCode::out_of_memory)) << k << " " << status.to_string();
+    if (status.ok()) {
+      EXPECT_EQ(stats().sorted_runs, 1u) << k;
+    }
   }
 }
 

@@ -255,11 +255,11 @@ std::vector<std::shared_ptr<const SortedRun>> runs_of(
 
 }  // namespace
 
-void Engine::schedule_merge() {
-  if (merge_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
-  if (!background_.run(Lane::merge, [this] { merge_in_background(); })) {
-    merge_scheduled_.store(false, std::memory_order_release);
-  }
+bool Engine::schedule_merge() {
+  if (merge_scheduled_.exchange(true, std::memory_order_acq_rel)) return true;
+  if (background_.run(Lane::merge, [this] { merge_in_background(); })) return true;
+  merge_scheduled_.store(false, std::memory_order_release);
+  return false;
 }
 
 Result<Engine::Step> Engine::guarded_step(Goal goal) {
@@ -324,7 +324,7 @@ void Engine::look_at_runs() {
   refuse_after_store_failure();
   if (step && *step == Step::later) return leave_merge();
   if (merge_missed_.exchange(false, std::memory_order_acq_rel)) schedule_merge();
-  if (!step || *step == Step::made) return schedule_merge();
+  if (!step || *step == Step::made) return (void)schedule_merge();
   if (!idle) return settle_when_idle();
   if (const uint64_t next_ns = next_purge_ns(*view()); next_ns != UINT64_MAX) watch_runs(next_ns);
 }
