@@ -110,6 +110,23 @@ TEST_P(RefusedWork, LeavesNothingUnflushed) {
   }
 }
 
+// What removals hide goes when nobody writes, though they fill no memtable.
+TEST_P(RefusedWork, LeavesNoRemovalsInMemory) {
+  constexpr uint64_t kKeys = 300;
+  bool refused = true;
+  for (uint64_t k = 0; refused; k = next(k)) {
+    make(k);
+    for (uint64_t i = 0; i < kKeys; ++i) ASSERT_TRUE(db_.put(key_of(i), std::string(100, 'v')).ok());
+    ASSERT_TRUE(db_.compact().ok());
+    for (uint64_t i = 0; i < kKeys; ++i) ASSERT_TRUE(db_.remove(key_of(i)).ok());
+    ASSERT_EQ(stats().run_entries, kKeys);
+    refuse(k);
+    sleep(100);
+    refused = refuse_no_more();
+    EXPECT_EQ(stats().run_entries, 0u) << k;
+  }
+}
+
 TEST_P(RefusedWork, LeavesNoCompactionUndone) {
   constexpr uint64_t kKeys = 5'000;
   bool refused = true;

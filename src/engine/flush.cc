@@ -70,6 +70,7 @@ void Engine::flush_in_background(Flush what) {
   Status status;
   try {
     if (what == Flush::active_too && refused().ok()) seal_active();
+    what = Flush::sealed;
     status = flush_round();
   } catch (const std::bad_alloc&) {
     status = Status(StatusCode::out_of_memory, "a flush");
@@ -80,7 +81,7 @@ void Engine::flush_in_background(Flush what) {
   if (log_.failed() || flush_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
   // More was sealed meanwhile; or it failed, and space or memory may return.
   if (!background_.run_after(Lane::slow, status.ok() ? 0 : kRetryDelayNs,
-                             [this] { flush_in_background(Flush::sealed); })) {
+                             [this, what] { flush_in_background(what); })) {
     flush_scheduled_.store(false, std::memory_order_release);
   }
 }
