@@ -149,6 +149,36 @@ TEST_P(RefusedWork, LeavesNoCompactionUndone) {
   }
 }
 
+TEST_P(RefusedWork, LeavesNoIndexUnbuilt) {
+  constexpr uint64_t kKeys = 50;
+  enum class Life : uint8_t { plain, reopened, written };
+  for (const Life life : {Life::plain, Life::reopened, Life::written}) {
+    uint64_t visible = 0;
+    bool refused = true;
+    for (uint64_t k = 0; refused; ++k) {
+      make(k, life != Life::written);
+      for (uint64_t i = 0; i < kKeys; ++i) ASSERT_TRUE(db_.put(key_of(i), key_of(i)).ok());
+      const IndexDefinition definition{.name = "whole", .key = {IndexField::whole_value()}, .unique = true};
+      refuse(k);
+      const Status status = at_risk([&] { return db_.create_index(definition); });
+      if (life == Life::reopened && status.ok()) {
+        ASSERT_TRUE(db_.close().ok()) << k;
+        while (!open(OpenKind::open).ok()) continue;
+      }
+      sleep(50);
+      refused = refuse_no_more();
+      const Result<std::vector<IndexInfo>> indexes = db_.indexes();
+      ASSERT_TRUE(indexes) << k;
+      ASSERT_EQ(status.ok() || status.is(StatusCode::unknown_outcome), indexes->size() == 1)
+          << k << " " << status.to_string();
+      if (indexes->empty()) continue;
+      ++visible;
+      EXPECT_EQ(indexes->front().state, IndexState::ready) << k << " " << status.to_string();
+    }
+    EXPECT_GT(visible, 1u);
+  }
+}
+
 // With nothing to say, it ends.
 TEST(TheTimerOfTheLog, EndsWhenAllIsDurable) {
   for (const bool flushed : {false, true}) {

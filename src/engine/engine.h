@@ -193,9 +193,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Once, before anybody else has the engine.
   void attach(std::unique_ptr<EngineAttachment> attachment) { attachment_ = std::move(attachment); }
   EngineAttachment* attachment() const { return attachment_.get(); }
-  /// In the background, not before `delay_ns` have passed; a task is to be short. False: it will not be run.
-  bool run_later(uint64_t delay_ns, std::function<void()> task) {
-    return background_.run_after(Lane::slow, delay_ns, std::move(task));
+  /// In the background, not before `delay_ns` have passed, unless writes have ended; a task is to be short.
+  void run_later(uint64_t delay_ns, std::function<void()> task) {
+    if (!log_.failed()) background_.run_after(Lane::slow, delay_ns, std::move(task), true);
   }
 
   // Maintenance.

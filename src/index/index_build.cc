@@ -278,8 +278,8 @@ void IndexSet::build_in_background(uint32_t entries, uint64_t delay_ns) {
     try {
       const Result<Slice> slice = build_slice(entries);
       const StatusCode code = slice.status().code();
-      const bool passes =
-          code == StatusCode::out_of_memory || code == StatusCode::no_space || code == StatusCode::io_error;
+      const bool passes = code == StatusCode::out_of_memory || code == StatusCode::no_space ||
+                          code == StatusCode::io_error || code == StatusCode::unknown_outcome;
       if (!slice && !passes) return;  // waiters and list() say why
       if (!slice) delay = kRetryNs;
       if (slice && *slice == Slice::done) return;

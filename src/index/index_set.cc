@@ -158,9 +158,12 @@ Status IndexSet::create(uint32_t keyspace, const IndexDefinition& definition) {
   const IndexRecord tried{.keyspace = keyspace, .name = definition.name, .entries = 0, .definition = bytes};
   if (const auto live = make_live(tried); !live->unusable.ok()) return live->unusable;
   Result<IndexRecord> record = engine_.add_index(keyspace, definition.name, bytes);
-  if (!record) return record.status();
-  build_in_background(record->entries, 0);
-  return {};
+  const Status& status = record.status();
+  if (!record && !status.is(StatusCode::unknown_outcome)) return status;
+  const std::shared_ptr<const IndexRecords> records = engine_.index_records();
+  const IndexRecord* const made = records->find(keyspace, definition.name);
+  if (made != nullptr) build_in_background(made->entries, 0);
+  return status;
 }
 
 Status IndexSet::drop(uint32_t keyspace, std::string_view name) {
