@@ -26,6 +26,8 @@ namespace lightning {
 namespace {
 
 constexpr uint64_t kRetryDelayNs = 200'000'000;
+// Damage does not pass: a merge that ends there is tried now and then, and behind each flush.
+constexpr uint64_t kDamageDelayNs = 60'000'000'000;
 // Nobody writes: less than this part of the runs is not worth a flush.
 constexpr uint64_t kHiddenShareSettled = 10;
 constexpr uint64_t kExpiryWatchNs = 60'000'000'000;
@@ -291,6 +293,7 @@ void Engine::merge_in_background() {
   note_background(Work::merge, step.status());
   if (merge_missed_.exchange(false, std::memory_order_acq_rel)) schedule_merge();
   if (step && *step == Step::none) return settle_when_idle();
+  if (step.status().is(StatusCode::corruption)) return watch_runs(kDamageDelayNs);
   if (log_.failed() || merge_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
   if (!background_.run_after(Lane::merge, step ? 0 : kRetryDelayNs, [this] { merge_in_background(); })) {
     merge_scheduled_.store(false, std::memory_order_release);
@@ -324,6 +327,10 @@ void Engine::look_at_runs() {
   refuse_after_store_failure();
   if (step && *step == Step::later) return leave_merge();
   if (merge_missed_.exchange(false, std::memory_order_acq_rel)) schedule_merge();
+  if (step.status().is(StatusCode::corruption)) {
+    note_background(Work::merge, step.status());
+    return watch_runs(kDamageDelayNs);
+  }
   if (!step || *step == Step::made) return (void)schedule_merge();
   if (!idle) return settle_when_idle();
   if (const uint64_t next_ns = next_purge_ns(*view()); next_ns != UINT64_MAX) watch_runs(next_ns);
