@@ -3,6 +3,7 @@
 #   lightning_optional_library(<name> <header> <what> <links>)     what is built in where its library is found
 #   lightning_test(<name> SOURCES a.cc ... [ROOMS room ...] [LABELS label ...] [LIBS target ...])
 
+include(CheckCXXSourceCompiles)
 include(CheckLinkerFlag)
 include(GNUInstallDirs)
 
@@ -131,8 +132,13 @@ function(lightning_libraries)
   # Its handler for faults and its threads outlive a dlclose.
   target_link_options(lightningdb PRIVATE -Wl,-z,nodelete)
   # Relocations of tables of pointers in two bytes each instead of 24, where the linker and the loader know them.
-  check_linker_flag(CXX -Wl,-z,pack-relative-relocs LIGHTNING_HAS_PACKED_RELOCATIONS)
-  if(LIGHTNING_HAS_PACKED_RELOCATIONS)
+  check_linker_flag(CXX -Wl,-z,pack-relative-relocs LIGHTNING_LINKER_PACKS_RELOCATIONS)
+  check_cxx_source_compiles("#include <features.h>
+    #if !__GLIBC_PREREQ(2, 36)
+    #error
+    #endif
+    int main() {}" LIGHTNING_LOADER_KNOWS_PACKED_RELOCATIONS)
+  if(LIGHTNING_LINKER_PACKS_RELOCATIONS AND LIGHTNING_LOADER_KNOWS_PACKED_RELOCATIONS)
     target_link_options(lightningdb PRIVATE -Wl,-z,pack-relative-relocs)
   endif()
   if(LIGHTNING_LTO)

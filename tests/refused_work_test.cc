@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 #include <lightning/database.h>
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "api/open_in.h"
+#include "engine/background.h"
 #include "testing/allocation_truce.h"
 #include "testing/sim_env.h"
 #include "tests/allocation_script.h"
@@ -177,6 +180,47 @@ TEST_P(RefusedWork, LeavesNoIndexUnbuilt) {
     }
     EXPECT_GT(visible, 1u);
   }
+}
+
+/// Its tasks run when they are told to. Refuses so many merges, and the next task of any kind if it is to.
+class BusyExecutor final : public Executor {
+ public:
+  Status schedule(Lane lane, uint64_t /*delay_ns*/, std::function<void()> task) override {
+    if (refuses_once || (lane == Lane::merge && refuses != 0)) {
+      if (!std::exchange(refuses_once, false)) --refuses;
+      return Status(StatusCode::out_of_memory, "busy");
+    }
+    tasks.push_back(std::move(task));
+    return {};
+  }
+  void run_next() {
+    ASSERT_FALSE(tasks.empty());
+    const std::function<void()> task = std::move(tasks.front());
+    tasks.pop_front();
+    task();
+  }
+
+  std::deque<std::function<void()>> tasks;
+  uint64_t refuses = 0;
+  bool refuses_once = false;
+};
+
+// A merge for which there is no thread takes none of another lane, and holds up no other task.
+TEST(RefusedTasks, WaitForNoneThatIsRefusedLonger) {
+  BusyExecutor executor;
+  Background background(executor);
+  std::string made;
+  executor.refuses = 5;
+  ASSERT_TRUE(background.run(Lane::slow, [&] {
+    EXPECT_TRUE(background.run(Lane::merge, [&] { made += 'm'; }));
+    executor.refuses_once = true;
+    EXPECT_TRUE(background.run(Lane::slow, [&] { made += 'f'; }));
+  }));
+  executor.run_next();
+  for (int i = 0; made.empty() && i < 3; ++i) executor.run_next();
+  EXPECT_EQ(made, "f");
+  for (int i = 0; made.size() == 1 && i < 10; ++i) executor.run_next();
+  EXPECT_EQ(made, "fm");
 }
 
 // With nothing to say, it ends.

@@ -54,6 +54,8 @@ class RunSetWriter {
   Status finish(std::string_view end);
   /// Commits a state that names the files. If that fails they go, unless the durable state may name them.
   Status commit(const std::function<void(DurableState&)>& edit);
+  /// May the durable state name the files?
+  bool kept() const { return kept_; }
 
   const std::vector<RunFileInfo>& files() const { return files_; }
   uint64_t bytes() const { return bytes_; }

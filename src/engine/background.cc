@@ -21,6 +21,7 @@ bool Background::run_after(Lane lane, uint64_t delay_ns, std::function<void()> t
   MutexLock lock(state_->mutex);
   if (state_->refused.size() == kRefusedMax) return false;
   state_->refused.push_back(std::move(wanted));
+  ask_later(state_, lane);
   return true;
 }
 
@@ -48,26 +49,45 @@ void Background::run(const std::shared_ptr<State>& state, const Task& task) {
   }
   t_state = nullptr;
   MutexLock lock(state->mutex);
-  if (!state->asking) ask_again(state);
+  if (!state->asking) ask_again(state, task.lane);
   if (--state->running == 0) state->changed.notify_all();
 }
 
-// Until all are taken: whoever scheduled them does not come back.
-void Background::ask_again(const std::shared_ptr<State>& state) {
+// For each once. Others of the lane come between two rounds, where there is memory for that.
+void Background::ask_again(const std::shared_ptr<State>& state, Lane lane) {
   state->asking = true;
-  while (!state->refused.empty() && !state->stopped) {
-    // Stays where it is: others add behind it, in the room that there is.
-    const Task& next = state->refused.front();
-    state->mutex.unlock();
-    const bool taken = schedule(state, next);
-    state->mutex.lock();
-    if (taken) {
-      state->refused.erase(state->refused.begin());
-    } else {
-      state->changed.wait(state->mutex, kAskNs);
+  for (;;) {
+    for (size_t at = 0; at < state->refused.size() && !state->stopped;) {
+      // Stays where it is: others add behind it, in the room that there is.
+      const Task& next = state->refused[at];
+      state->mutex.unlock();
+      const bool taken = schedule(state, next);
+      state->mutex.lock();
+      if (taken) {
+        state->refused.erase(state->refused.begin() + static_cast<ptrdiff_t>(at));
+      } else {
+        ++at;
+      }
     }
+    if (state->refused.empty() || state->stopped || ask_later(state, lane)) break;
+    state->changed.wait(state->mutex, kAskNs);
   }
   state->asking = false;
+}
+
+// By the end of a task that does nothing else.
+bool Background::ask_later(const std::shared_ptr<State>& state, Lane lane) {
+  if (state->asks_later) return true;
+  state->asks_later = true;
+  const auto asked = [of = state.get()] {
+    MutexLock lock(of->mutex);
+    of->asks_later = false;
+  };
+  state->mutex.unlock();
+  const bool taken = schedule(state, {.lane = lane, .delay_ns = kAskNs, .run = asked});
+  state->mutex.lock();
+  if (!taken) state->asks_later = false;
+  return taken;
 }
 
 void Background::stop() {

@@ -1,7 +1,7 @@
 // Background: the engine's tasks on the Env's executor, counted so that closing can wait for them.
 //
-// What a task schedules is not lost where the executor refuses it: behind the task's end it is asked for
-// again, until it is taken.
+// What a task schedules is not lost where the executor refuses it: it is asked for again from time to time,
+// and behind each task's end, until it is taken.
 // Thread safety: internally synchronised.
 #pragma once
 
@@ -47,11 +47,13 @@ class Background {
     uint64_t running GUARDED_BY(mutex) = 0;
     bool stopped GUARDED_BY(mutex) = false;
     std::vector<Task> refused GUARDED_BY(mutex);
-    bool asking GUARDED_BY(mutex) = false;  // a thread asks again
+    bool asking GUARDED_BY(mutex) = false;      // a thread asks again
+    bool asks_later GUARDED_BY(mutex) = false;  // a task is queued behind which one will
   };
   static bool schedule(const std::shared_ptr<State>& state, const Task& task);
   static void run(const std::shared_ptr<State>& state, const Task& task);
-  static void ask_again(const std::shared_ptr<State>& state) REQUIRES(state->mutex);
+  static void ask_again(const std::shared_ptr<State>& state, Lane lane) REQUIRES(state->mutex);
+  static bool ask_later(const std::shared_ptr<State>& state, Lane lane) REQUIRES(state->mutex);
 
   const std::shared_ptr<State> state_;
 };

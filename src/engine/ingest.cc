@@ -275,7 +275,7 @@ Status Engine::name_ingested(Ingestion& ingestion, const SortedRun& run, LockOwn
     next.next_base_lsn = behind;
   });
   if (!status.ok()) {
-    if (store_->failure().ok()) return status;
+    if (!ingestion.writer.kept()) return status;
     refuse_after_store_failure();  // before it is shown: nothing may call it durable
     status = unknown_outcome(status);
   }

@@ -169,7 +169,6 @@ bool is_gone(const RetiredFiles::Files& gone, const ValueFileInfo& info) {
   return std::ranges::any_of(gone.values, [&](const auto& file) { return file->number() == info.number; });
 }
 
-/// The keys of the runs that are older than what the Choice merges.
 // What a merge that lasts holds: memtables that are flushed meanwhile are freed.
 std::shared_ptr<const View> without_memtables(const View& view) {
   auto runs = std::make_shared<View>();
@@ -177,6 +176,7 @@ std::shared_ptr<const View> without_memtables(const View& view) {
   return runs;
 }
 
+/// The keys of the runs that are older than what the Choice merges.
 OlderKeys keys_below(const Choice& choice, const View& view) {
   OlderKeys keys;
   for (size_t i = choice.end; i < view.runs.size(); ++i) {
@@ -319,6 +319,7 @@ void Engine::watch_runs(uint64_t delay_ns) {
 
 void Engine::look_at_runs() {
   idle_watch_.store(false, std::memory_order_release);
+  if (!compactions_.empty()) return (void)schedule_merge();
   const bool idle = counters_.commits.sum() == idle_commits_.load(std::memory_order_relaxed);
   const uint64_t purge_ns = next_purge_ns(*view());
   if (!idle && purge_ns > kIdleNs) return settle_when_idle();

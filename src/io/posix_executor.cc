@@ -47,8 +47,15 @@ PosixExecutor::PosixExecutor(Clock& clock)
 
 Status PosixExecutor::schedule(Lane lane, uint64_t delay_ns, std::function<void()> task) {
   if (in_forked_child()) return Status(StatusCode::closed, "a forked process has no background threads");
-  LanePool& pool = lane == Lane::quick ? quick_ : lane == Lane::slow ? slow_ : merge_;
-  return pool.add(delay_ns, std::move(task));
+  if (lane == Lane::quick) return quick_.add(delay_ns, std::move(task));
+  // Where no thread is to be had for merges, those of slow tasks make them, too.
+  const bool merges = lane == Lane::merge && merge_.has_thread();
+  return (merges ? merge_ : slow_).add(delay_ns, std::move(task));
+}
+
+bool PosixExecutor::LanePool::has_thread() {
+  MutexLock lock(mutex_);
+  return threads_ != 0 || start_thread().ok();
 }
 
 Status PosixExecutor::LanePool::add(uint64_t delay_ns, std::function<void()> task) {

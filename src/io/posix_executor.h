@@ -40,6 +40,8 @@ class PosixExecutor final : public Executor {
     LanePool(Clock& clock, const char* thread_name, int threads_max)
         : clock_(clock), thread_name_(thread_name), threads_max_(threads_max) {}
     Status add(uint64_t delay_ns, std::function<void()> task);
+    /// Starts one, if there is none.
+    bool has_thread();
 
    private:
     static void* thread_main(void* pool);

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <signal.h>
@@ -7,7 +8,16 @@
 
 #include "base/mutex.h"
 #include "io/env.h"
+#include "io/posix_executor.h"
 #include "io/scratch_directory.h"
+
+static bool g_no_threads = false;
+
+extern "C" int __real_pthread_create(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+extern "C" int __wrap_pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
+                                     void* (*start)(void*), void* argument) {
+  return g_no_threads ? EAGAIN : __real_pthread_create(thread, attributes, start, argument);
+}
 
 namespace lightning {
 namespace {
@@ -37,6 +47,18 @@ Status schedule(Lane lane, uint64_t delay_ns, std::function<void()> task) {
 }
 
 constexpr uint64_t kMillisecondNs = 1'000'000;
+
+TEST(PosixExecutor, MergesTakeTheThreadsOfSlowTasksWhereTheyGetNone) {
+  static PosixExecutor& executor = *new PosixExecutor(posix_env().clock());  // its threads never end
+  Journal journal;
+  ASSERT_TRUE(executor.schedule(Lane::slow, 0, [&] { journal.note("slow"); }).ok());
+  journal.wait_for(1);
+  g_no_threads = true;
+  EXPECT_TRUE(executor.schedule(Lane::merge, 0, [&] { journal.note("merge"); }).ok());
+  EXPECT_FALSE(executor.schedule(Lane::quick, 0, [&] { journal.note("quick"); }).ok());
+  g_no_threads = false;
+  EXPECT_EQ(journal.wait_for(2).back(), "merge");
+}
 
 TEST(PosixExecutor, RunsTasksOfEqualDelayInOrder) {
   Journal journal;
