@@ -131,7 +131,7 @@ function(lightning_libraries)
   set_property(TARGET lightningdb APPEND PROPERTY LINK_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/exports.map")
   # Its handler for faults and its threads outlive a dlclose.
   target_link_options(lightningdb PRIVATE -Wl,-z,nodelete)
-  # Relocations of tables of pointers in two bytes each instead of 24, where the linker and the loader know them.
+  # Relocations of tables of pointers: most of their 24 bytes each go, where the linker and the loader know the form.
   check_linker_flag(CXX -Wl,-z,pack-relative-relocs LIGHTNING_LINKER_PACKS_RELOCATIONS)
   check_cxx_source_compiles("#include <features.h>
     #if !__GLIBC_PREREQ(2, 36)

@@ -48,10 +48,8 @@ std::ostream& operator<<(std::ostream& out, const FaultKind& kind) { return out 
 std::vector<StatusCode> permitted(const Fault& fault) {
   using enum StatusCode;
   // A file that could not be allocated or synced refuses for good what began as a full disk.
-  std::vector<StatusCode> codes = {fault.code, unknown_outcome, busy, io_error};
-  // A task of the background is refused for lack of a thread or of memory, whatever it was.
-  if (fault.call == SimCall::any) codes.push_back(out_of_memory);
-  return codes;
+  if (fault.code == no_space) return {no_space, io_error, unknown_outcome, busy};
+  return {fault.code, io_error, unknown_outcome, busy};
 }
 
 /// One life with one script; empty, or what was wrong. `*met`: calls that failed.

@@ -75,8 +75,7 @@ void Engine::look_at_garbage() {
   const MemSource* const oldest = now->sealed.empty() ? now->active.get() : now->sealed.back().get();
   const bool due =
       oldest != nullptr && oldest->segment->used() != 0 && oldest->begun_us < garbage_due_before();
-  if (due) return flush_early();
-  schedule_merge();
+  due ? flush_early() : schedule_merge();
 }
 
 Status Engine::compact(const CompactOptions& options) { return compact_all({Compactions::Range()}, options); }
@@ -108,7 +107,7 @@ Status Engine::compact_all(std::vector<Compactions::Range> ranges, const Compact
   if (!options.wait) {
     if (Status status = refused(); !status.ok()) return status;
     for (Compactions::Range& range : ranges) compactions_.add(std::move(range));
-    if (!schedule_merge()) return Status(StatusCode::out_of_memory, "a compaction in the background");
+    schedule_merge();
     return {};
   }
   if (Status status = flush(); !status.ok()) return status;

@@ -513,7 +513,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
       REQUIRES(flush_mutex_, switch_mutex_);
 
   // Moves and merges (merge.cc).
-  bool schedule_merge();  // false: nobody will do it
+  void schedule_merge();
   void merge_in_background();
   enum class Step : uint8_t { made, none, later };  // later: somebody else merges
   /// Makes the next move or merge, if there is one to be made.

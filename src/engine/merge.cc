@@ -257,11 +257,10 @@ std::vector<std::shared_ptr<const SortedRun>> runs_of(
 
 }  // namespace
 
-bool Engine::schedule_merge() {
-  if (merge_scheduled_.exchange(true, std::memory_order_acq_rel)) return true;
-  if (background_.run(Lane::merge, [this] { merge_in_background(); })) return true;
-  merge_scheduled_.store(false, std::memory_order_release);
-  return false;
+void Engine::schedule_merge() {
+  if (merge_scheduled_.exchange(true, std::memory_order_acq_rel)) return;
+  if (!background_.run_after(Lane::merge, 0, [this] { merge_in_background(); }, true))
+    merge_scheduled_.store(false, std::memory_order_release);
 }
 
 Result<Engine::Step> Engine::guarded_step(Goal goal) {
@@ -319,7 +318,7 @@ void Engine::watch_runs(uint64_t delay_ns) {
 
 void Engine::look_at_runs() {
   idle_watch_.store(false, std::memory_order_release);
-  if (!compactions_.empty()) return (void)schedule_merge();
+  if (!compactions_.empty()) return schedule_merge();
   const bool idle = counters_.commits.sum() == idle_commits_.load(std::memory_order_relaxed);
   const uint64_t purge_ns = next_purge_ns(*view());
   if (!idle && purge_ns > kIdleNs) return settle_when_idle();
@@ -332,7 +331,7 @@ void Engine::look_at_runs() {
     note_background(Work::merge, step.status());
     return watch_runs(kDamageDelayNs);
   }
-  if (!step || *step == Step::made) return (void)schedule_merge();
+  if (!step || *step == Step::made) return schedule_merge();
   if (!idle) return settle_when_idle();
   if (const uint64_t next_ns = next_purge_ns(*view()); next_ns != UINT64_MAX) watch_runs(next_ns);
 }
