@@ -3,9 +3,10 @@
 #include <linux/membarrier.h>
 #include <sched.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include <atomic>
+
+#include "io/raw_call.h"
 
 // ThreadSanitizer does not see what membarrier orders.
 #if defined(__SANITIZE_THREAD__)
@@ -20,7 +21,7 @@ namespace lightning {
 
 namespace {
 
-bool membarrier(int command) { return syscall(SYS_membarrier, command, 0, 0) == 0; }
+bool membarrier(int command) { return raw_call(SYS_membarrier, command, 0, 0) == 0; }
 
 bool register_process() {
 #ifdef LIGHTNING_RACE_DETECTOR

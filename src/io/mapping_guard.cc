@@ -14,6 +14,7 @@
 #include "base/mutex.h"
 #include "io/page_size.h"
 #include "io/process_word.h"
+#include "io/raw_call.h"
 
 namespace lightning {
 
@@ -138,7 +139,7 @@ bool install() {
 // Raw system calls: sanitizers replace the functions by ones that a signal handler may not call.
 void* map_private(void* at, uint64_t size, int protection) {
   const int flags = MAP_PRIVATE | MAP_ANONYMOUS | (at != nullptr ? MAP_FIXED : 0);
-  return reinterpret_cast<void*>(syscall(SYS_mmap, at, size, protection, flags, -1, 0));
+  return reinterpret_cast<void*>(raw_call(SYS_mmap, at, size, protection, flags, -1, 0));
 }
 
 }  // namespace
@@ -196,12 +197,12 @@ bool GuardedRange::replace_page(uint64_t offset) {
   // The kernel reads for us: it answers an error where a load would fault.
   const iovec to = {copy, size};
   const iovec from = {page, size};
-  if (syscall(SYS_process_vm_readv, getpid(), &to, 1, &from, 1, 0) != static_cast<long>(size)) {
-    (void)syscall(SYS_pread64, descriptor_, copy, size, file_offset_ + offset);
+  if (raw_call(SYS_process_vm_readv, getpid(), &to, 1, &from, 1, 0) != static_cast<long>(size)) {
+    (void)raw_call(SYS_pread64, descriptor_, copy, size, file_offset_ + offset);
   }
-  const long moved = syscall(SYS_mremap, copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, page);
+  const long moved = raw_call(SYS_mremap, copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, page);
   if (reinterpret_cast<void*>(moved) != MAP_FAILED) return true;
-  syscall(SYS_munmap, copy, size);
+  raw_call(SYS_munmap, copy, size);
   return false;
 }
 

@@ -5,7 +5,8 @@
 #include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "io/raw_call.h"
 
 namespace lightning {
 
@@ -19,7 +20,7 @@ constexpr uint64_t kFutexSecondsMax = 1'000'000;
 void futex(const std::atomic<uint32_t>& word, int operation, uint32_t value, const timespec* timeout) {
   static_assert(sizeof(std::atomic<uint32_t>) == sizeof(uint32_t));
   // Every outcome (changed value, signal, timeout, a word that is gone by now) means the same: look again.
-  (void)syscall(SYS_futex, &word, operation, value, timeout, nullptr, 0);
+  (void)raw_call(SYS_futex, &word, operation, value, timeout, nullptr, 0);
 }
 
 }  // namespace

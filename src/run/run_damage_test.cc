@@ -157,6 +157,8 @@ TEST_F(RunDamage, EveryBit) {
 class PackedDamage : public RunDamage {
  protected:
   PackedDamage() : RunDamage(packed_model(), Compression::lz4) {}
+
+ public:
   static RunModel packed_model() {
     RunModel model = small_model();
     Random random(1);
@@ -436,6 +438,102 @@ TEST_F(RunDamage, VerifyComparesIndexAndLeaves) {
   const Status verified = (*open_run(directory_, info_, true))->verify();
   EXPECT_EQ(verified.code(), StatusCode::corruption);
 }
+
+/// What sections and the footer say, changed word by word, with checksums that fit: what is opened may answer
+/// anything, but touches nothing outside the file (a sanitizer sees it) and asks for no memory beyond it.
+class ForgedRun : public RunDamage {
+ protected:
+  explicit ForgedRun(RunModel model = small_model(), Compression compression = Compression::none)
+      : RunDamage(std::move(model), compression) {}
+
+  Footer& footer() { return *reinterpret_cast<Footer*>(bytes().data() + intact_.size() - kUnitBytes); }
+  void seal(uint64_t offset, uint64_t size, uint64_t* sum) {
+    if (size != 0) *sum = checksum(bytes().data() + offset, size, page_seed(kTestRunId, offset / kUnitBytes));
+  }
+  /// With `sections` the checksums of these, too.
+  void seal_all(bool sections) {
+    Footer& end = footer();
+    if (sections) {
+      seal(end.fences_offset, end.fences_bytes, &end.fences_checksum);
+      seal(end.ranges_offset, end.ranges_bytes, &end.ranges_checksum);
+      seal(end.values_offset, end.values_bytes, &end.values_checksum);
+      seal(end.table_offset, end.table_bytes, &end.table_checksum);
+    }
+    end.checksum = checksum(&end, offsetof(Footer, checksum), page_seed(kTestRunId, kFooterSeed));
+    info_.footer_hash = end.checksum;
+  }
+
+  void open_and_read() {
+    Result<std::shared_ptr<const RunFile>> run = open_run(directory_, info_, false);
+    if (!run) {
+      const Status& status = run.status();
+      EXPECT_TRUE(status.is(StatusCode::corruption) || status.is(StatusCode::not_supported))
+          << status.to_string();
+      ++refused_;
+      return;
+    }
+    for (const auto& [key, versions] : model_) found_text(**run, key, kReadAllLsn);
+    for (const bool forward : {true, false}) walk(*(*run)->cursor(15), forward);
+    (void)(*run)->verify();
+  }
+
+  /// Each word of [offset, offset + size), of four bytes and of eight.
+  void forge(uint64_t offset, uint64_t size, bool section) {
+    for (uint64_t at = offset; at + sizeof(uint64_t) <= offset + size; at += sizeof(uint32_t)) {
+      const uint64_t word = load<uint64_t>(intact_.data() + at);
+      for (const uint64_t hostile :
+           {uint64_t{0}, uint64_t{1}, word + 1, word - 1, word + kUnitBytes, word - kUnitBytes, word << 1,
+            word ^ uint64_t{1} << 31, word ^ uint64_t{1} << 32, word ^ uint64_t{1} << 63, UINT64_MAX,
+            uint64_t{UINT32_MAX}, word | ~uint64_t{UINT32_MAX}}) {
+        SCOPED_TRACE("word at " + std::to_string(at) + " becomes " + std::to_string(hostile));
+        bytes() = intact_;
+        store(bytes().data() + at, hostile);
+        seal_all(section);
+        open_and_read();
+        if (HasFailure()) return;
+      }
+    }
+  }
+
+  void forge_all() {
+    const Footer intact = footer();
+    forge(intact_.size() - kUnitBytes + offsetof(Footer, leaf_bytes),
+          offsetof(Footer, reserved) - offsetof(Footer, leaf_bytes), false);
+    for (const auto& [offset, size] : {std::pair(intact.fences_offset, intact.fences_bytes),
+                                       {intact.ranges_offset, intact.ranges_bytes},
+                                       {intact.values_offset, intact.values_bytes},
+                                       {intact.table_offset, intact.table_bytes}}) {
+      forge(offset, size, true);
+    }
+    EXPECT_GT(refused_, 400u);
+  }
+
+  uint64_t refused_ = 0;
+};
+
+TEST_F(ForgedRun, TouchesNothingOutside) { forge_all(); }
+
+class ForgedPackedRun : public ForgedRun {
+ protected:
+  ForgedPackedRun() : ForgedRun(PackedDamage::packed_model(), Compression::lz4) {}
+};
+
+TEST_F(ForgedPackedRun, TouchesNothingOutside) { forge_all(); }
+
+class ForgedRangesRun : public ForgedRun {
+ protected:
+  void SetUp() override {
+    const std::vector<RangeRemoval> removals = {{"b", "d", 30}, {"c", "e", 20}, {"key1", "key2", 40}};
+    const std::vector<uint64_t> readers = {25};
+    Result<RunFileInfo> info =
+        write_run(directory_, model_, {}, kTestRunId, RangeMap::of(removals, readers), kLargeBytes);
+    ASSERT_TRUE(info.ok());
+    info_ = *info;
+    intact_ = bytes();
+  }
+};
+
+TEST_F(ForgedRangesRun, TouchesNothingOutside) { forge_all(); }
 
 }  // namespace
 }  // namespace lightning
