@@ -326,10 +326,10 @@ void History::remove_range_of(Keyspace& keyspace, const std::string& name, const
   work_.under_snapshots += held ? 1 : 0;
   const Status status = keyspace.remove_range(from, to, random_write_options());
   if (status.is(StatusCode::out_of_memory) && indexed_.contains(name)) {  // too many entries at once
-    everything_durable_ = false;
-    return;
+    return wrote_nothing();
   }
   check(status, "remove_range");
+  if (to <= from) wrote_nothing();
   model_.remove_range(name, from, to);
 }
 
@@ -406,8 +406,7 @@ void History::write_batch() {
   options.ttl_ms = write_ttl_ms;
   const Status status = database_.write(batch, options);
   if (status.is(StatusCode::out_of_memory) && removes_entries) {  // too many at once
-    everything_durable_ = false;
-    return;
+    return wrote_nothing();
   }
   check(status, "write of a batch");
   model_.write(writes);

@@ -147,6 +147,8 @@ class History {
                        const std::string& to);
   std::string random_value();
   WriteOptions random_write_options();
+  /// What random_write_options() were for: nothing became durable by it.
+  void wrote_nothing() { everything_durable_ = false; }
   uint64_t random_ttl();
   /// When an entry expires that is put now, its own time, that of its write and that of its keyspace given.
   uint64_t expiry_of_put(uint64_t entry_ttl_ms, uint64_t write_ttl_ms, const std::string& keyspace) const;

@@ -409,14 +409,14 @@ void History::change_one_key() {
       const std::string value = random_value().substr(0, 2000);
       const Status status = keyspace.compare_and_set(key, guess, value, options);
       check(right ? status.ok() : status.is(StatusCode::conflict), "compare_and_set: " + status.to_string());
-      if (right) put(value);
+      right ? put(value) : wrote_nothing();
       break;
     }
     case 1: {
       const Status status = keyspace.put_if_absent(key, "first", options);
       check(before ? status.is(StatusCode::already_exists) : status.ok(),
             "put_if_absent: " + status.to_string());
-      if (!before) put("first");
+      before ? wrote_nothing() : put("first");
       break;
     }
     case 2: {
