@@ -25,6 +25,7 @@ class ClockEnv final : public Env, private Clock {
   bool guards_mappings() override { return env_.guards_mappings(); }
   uint64_t memory_bytes() override { return env_.memory_bytes(); }
   uint64_t open_files_max() override { return env_.open_files_max(); }
+  size_t processors() override { return env_.processors(); }
 
   void set_micros(int64_t now) { now_ = now; }
   void pass_ms(int64_t ms) { now_ += ms * 1000; }

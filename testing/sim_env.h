@@ -72,6 +72,7 @@ struct SimOptions {
   bool keeps_unsynced = true;  // false: no power cuts, less memory; for a disk made by this Env
   uint64_t open_files_max = UINT64_MAX;
   uint64_t memory_bytes = uint64_t{1} << 40;
+  size_t processors = 3;
   int64_t unix_micros = 1'700'000'000'000'000;  // when the simulation begins
 };
 
@@ -98,6 +99,7 @@ class SimEnv final : public Env, private SimGate, private Executor, private Cloc
   bool guards_mappings() override { return options_.guards_mappings; }
   uint64_t memory_bytes() override { return options_.memory_bytes; }
   uint64_t open_files_max() override { return options_.open_files_max; }
+  size_t processors() override { return options_.processors; }
 
   // The disk and what happens to it.
   SimDisk& disk() { return files_.disk(); }

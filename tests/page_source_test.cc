@@ -159,6 +159,7 @@ class SmallMachine final : public Env {
   const std::atomic<uint32_t>& process_word() override { return posix_env().process_word(); }
   uint64_t memory_bytes() override { return 16 * MiB; }
   uint64_t open_files_max() override { return posix_env().open_files_max(); }
+  size_t processors() override { return posix_env().processors(); }
   bool guards_mappings() override { return posix_env().guards_mappings(); }
 };
 

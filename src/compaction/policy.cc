@@ -1,6 +1,7 @@
 #include "compaction/policy.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -189,12 +190,38 @@ class Chooser {
         std::all_of(shape_.runs.begin() + static_cast<ptrdiff_t>(first),
                     shape_.runs.begin() + static_cast<ptrdiff_t>(end),
                     [&](const RunShape& run) { return is_alone(run, end, shape_.runs.size()); });
-    return Choice{.kind = Choice::Kind::merge,
+    Choice choice{.kind = Choice::Kind::merge,
                   .first = first,
                   .end = end,
                   .level = std::min(full->second + 1, kTiers - 1),
                   .file_bytes = alone ? file_bytes() : tier_file_bytes(),
                   .alone = alone};
+    cut_by_bytes(&choice);
+    return choice;
+  }
+
+  /// The one of [first, end) that holds most.
+  const RunShape& largest_run(size_t first, size_t end) const {
+    return *std::max_element(
+        shape_.runs.begin() + static_cast<ptrdiff_t>(first),
+        shape_.runs.begin() + static_cast<ptrdiff_t>(end),
+        [](const RunShape& a, const RunShape& b) { return sums_of(a).bytes < sums_of(b).bytes; });
+  }
+
+  /// Parts of about as many bytes, of no less than a file each.
+  void cut_by_bytes(Choice* choice) const {
+    uint64_t all = 0;
+    for (size_t i = choice->first; i < choice->end; ++i) all += sums_of(shape_.runs[i]).bytes;
+    const uint64_t parts = std::min<uint64_t>(limits_.parts, all / std::max<uint64_t>(choice->file_bytes, 1));
+    if (parts < 2) return;
+    const RunShape& largest = largest_run(choice->first, choice->end);
+    const uint64_t each = sums_of(largest).bytes / parts;
+    uint64_t bytes = largest.files.front().bytes;
+    for (size_t file = 1; file < largest.files.size(); ++file) {
+      if (bytes >= each * (choice->cuts.size() + 1))
+        choice->cuts.emplace_back(largest.files[file].range.smallest);
+      bytes += largest.files[file].bytes;
+    }
   }
 
   bool is_expired(const FileShape& file) const {
@@ -391,10 +418,15 @@ class Chooser {
     const bool between = at == files || last_->files[at].range.smallest > key;
     if (between && at > 0 && is_small(last_->files[at - 1].bytes)) --at;
     choice.file_first = choice.file_end = at;
-    uint64_t bytes = 0;
-    while (choice.file_end < files && (bytes == 0 || is_small(bytes))) {
-      if (thorough() && !drain_reaches(last_->files[choice.file_end].range.smallest)) break;
-      bytes += last_->files[choice.file_end++].bytes;
+    for (;;) {
+      uint64_t bytes = 0;
+      while (choice.file_end < files && (bytes == 0 || is_small(bytes))) {
+        if (thorough() && !drain_reaches(last_->files[choice.file_end].range.smallest)) break;
+        bytes += last_->files[choice.file_end++].bytes;
+      }
+      if (choice.cuts.size() + 1 >= limits_.parts || fits_one_file()) break;
+      if (choice.file_end == files || !drains_into(choice.file_end)) break;
+      choice.cuts.emplace_back(last_->files[choice.file_end].range.smallest);
     }
     std::string_view to;
     if (choice.file_end < files) to = last_->files[choice.file_end].range.smallest;
@@ -411,8 +443,48 @@ class Chooser {
            last_->files[choice.file_end - 1].range.smallest >= to) {
       --choice.file_end;
     }
+    while (!to.empty() && !choice.cuts.empty() && choice.cuts.back() >= to) choice.cuts.pop_back();
+    if (choice.file_end == files) cut_behind(key, &choice, &to);
     choice.to = to;
     return choice;
+  }
+
+  /// Is there surely a key of the drained runs at the place of this file of the last level?
+  bool drains_into(size_t file) const {
+    const KeySpan place = place_of(file);
+    const auto in_place = [&](std::string_view key) {
+      return key >= place.from && (place.to.empty() || key < place.to);
+    };
+    const auto there = [&](const FileShape& drained) {
+      return in_place(drained.range.smallest) ||
+             (!drained.range.largest_excluded && in_place(drained.range.largest));
+    };
+    return std::any_of(shape_.runs.begin() + static_cast<ptrdiff_t>(tiers_),
+                       shape_.runs.begin() + static_cast<ptrdiff_t>(uppers_),
+                       [&](const RunShape& run) { return std::ranges::any_of(run.files, there); });
+  }
+
+  /// Behind the files of the last level, where the drain of a compaction goes, parts are as large as one of
+  /// them, and the step ends with the last part.
+  void cut_behind(std::string_view key, Choice* choice, std::string_view* to) const {
+    if (limits_.parts < 2 || fits_one_file()) return;
+    const std::string begin(choice->cuts.empty() ? key : choice->cuts.back());
+    const bool joins = choice->file_end > choice->file_first;
+    uint64_t bytes = 0;
+    for (const FileShape& file : largest_run(tiers_, uppers_).files) {
+      const std::string_view at = file.range.smallest;
+      if (!to->empty() && at >= *to) return;
+      if (at > begin && bytes >= file_bytes()) {
+        if (choice->cuts.size() + 1 < limits_.parts) {
+          choice->cuts.emplace_back(at);
+          bytes = 0;
+        } else if (!joins || last_->files[choice->file_end - 1].range.ends_before(at)) {
+          *to = at;
+          return;
+        }
+      }
+      if (at >= begin) bytes += file.bytes;
+    }
   }
 
   /// Is any key of the drained runs at or above this one?
@@ -489,12 +561,13 @@ size_t Shape::place(std::string_view key) const {
   return static_cast<size_t>(at - files.begin());
 }
 
-PolicyLimits PolicyLimits::of(uint64_t write_buffer_size) {
+PolicyLimits PolicyLimits::of(uint64_t write_buffer_size, size_t parts) {
   return {
       .file_bytes_min = std::min(write_buffer_size, kFileBytesMax),
       .file_bytes_max = std::min(4 * write_buffer_size, kFileBytesMax),
       .tier_file_bytes = std::clamp(write_buffer_size / kTierFilesInOne, kTierFileBytesMin, kFileBytesMax),
-      .tier_bytes_min = 5 * write_buffer_size};
+      .tier_bytes_min = 5 * write_buffer_size,
+      .parts = parts};
 }
 
 Choice choose(const Shape& shape, Goal goal, const PolicyLimits& limits) {
@@ -600,7 +673,12 @@ std::string_view check_choice(const Shape& shape, const Choice& choice) {
   for (size_t i = choice.first; i < choice.end; ++i) {
     if (shape.runs[i].level > choice.level && choice.level != kDrainLevel) return "a run that would rise";
   }
-  return choice.kind == Choice::Kind::move ? check_move(shape, choice) : check_merge(shape, choice);
+  if (choice.kind == Choice::Kind::move)
+    return choice.cuts.empty() ? check_move(shape, choice) : "a move in parts";
+  const bool ascend = std::ranges::adjacent_find(choice.cuts, std::greater_equal<>()) == choice.cuts.end();
+  if (!ascend || (!choice.to.empty() && !choice.cuts.empty() && choice.cuts.back() >= choice.to))
+    return "parts that are none";
+  return check_merge(shape, choice);
 }
 
 }  // namespace lightning

@@ -8,6 +8,9 @@
 // so that any end of a step is a state to go on from, and files are given back on the way: those of tiers are
 // small, an eighth of a write buffer, unless a flush overlaps nothing older.
 //
+// A merge may be divided among threads: its Choice says at which keys (Choice::cuts). A step of a drain then
+// takes as many neighbouring files of the last level as there are threads.
+//
 // A file that overlaps nothing older goes to the last level as it is: sequential writes are never rewritten,
 // unless it is compressed otherwise than that level is to be. A file of that level is compressed as it was
 // until a merge rewrites it; compact() leaves none.
@@ -111,8 +114,9 @@ struct PolicyLimits {
   uint64_t file_bytes_max = 0;
   uint64_t tier_file_bytes = 0;  // those of tiers, at least
   uint64_t tier_bytes_min = 0;   // tiers that hold less than this do not drain for their size
+  size_t parts = 1;              // of a merge, at most
 
-  static PolicyLimits of(uint64_t write_buffer_size);
+  static PolicyLimits of(uint64_t write_buffer_size, size_t parts = 1);
 };
 
 /// keep_up: writers are at work. settle: nobody writes. compact: what compact() began is finished;
@@ -142,9 +146,10 @@ struct Choice {
   /// files that go, whole.
   size_t file_first = 0;
   size_t file_end = 0;
-  std::string from = {};    // of a move to the drain level: what tiers hold from here on, all if it is empty
-  std::string to = {};      // of that and of a merge into the last level: keys below this, all if it is empty
-  uint64_t file_bytes = 0;  // about where a merge cuts its output
+  std::string from = {};  // of a move to the drain level: what tiers hold from here on, all if it is empty
+  std::string to = {};    // of that and of a merge into the last level: keys below this, all if it is empty
+  std::vector<std::string> cuts = {};  // of a merge: it may be divided at these keys, which ascend
+  uint64_t file_bytes = 0;             // about where a merge cuts its output
   bool alone = false;  // of a merge of tiers: its output overlaps nothing older and may move down as it is
 };
 

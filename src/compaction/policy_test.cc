@@ -1,4 +1,4 @@
-#include "compaction/policy.h"
+#include "compaction/policy_test_support.h"
 
 #include <gtest/gtest.h>
 
@@ -10,89 +10,6 @@
 
 namespace lightning {
 namespace {
-
-constexpr uint64_t kBuffer = 1 << 20;
-const PolicyLimits kLimits = PolicyLimits::of(kBuffer);
-
-/// A file in a table: its keys, and whatever is not usual.
-struct TableFile {
-  const char* smallest;
-  const char* largest;
-  uint64_t bytes = kBuffer;
-  uint64_t removals = 0;
-  bool cut = false;
-  bool plain = true;
-  Expired expired = Expired::none;
-  bool ranges = false;
-  bool other_codec = false;
-  uint64_t extra_seeks = 0;
-  bool overdue = false;
-};
-
-/// A run in a table.
-struct TableRun {
-  uint32_t level;
-  std::vector<TableFile> files;
-  std::vector<uint32_t> touched = {};  // those beyond the last level's files count as none
-  uint64_t covered = 0;
-};
-
-Shape shape_of_table(const std::vector<TableRun>& runs) {
-  Shape shape;
-  for (const TableRun& run : runs) {
-    RunShape& made = shape.runs.emplace_back();
-    made.level = run.level;
-    made.covered = run.covered;
-    for (const uint32_t file : run.touched) {
-      if (runs.back().level == kLastLevel && file < runs.back().files.size()) made.touched.push_back(file);
-    }
-    for (const TableFile& file : run.files) {
-      made.files.push_back({.range = {.smallest = file.smallest,
-                                      .largest = file.largest,
-                                      .largest_excluded = false,
-                                      .clipped = file.cut},
-                            .bytes = file.bytes,
-                            .entries = file.bytes / 100,
-                            .removals = file.removals,
-                            .expired = file.expired,
-                            .ranges = file.ranges,
-                            .other_codec = file.other_codec,
-                            .plain = file.plain,
-                            .overdue = file.overdue,
-                            .extra_seeks = file.extra_seeks});
-    }
-  }
-  return shape;
-}
-
-/// The choice in words: "nothing", "move 1 to 6", "move 0 to 7: files 0-2", "merge 0-4 to 1",
-/// "merge 0-2 to 7: files 1-2 below d".
-std::string words(const Shape& shape, const Choice& choice) {
-  EXPECT_EQ(check_choice(shape, choice), "");
-  if (choice.kind == Choice::Kind::nothing) return "nothing";
-  const auto range = [](size_t first, size_t end) {
-    return end == first + 1 ? std::to_string(first) : std::to_string(first) + "-" + std::to_string(end);
-  };
-  std::string text = choice.kind == Choice::Kind::move ? "move " : "merge ";
-  text += range(choice.first, choice.end) + " to " + std::to_string(choice.level);
-  if (choice.level == kLastLevel) text += ": files " + range(choice.file_first, choice.file_end);
-  if (choice.alone) text += ", alone";
-  if (!choice.from.empty()) text += " from " + choice.from;
-  return choice.to.empty() ? text : text + " below " + choice.to;
-}
-
-std::string chosen(const std::vector<TableRun>& runs, Goal goal = Goal::keep_up) {
-  const Shape shape = shape_of_table(runs);
-  return words(shape, choose(shape, goal, kLimits));
-}
-
-const TableRun kLarge = {kLastLevel,
-                         {{"b", "h", 40 * kBuffer}, {"j", "p", 40 * kBuffer}, {"r", "x", 40 * kBuffer}}};
-
-TableRun flushed(const char* smallest = "a", const char* largest = "z",
-                 std::vector<uint32_t> touched = {0, 1, 2}) {
-  return {0, {{smallest, largest}}, std::move(touched)};
-}
 
 TEST(Policy, DoesNothingWhereNothingIsToBeGained) {
   EXPECT_EQ(chosen({}), "nothing");
@@ -212,6 +129,58 @@ TEST(Policy, DrainsStepByStep) {
   EXPECT_EQ(chosen(runs), "merge 0-12 to 1");
 }
 
+TEST(Policy, AStepTakesAFileForEachPart) {
+  const TableRun drained = {kDrainLevel, {{"c", "d"}, {"k", "l"}, {"s", "t"}}};
+  EXPECT_EQ(chosen({drained, kLarge}, Goal::keep_up, 2), "merge 0 to 7: files 0-2 below r, cut at j");
+  EXPECT_EQ(chosen({drained, kLarge}, Goal::keep_up, 3), "merge 0 to 7: files 0-3, cut at j r");
+  EXPECT_EQ(chosen({drained, kLarge}, Goal::compact, 8), "merge 0 to 7: files 0-3, cut at j r");
+  // Not one where the drain has perhaps no key.
+  EXPECT_EQ(chosen({{kDrainLevel, {{"c", "t"}}}, kLarge}, Goal::keep_up, 3), "merge 0 to 7: files 0 below j");
+  EXPECT_EQ(chosen({{kDrainLevel, {{"c", "l"}}}, kLarge}, Goal::keep_up, 3),
+            "merge 0 to 7: files 0-2 below r, cut at j");
+  // Small files count as one with their neighbours.
+  const TableRun small = {
+      kLastLevel,
+      {{"a", "c", 1000}, {"d", "e", 4 * kBuffer}, {"f", "g", 1000}, {"h", "i", 4 * kBuffer}, {"j", "z"}}};
+  EXPECT_EQ(chosen({{kDrainLevel, {{"b", "t"}, {"u", "v"}}}, small}, Goal::keep_up, 2),
+            "merge 0 to 7: files 0-2 below f");
+  EXPECT_EQ(chosen({{kDrainLevel, {{"b", "g"}, {"u", "v"}}}, small}, Goal::keep_up, 2),
+            "merge 0 to 7: files 0-4 below j, cut at f");
+  // A part ends, as a step does, where a file can be moved.
+  EXPECT_EQ(chosen({{kDrainLevel, {{"c", "d"}, {"hh", "i"}, {"k", "l"}}}, kLarge}, Goal::keep_up, 3),
+            "merge 0 to 7: files 0 below hh");
+  EXPECT_EQ(
+      chosen({{kDrainLevel, {{"c", "d"}, {"k", "l"}, {"pp", "q"}, {"s", "t"}}}, kLarge}, Goal::keep_up, 3),
+      "merge 0 to 7: files 0-2 below pp, cut at j");
+}
+
+TEST(Policy, ACompactionIsDividedBehindTheLastLevel) {
+  std::vector<TableFile> files;
+  for (const char* key : {"a", "b", "c", "d", "e", "f", "g", "h"})
+    files.push_back({key, key, 4 * kBuffer, 0, false, false});
+  const TableRun drained = {kDrainLevel, files};
+  const TableRun newer = {kDrainLevel, {{"a", "h"}}};
+  EXPECT_EQ(chosen({newer, drained}, Goal::compact), "merge 0-2 to 7: files 0-0");
+  EXPECT_EQ(chosen({newer, drained}, Goal::compact, 2), "merge 0-2 to 7: files 0-0 below c, cut at b");
+  EXPECT_EQ(chosen({newer, drained}, Goal::compact, 3), "merge 0-2 to 7: files 0-0 below d, cut at b c");
+  EXPECT_EQ(chosen({newer, drained}, Goal::compact, 20), "merge 0-2 to 7: files 0-0, cut at b c d e f g h");
+  // What fits into one file stays one.
+  EXPECT_EQ(chosen({{kDrainLevel, {{"a", "c"}, {"d", "z"}}}}, Goal::compact, 4), "merge 0 to 7: files 0-0");
+}
+
+TEST(Policy, AMergeOfTiersIsDividedByItsBytes) {
+  std::vector<TableRun> runs(4, {0, {{"a", "c"}, {"d", "e"}, {"f", "g"}, {"h", "z"}}, {0, 1, 2}});
+  runs.push_back(kLarge);
+  EXPECT_EQ(chosen(runs), "merge 0-4 to 1");
+  EXPECT_EQ(chosen(runs, Goal::keep_up, 2), "merge 0-4 to 1, cut at f");
+  EXPECT_EQ(chosen(runs, Goal::keep_up, 4), "merge 0-4 to 1, cut at d f h");
+  // Not where a part would be less than a file.
+  for (size_t run = 0; run < 4; ++run) {
+    for (TableFile& file : runs[run].files) file.bytes = kBuffer / 32;
+  }
+  EXPECT_EQ(chosen(runs, Goal::keep_up, 4), "merge 0-4 to 1");
+}
+
 TEST(Policy, MovesWholeFilesOfADrain) {
   const TableRun drained = {kDrainLevel, {{"a", "aa"}, {"hh", "i"}, {"s", "t"}, {"y", "z"}}};
   EXPECT_EQ(chosen({drained, kLarge}), "move 0 to 7: files 0-2");
@@ -314,6 +283,14 @@ TEST(Policy, EveryBrokenChoiceIsNoticed) {
   EXPECT_EQ(check({.kind = move, .end = 3, .level = kDrainLevel, .file_end = 4}), "files of a move");
   EXPECT_EQ(check({.kind = move, .end = 3, .level = kDrainLevel, .file_end = 3, .from = "d", .to = "c"}),
             "keys that are none");
+  EXPECT_EQ(check({.kind = move, .first = 0, .end = 2, .level = kDrainLevel, .cuts = {"d"}}),
+            "a move in parts");
+  EXPECT_EQ(check({.kind = merge, .end = 2, .level = 2, .cuts = {"d", "c"}}), "parts that are none");
+  EXPECT_EQ(check({.kind = merge, .end = 2, .level = 2, .cuts = {"d", "d"}}), "parts that are none");
+  EXPECT_EQ(check({.kind = merge, .end = 2, .level = kLastLevel, .file_end = 2, .to = "q", .cuts = {"q"}}),
+            "parts that are none");
+  EXPECT_EQ(check({.kind = merge, .end = 2, .level = kLastLevel, .file_end = 2, .to = "q", .cuts = {"j"}}),
+            "");
 }
 
 // Outcomes.

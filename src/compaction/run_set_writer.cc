@@ -1,6 +1,7 @@
 #include "compaction/run_set_writer.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace lightning {
@@ -62,7 +63,7 @@ Status RunSetWriter::add_ranges(std::string_view end) {
 }
 
 Status RunSetWriter::finish(std::string_view end) {
-  if (Status status = add_ranges(end); !status.ok()) return status;
+  if (Status status = add_ranges(end.empty() ? range_to_ : end); !status.ok()) return status;
   if (writer_ == nullptr) return {};
   Result<RunFileInfo> info = writer_->finish(lsn_min_, lsn_max_);
   if (!info) return info.status();
@@ -71,6 +72,16 @@ Status RunSetWriter::finish(std::string_view end) {
   files_.push_back(*std::move(info));
   writer_ = nullptr;
   return {};
+}
+
+void RunSetWriter::append(RunSetWriter&& other) {
+  begun_.reserve(begun_.size() + other.begun_.size());
+  files_.reserve(files_.size() + other.files_.size());
+  begun_.insert(begun_.end(), other.begun_.begin(), other.begun_.end());
+  other.begun_.clear();
+  files_.insert(files_.end(), std::make_move_iterator(other.files_.begin()),
+                std::make_move_iterator(other.files_.end()));
+  bytes_ += other.bytes_;
 }
 
 // No exception leaves the commit of a state.

@@ -42,8 +42,14 @@ class RunSetWriter {
   RunSetWriter(const RunSetWriter&) = delete;
   RunSetWriter& operator=(const RunSetWriter&) = delete;
 
-  /// Those of all keys to come; what they refer to must stay until finish().
-  void set_ranges(RangeMap ranges) { ranges_ = std::move(ranges); }
+  /// Those of all keys to come, which lie between `from` and `to`, empty bounds being none; what they refer
+  /// to must stay until finish().
+  void set_ranges(RangeMap ranges, std::string_view from = {}, std::string_view to = {}) {
+    ranges_ = std::move(ranges);
+    range_at_ = ranges_.find(from);
+    range_from_ = from;
+    range_to_ = to;
+  }
   /// RunFileInfo::since_us of all files.
   void set_since(uint64_t time_us) { since_us_ = time_us; }
   /// Does the next key begin another file?
@@ -52,6 +58,8 @@ class RunSetWriter {
   /// Writes the range removals below `end` (all, if it is empty), finishes and syncs the file in hand, if
   /// there is one.
   Status finish(std::string_view end);
+  /// Takes the files of another one over, whose keys are above all here; both are finished.
+  void append(RunSetWriter&& other);
   /// Commits a state that names the files. If that fails they go, unless the durable state may name them.
   Status commit(const std::function<void(DurableState&)>& edit);
   /// May the durable state name the files?
@@ -77,6 +85,7 @@ class RunSetWriter {
   RangeMap ranges_;
   size_t range_at_ = 0;     // the first of ranges_ that is not yet written
   std::string range_from_;  // of it, nothing below this
+  std::string range_to_;    // and of none anything from here on
   std::unique_ptr<RunWriter> writer_;
   Compression codec_ = Compression::none;  // of the file in hand
   std::string keyspace_;                   // the prefix of a key that goes into it

@@ -493,7 +493,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Adds up the bytes of large values.
   Status verify_source(const MemSource& source, uint64_t* large_bytes) const;
   /// `file_bytes`: about where files are cut. `settled`: it is, or may become, one of the last level.
-  RunWriterOptions run_options(uint64_t file_bytes) const;
+  RunWriterOptions run_options(uint64_t file_bytes, size_t parts = 1) const;
   CodecChoice codecs(bool settled) const;
   Status write_versions(VersionMerger& merger, Sieve& sieve, RunSetWriter& writer, bool closing,
                         const PlaceValues& place, const std::function<bool(std::string_view)>& ends_at);
@@ -528,8 +528,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// Opens the files of one run anew that should have the other source.
   Result<Step> switch_page_source(const View& view) REQUIRES(merge_mutex_);
   Status execute(const Choice& choice, const View& view) REQUIRES(merge_mutex_);
-  Status merge(const Choice& choice, const View& view, Purge& purge, uint64_t* bytes_read,
-               RunSetWriter& writer, MergeOutput* output) REQUIRES(merge_mutex_);
+  size_t merge_parts(Goal goal) const;  // side by side, at most
+  class Merge;
+  Status merge(const Choice& choice, const View& view) REQUIRES(merge_mutex_);
   /// Gives up files that range removals cover.
   Status drop(const std::vector<FileAt>& files, const View& view) REQUIRES(merge_mutex_);
   Status drop_empty() REQUIRES(merge_mutex_);
@@ -658,8 +659,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Mutex merge_mutex_;  // one move or merge at a time; before store and view_mutex_
   bool compacting_ GUARDED_BY(merge_mutex_) = false;  // a compaction in the background is in the drain
   UnswitchedRuns unswitched_ GUARDED_BY(merge_mutex_);
-  std::atomic<bool> merge_scheduled_{false}, merge_missed_{false};
-  std::atomic<bool> idle_watch_{false};
+  std::atomic<bool> merge_scheduled_{false}, merge_missed_{false}, idle_watch_{false};
   std::atomic<uint64_t> idle_commits_{0};  // when the idle watch last looked
   std::atomic<bool> garbage_watch_{false};
   Compactions compactions_;

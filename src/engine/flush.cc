@@ -26,6 +26,7 @@ constexpr uint64_t kKeysBetweenCounts = 1024;
 // What a run file is written in is at most such a part of memory_limit.
 constexpr uint64_t kPiecesOfMemory = 32;
 constexpr uint64_t kPieceBytesMin = 128 << 10;
+constexpr size_t kMergePartsMax = 4;
 
 OlderKeys keys_of(const View& view) {
   OlderKeys keys;
@@ -276,12 +277,22 @@ CodecChoice Engine::codecs(bool settled) const {
   return {.usual = options_.compression, .own = catalogue_.compressions()};
 }
 
-RunWriterOptions Engine::run_options(uint64_t file_bytes) const {
-  const uint64_t piece = std::bit_floor(options_.memory_limit / kPiecesOfMemory);
+RunWriterOptions Engine::run_options(uint64_t file_bytes, size_t parts) const {
+  const uint64_t piece = std::bit_floor(options_.memory_limit / kPiecesOfMemory / parts);
   return {.value_separation = options_.value_separation,
           .file_bytes_max = file_bytes,
           .piece_bytes = std::clamp(piece, kPieceBytesMin, RunOutput::kPieceBytes),
           .compression_level = options_.compression_level};
+}
+
+// A merge is divided in as many parts as can run beside the program's threads, or on all processors while it
+// writes nothing.
+size_t Engine::merge_parts(Goal goal) const {
+  const size_t processors = env_.processors();
+  const bool idle = goal == Goal::settle || goal == Goal::compact;
+  const uint64_t pieces = options_.memory_limit / kPiecesOfMemory / kPieceBytesMin;
+  const size_t most = std::min<uint64_t>(kMergePartsMax, pieces);
+  return std::clamp<size_t>(idle ? processors : processors - 1, 1, std::max<size_t>(most, 1));
 }
 
 // From where `merger` stands to its end, or to the key that `ends_at` says.

@@ -126,17 +126,6 @@ std::vector<SortedRunInfo> infos_of(const View& view) {
   return infos;
 }
 
-/// Files [first, end) of a run as a run of their own.
-std::shared_ptr<const SortedRun> part_of(const SortedRun& run, size_t first, size_t end) {
-  const auto begin = static_cast<ptrdiff_t>(first);
-  const auto behind = static_cast<ptrdiff_t>(end);
-  SortedRunInfo info{.level = run.info().level, .pieces = {}};
-  info.pieces.assign(run.info().pieces.begin() + begin, run.info().pieces.begin() + behind);
-  return std::make_shared<const SortedRun>(
-      std::move(info),
-      std::vector<std::shared_ptr<const RunFile>>(run.files().begin() + begin, run.files().begin() + behind));
-}
-
 /// Puts value files that a change of runs leaves without a reference among `gone`, whose runs go; answers
 /// those that it leaves with fewer.
 std::vector<uint64_t> value_files_touched(std::span<const std::shared_ptr<const SortedRun>> before,
@@ -176,51 +165,12 @@ std::shared_ptr<const View> without_memtables(const View& view) {
   return runs;
 }
 
-/// The keys of the runs that are older than what the Choice merges.
-OlderKeys keys_below(const Choice& choice, const View& view) {
-  OlderKeys keys;
-  for (size_t i = choice.end; i < view.runs.size(); ++i) {
-    std::vector<KeyRange> ranges = view.runs[i]->ranges();
-    if (choice.level == kLastLevel) {
-      ranges.erase(ranges.begin() + static_cast<ptrdiff_t>(choice.file_first),
-                   ranges.begin() + static_cast<ptrdiff_t>(choice.file_end));
-    }
-    keys.add(std::move(ranges));
-  }
-  return keys;
-}
-
 /// Files that are wholly under range removals that every reader sees.
 std::vector<FileAt> covered_in(const Shape& shape, const View& view, const std::vector<uint64_t>& read_lsns) {
   std::vector<const RangeMap*> covers;
   for (const auto& run : view.runs) covers.push_back(&run->removals());
   const bool none = std::all_of(covers.begin(), covers.end(), [](const auto* one) { return one->empty(); });
   return none ? std::vector<FileAt>() : covered_files(shape, covers, read_lsns);
-}
-
-/// The first key at or above `to` of what the runs [first, end) hold or remove by range: `key` is their first
-/// one among entries, empty if there is none.
-std::string next_from(const View& view, size_t first, size_t end, std::string_view to, std::string_view key) {
-  std::string_view next = key;
-  for (size_t i = first; i < end; ++i) {
-    const RangeMap& removals = view.runs[i]->removals();
-    const size_t at = removals.find(to);
-    if (at == removals.size()) continue;
-    const std::string_view from = std::max(removals.from(at), to);
-    if (next.empty() || from < next) next = from;
-  }
-  return std::string(next);
-}
-
-/// What all keys of the runs begin with.
-std::string_view prefix_of(const std::vector<std::shared_ptr<const SortedRun>>& runs) {
-  std::string_view prefix = runs.front()->ranges().front().smallest;
-  for (const auto& run : runs) {
-    for (const std::string_view key : {run->ranges().front().smallest, run->ranges().back().largest}) {
-      prefix = prefix.substr(0, common_prefix(prefix, key));
-    }
-  }
-  return prefix;
 }
 
 bool same_pieces(const SortedRunInfo& a, const SortedRunInfo& b) {
@@ -428,7 +378,7 @@ Result<Engine::Step> Engine::merge_step(Goal goal) {
   const bool drains = shape.tier_runs() != shape.upper_runs();
   compacting_ = compacting_ && drains;
   if (compacting_ && goal != Goal::compact) goal = Goal::compact_beside;
-  const Choice choice = choose(shape, goal, PolicyLimits::of(options_.write_buffer_size));
+  const Choice choice = choose(shape, goal, PolicyLimits::of(options_.write_buffer_size, merge_parts(goal)));
   LIGHTNING_INVARIANT("I8", check_choice(shape, choice).empty());
   if (choice.kind == Choice::Kind::nothing) return Step::none;
   if (Status status = execute(choice, *now); !status.ok()) return status;
@@ -438,7 +388,6 @@ Result<Engine::Step> Engine::merge_step(Goal goal) {
 Status Engine::execute(const Choice& choice, const View& view) {
   if (closed_.load(std::memory_order_relaxed)) return Status(StatusCode::closed, "closing");
   if (log_.failed()) return log_.failure();
-  const uint64_t began = env_.clock().monotonic_ns();
   if (choice.kind == Choice::Kind::move) {
     const auto apply = [&](std::vector<SortedRunInfo>* runs) {
       apply_choice(choice, view.runs.size(), {}, runs);
@@ -453,39 +402,7 @@ Status Engine::execute(const Choice& choice, const View& view) {
     counters_.move_bytes.fetch_add(bytes, std::memory_order_relaxed);
     return {};
   }
-  uint64_t lsn_min = UINT64_MAX;
-  uint64_t lsn_max = 0;
-  for (const auto& run : view.runs) {
-    for (const RunPiece& piece : run->info().pieces) {
-      lsn_min = std::min(lsn_min, piece.file.lsn_min);
-      lsn_max = std::max(lsn_max, piece.file.lsn_max);
-      if (piece.ingested_at != 0) lsn_max = std::max(lsn_max, piece.ingested_at + kLogAlignment);
-    }
-  }
-  MergeOutput output;
-  uint64_t bytes_read = 0;
-  RunSetWriter writer(*directory_, *store_, run_options(choice.file_bytes),
-                      codecs(choice.level == kLastLevel || choice.alone), lsn_min, lsn_max);
-  uint64_t since_us = garbage_time();
-  for (size_t i = choice.first; i < choice.end && choice.level != kLastLevel; ++i) {
-    for (const RunPiece& piece : view.runs[i]->info().pieces)
-      since_us = std::min(since_us, piece.file.since_us);
-  }
-  writer.set_since(since_us);
-  Purge purge(expiry_clock_, snapshots_);
-  if (Status status = merge(choice, view, purge, &bytes_read, writer, &output); !status.ok()) return status;
-  INTERLEAVE("merge.before_commit");
-  const auto apply = [&](std::vector<SortedRunInfo>* runs) {
-    apply_choice(choice, view.runs.size(), output, runs);
-  };
-  if (Status status = install_runs(apply, output, &writer); !status.ok()) return status;
-  const uint64_t took_ns = env_.clock().monotonic_ns() - began;
-  latencies_.merge.add(took_ns, 1);
-  counters_.merges.fetch_add(1, std::memory_order_relaxed);
-  counters_.merge_bytes_read.fetch_add(bytes_read, std::memory_order_relaxed);
-  counters_.merge_bytes_written.fetch_add(writer.bytes(), std::memory_order_relaxed);
-  report(EventKind::merge, "runs were merged", writer.bytes(), took_ns / kNanosPerMicro, {});
-  return {};
+  return merge(choice, view);
 }
 
 // What is under a range removal is nobody's any more: its files go as they are.
@@ -519,71 +436,6 @@ Status Engine::drop_empty() {
   if (files.empty()) return {};
   const auto apply = [&](std::vector<SortedRunInfo>* runs) { apply_drop(files, now->runs.size(), runs); };
   return install_runs(apply, {}, nullptr);
-}
-
-// A merge into the last level ends with the first file that is full, if its runs go on behind it: what was
-// merged is then given back. It takes one key of theirs at least, so that steps come to an end.
-Status Engine::merge(const Choice& choice, const View& view, Purge& purge, uint64_t* bytes_read,
-                     RunSetWriter& writer, MergeOutput* output) {
-  std::vector<std::shared_ptr<const SortedRun>> inputs(
-      view.runs.begin() + static_cast<ptrdiff_t>(choice.first),
-      view.runs.begin() + static_cast<ptrdiff_t>(choice.end));
-  // Of the runs that come down; a rewrite of files of the last level has none, and goes to its end.
-  std::string_view smallest;
-  std::string_view largest;
-  if (!inputs.empty()) {
-    smallest = inputs.front()->ranges().front().smallest;
-    largest = inputs.front()->ranges().back().largest;
-  }
-  for (const auto& run : inputs) {
-    smallest = std::min(smallest, run->ranges().front().smallest);
-    largest = std::max(largest, run->ranges().back().largest);
-  }
-  const bool into_last = choice.level == kLastLevel;
-  if (into_last && choice.file_end > choice.file_first) {
-    inputs.push_back(part_of(*view.runs.back(), choice.file_first, choice.file_end));
-  }
-  const std::vector<uint64_t> snapshots = snapshots_.list();
-  const uint64_t checked_from = snapshots_.oldest_checked();
-  std::vector<std::unique_ptr<SourceCursor>> cursors;
-  for (const auto& run : inputs) {
-    cursors.push_back(run->cursor(kReadAllLsn));
-    if (cursors.back() == nullptr) throw std::bad_alloc();
-  }
-  VersionRanges ranges;
-  for (const auto& run : inputs) ranges.by_source.push_back(&run->removals());
-  const RangeMap removals = RangeMap::merge(ranges.by_source, snapshots);
-  if (removals.empty()) ranges.by_source.clear();
-  VersionMerger merger(std::move(cursors), std::move(ranges), prefix_of(inputs));
-  merger.seek_first();
-  const std::string first(merger.valid() ? merger.key() : std::string_view());
-  Sieve sieve(snapshots, catalogue_.dropped_ids(), keys_below(choice, view), purge, checked_from);
-  if (Status status = await_drops(); !status.ok()) return status;
-  // Nothing is older than what goes into the last level.
-  if (!into_last) writer.set_ranges(sieve.keep_ranges(removals));
-  const auto ends_at = [&](std::string_view key) {
-    if (!choice.to.empty() && key >= choice.to) {
-      output->next = next_from(view, choice.first, choice.end, choice.to, key);
-      return true;
-    }
-    if (!into_last || !writer.full() || key <= smallest || key > largest) return false;
-    output->next = key;
-    output->stopped = true;
-    return true;
-  };
-  const PlaceValues place = leave_wasteful_files(view, inputs);
-  if (Status status = write_versions(merger, sieve, writer, false, place, ends_at); !status.ok())
-    return status;
-  if (output->next.empty() && !choice.to.empty())
-    output->next = next_from(view, choice.first, choice.end, choice.to, {});
-  output->files = writer.files();
-  for (const auto& run : inputs) {
-    for (const auto& file : run->files()) {
-      const std::string_view end = output->next.empty() ? file->info().largest : output->next;
-      *bytes_read += file->approximate_bytes(first, end);
-    }
-  }
-  return {};
 }
 
 // One function, `apply`, changes the durable state and the View. Meanwhile flushes only add runs in front.

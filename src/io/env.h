@@ -235,6 +235,8 @@ class Env {
   virtual uint64_t memory_bytes() = 0;
   /// How many files it may have open.
   virtual uint64_t open_files_max() = 0;
+  /// How many of its threads can run at a time.
+  virtual size_t processors() = 0;
   /// Does a mapped file survive a fault (SIGBUS guard installed)?
   virtual bool guards_mappings() = 0;
 };

@@ -1,6 +1,7 @@
 #include "io/machine_limits.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -79,6 +80,14 @@ uint64_t machine_memory_bytes() {
 uint64_t machine_open_files_max() {
   rlimit limit{};
   return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
+}
+
+size_t machine_processors() {
+  cpu_set_t allowed;
+  // Of a machine with more than fit into the set nothing is said: the count is of all that are there.
+  const long count = sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed)
+                                                                          : sysconf(_SC_NPROCESSORS_ONLN);
+  return static_cast<size_t>(std::max(count, 1L));
 }
 
 }  // namespace lightning

@@ -3,6 +3,7 @@
 // Thread safety: any thread. Costs: some small files of the system are read.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace lightning {
@@ -11,5 +12,7 @@ namespace lightning {
 uint64_t machine_memory_bytes();
 /// RLIMIT_NOFILE.
 uint64_t machine_open_files_max();
+/// Those on which this process may run; 1 at least.
+size_t machine_processors();
 
 }  // namespace lightning

@@ -63,6 +63,7 @@ class PosixEnv final : public Env {
   const std::atomic<uint32_t>& process_word() override { return lightning::process_word(); }
   uint64_t memory_bytes() override { return memory_bytes_; }
   uint64_t open_files_max() override { return machine_open_files_max(); }
+  size_t processors() override { return processors_; }
   bool guards_mappings() override { return mapping_guard_in_force(); }
 
  private:
@@ -82,6 +83,7 @@ class PosixEnv final : public Env {
   std::atomic<uint64_t> turns_{0};
   const uint64_t boot_id_ = read_boot_id();
   const uint64_t memory_bytes_ = machine_memory_bytes();
+  const size_t processors_ = machine_processors();
 };
 
 }  // namespace

@@ -2,11 +2,11 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <new>
 
+#include "io/machine_limits.h"
 #include "io/posix_status.h"
 #include "io/process_word.h"
 
@@ -21,7 +21,7 @@ constexpr int kLaneThreadsMax = 4;
 // Of slow tasks and of merges. One core is left to the program; but a flush and the build of an index never
 // hold up the sync of what a program wrote.
 int lane_threads() {
-  return std::clamp(static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) - 1, kLaneThreadsMin, kLaneThreadsMax);
+  return std::clamp(static_cast<int>(machine_processors()) - 1, kLaneThreadsMin, kLaneThreadsMax);
 }
 
 // For the heap functions, which put the largest first.
