@@ -32,6 +32,9 @@ constexpr uint64_t kCoveredShareOfLast = 3;
 constexpr uint64_t kExtraSeekBytes = 1 << 10;
 constexpr uint64_t kMergeBytesMin = 4 << 20;
 
+/// Values in value files are not.
+uint64_t merged_bytes(const FileShape& file) { return file.bytes - file.value_bytes; }
+
 struct Sums {
   uint64_t bytes = 0;
   uint64_t values = 0;
@@ -44,6 +47,7 @@ struct Sums {
     entries += file.entries;
     removals += file.removals;
   }
+  uint64_t merged() const { return bytes - values; }
 };
 
 Sums sums_of(const RunShape& run) {
@@ -205,22 +209,22 @@ class Chooser {
     return *std::max_element(
         shape_.runs.begin() + static_cast<ptrdiff_t>(first),
         shape_.runs.begin() + static_cast<ptrdiff_t>(end),
-        [](const RunShape& a, const RunShape& b) { return sums_of(a).bytes < sums_of(b).bytes; });
+        [](const RunShape& a, const RunShape& b) { return sums_of(a).merged() < sums_of(b).merged(); });
   }
 
   /// Parts of about as many bytes, of no less than a file each.
   void cut_by_bytes(Choice* choice) const {
     uint64_t all = 0;
-    for (size_t i = choice->first; i < choice->end; ++i) all += sums_of(shape_.runs[i]).bytes;
+    for (size_t i = choice->first; i < choice->end; ++i) all += sums_of(shape_.runs[i]).merged();
     const uint64_t parts = std::min<uint64_t>(limits_.parts, all / std::max<uint64_t>(choice->file_bytes, 1));
     if (parts < 2) return;
     const RunShape& largest = largest_run(choice->first, choice->end);
-    const uint64_t each = sums_of(largest).bytes / parts;
-    uint64_t bytes = largest.files.front().bytes;
+    const uint64_t each = sums_of(largest).merged() / parts;
+    uint64_t bytes = merged_bytes(largest.files.front());
     for (size_t file = 1; file < largest.files.size(); ++file) {
       if (bytes >= each * (choice->cuts.size() + 1))
         choice->cuts.emplace_back(largest.files[file].range.smallest);
-      bytes += largest.files[file].bytes;
+      bytes += merged_bytes(largest.files[file]);
     }
   }
 
@@ -483,7 +487,7 @@ class Chooser {
           return;
         }
       }
-      if (at >= begin) bytes += file.bytes;
+      if (at >= begin) bytes += merged_bytes(file);
     }
   }
 

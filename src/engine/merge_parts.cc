@@ -197,7 +197,7 @@ void Engine::Merge::divide() {
   }
 }
 
-// A part that goes to its end writes files of about equal sizes.
+// A part that goes to its end writes files of about equal sizes. What is fixed in a file is not counted here.
 uint64_t Engine::Merge::even_file_bytes(std::string_view from, std::string_view to) const {
   uint64_t bytes = 0;
   for (const auto& run : inputs_) {
@@ -205,7 +205,7 @@ uint64_t Engine::Merge::even_file_bytes(std::string_view from, std::string_view 
       bytes += file->approximate_bytes(from.empty() ? file->info().smallest : from, to);
   }
   const uint64_t files = bytes / choice_.file_bytes + 1;
-  return bytes == 0 ? choice_.file_bytes : bytes / files + bytes / files / kFileSlack;
+  return files == 1 ? choice_.file_bytes : bytes / files + bytes / files / kFileSlack;
 }
 
 // Where one has failed the others need not come to their ends.
