@@ -10,12 +10,15 @@
 #include <lightning/database.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <functional>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "api/open_in.h"
+#include "io/posix_status.h"
 #include "testing/allocation_truce.h"
 #include "testing/counts.h"
 #include "testing/crash_images.h"
@@ -290,6 +293,25 @@ TEST(AllocationsOfAKeyspace, ARepeatIsDurable) {
     });
   }
   EXPECT_GT(unknown, 0u);
+}
+
+// A sync that failed says so, and not by an exception, which would say that nothing was tried.
+TEST(AllocationsOfAnError, RefusedLeaveItsCode) {
+  const AllocationTruce truce;
+  g_allocation_script = {.after = 0, .times = kForever};
+  StatusCode code = StatusCode::ok;
+  {
+    const AllocationRisk risk;
+    try {
+      code = status_of_errno(EIO, "sync", "0000000001.log").code();
+    } catch (const std::bad_alloc&) {
+      code = StatusCode::out_of_memory;
+    }
+  }
+  const uint64_t refused = g_allocation_script.refused;
+  g_allocation_script = {};
+  EXPECT_EQ(code, StatusCode::io_error);
+  EXPECT_EQ(refused, 1u);
 }
 
 // To roll back takes no memory, whatever was erased.

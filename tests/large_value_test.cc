@@ -378,6 +378,21 @@ TEST_F(LargeValues, OfABackupTakeTheSpaceOfWhatIsAlive) {
   }
 }
 
+TEST_F(LargeValues, WhatASnapshotKeptGoesAfterIt) {
+  start();
+  for (uint64_t i = 0; i < 60; ++i) put(i);
+  Result<Snapshot> snapshot = db_.snapshot();
+  ASSERT_TRUE(snapshot);
+  for (uint64_t i = 0; i < 60; ++i) put(i);
+  ASSERT_TRUE(db_.compact().ok());
+  EXPECT_EQ(stats().value_live_bytes, 120 * kLarge);
+  *snapshot = Snapshot();
+  for (int i = 0; i < 60; ++i) env_->sleep(kNanosPerSecond / 2);
+  ASSERT_TRUE(env_->run_until_idle().ok());
+  EXPECT_EQ(stats().value_live_bytes, 60 * kLarge);
+  expect_answers();
+}
+
 // What they hide is dead, however it came to be hidden.
 TEST_F(LargeValues, UnderRangeRemovalsAndOfDroppedKeyspacesGiveTheirSpaceBack) {
   start();

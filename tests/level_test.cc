@@ -145,6 +145,32 @@ TEST_F(Levels, ASnapshotSeesThroughEveryMerge) {
   expect_compact();
 }
 
+// Nobody asks for it, and nothing else is written.
+TEST_F(Levels, WhatASnapshotKeptGoesAfterIt) {
+  overwrite(4'000, 2'000);
+  Result<Snapshot> snapshot = db_.snapshot();
+  ASSERT_TRUE(snapshot);
+  overwrite(10'000, 2'000);
+  for (uint64_t i = 0; i < 500; ++i) remove(i);
+  ASSERT_TRUE(db_.compact().ok());
+  const auto run_bytes = [&] { return stats().disk_bytes - stats().log_bytes; };
+  const uint64_t kept = run_bytes();
+  const auto wait = [&] {
+    for (int i = 0; i < 60; ++i) env_.sleep(kNanosPerSecond / 2);
+    work();
+  };
+  wait();
+  EXPECT_EQ(run_bytes(), kept) << "somebody reads it";
+  *snapshot = Snapshot();
+  wait();
+  EXPECT_LE(run_bytes(), kept * 7 / 10);
+  EXPECT_EQ(stats().run_entries, model_.size());
+  const uint64_t merges = stats().merges;
+  wait();
+  EXPECT_EQ(stats().merges, merges);
+  expect_answers();
+}
+
 TEST_F(Levels, AQueueKeepsNoRemovals) {
   uint64_t head = 0;
   uint64_t tail = 0;
@@ -263,6 +289,25 @@ TEST_F(Levels, ADroppedKeyspaceGoesWithCompaction) {
   ASSERT_TRUE(db_.drop_keyspace("gone").ok());
   ASSERT_TRUE(db_.compact().ok());
   EXPECT_EQ(stats().run_entries, model_.size() + 1);  // and the note that the id was used
+}
+
+// A file in the middle of which a keyspace was holds nothing of it after one rewrite.
+TEST_F(Levels, ADroppedKeyspaceIsCompactedOnce) {
+  Result<Keyspace> gone = db_.keyspace("gone");
+  Result<Keyspace> later = db_.keyspace("later");
+  ASSERT_TRUE(gone && later);
+  for (uint64_t i = 0; i < 200; ++i) {
+    put(i);
+    ASSERT_TRUE(gone->put(key_of(i), "value").ok());
+    ASSERT_TRUE(later->put(key_of(i), "value").ok());
+  }
+  ASSERT_TRUE(db_.compact().ok());
+  ASSERT_TRUE(db_.drop_keyspace("gone").ok());
+  ASSERT_TRUE(db_.compact().ok());
+  const uint64_t merges = stats().merges;
+  EXPECT_GE(merges, 1u);
+  ASSERT_TRUE(db_.compact().ok());
+  EXPECT_EQ(stats().merges, merges);
 }
 
 }  // namespace

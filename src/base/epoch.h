@@ -18,6 +18,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/barrier.h"
+
 namespace lightning {
 
 /// One per thread that ever entered; reused after the thread ends. On a cache line of its own.
@@ -46,6 +48,7 @@ class EpochGuard {
     const uint64_t now = epoch_detail::g_epoch.load(std::memory_order_acquire);
     if (epoch_detail::g_readers_fence.load(std::memory_order_relaxed)) [[unlikely]] {
       slot_->epoch.exchange(now, std::memory_order_seq_cst);
+      full_barrier();
     } else {
       slot_->epoch.store(now, std::memory_order_relaxed);
       std::atomic_signal_fence(std::memory_order_seq_cst);  // partner: heavy_barrier() in epoch_reclaim()

@@ -51,6 +51,7 @@ class ChurnSimulator::Probe final : public RunProbe {
     }
     return false;
   }
+  uint64_t first_reader() const override { return simulator_.snapshot_.value_or(UINT64_MAX); }
   uint64_t covered_bytes(size_t, size_t) const override { return 0; }
 
  private:
@@ -147,13 +148,16 @@ RunFileInfo ChurnSimulator::add_file(std::vector<Entry> entries) {
   info.size = bytes_of(entries);
   info.entries = entries.size();
   info.plain = true;
+  info.raw_bytes = info.size;
   for (const Entry& entry : entries) {
     info.removals += entry.versions.front().kind == EntryKind::remove ? 1 : 0;
+    const std::vector<Version> old(entry.versions.begin() + 1, entry.versions.end());
+    info.old_bytes += bytes_of({{entry.key, old}});
     info.plain &= entry.versions.size() == 1 && entry.versions[0].lsn == kSettledLsn;
   }
   info.smallest = entries.front().key;
   info.largest = entries.back().key;
-  info.lsn_max = 1;
+  info.lsn_max = lsn_;
   disk_bytes_ += info.size;
   files_[info.id] = std::move(entries);
   return info;
@@ -245,16 +249,34 @@ std::vector<ChurnSimulator::Entry> ChurnSimulator::merged(const std::vector<std:
   return entries;
 }
 
+/// Of the runs that come down, which are the first sources; empty: no key of theirs is at or above it.
+std::string ChurnSimulator::drained_from(const Choice& choice, const std::vector<std::vector<Entry>>& sources,
+                                         const std::string& key) {
+  std::string first;
+  for (size_t i = 0; i < choice.end - choice.first; ++i) {
+    const auto at = std::ranges::lower_bound(sources[i], key, {}, &Entry::key);
+    if (at != sources[i].end() && (first.empty() || at->key < first)) first = at->key;
+  }
+  return first;
+}
+
+bool ChurnSimulator::are_together(const Choice& choice, const std::string& key,
+                                  const std::string& later) const {
+  for (size_t file = choice.file_first; file < choice.file_end; ++file) {
+    const KeyRange range = range_of(runs_.back().pieces[file]);
+    if (!range.ends_before(key) && range.ends_before(later)) return false;
+  }
+  return true;
+}
+
 MergeOutput ChurnSimulator::merge(const Choice& choice) {
   const bool into_last = choice.level == kLastLevel;
   std::vector<std::vector<Entry>> sources;
   // Of what a file answers for there may be nothing.
   std::string drained_smallest(range_of(runs_[choice.first].pieces.front()).smallest);
-  std::string drained_largest;
   for (size_t i = choice.first; i < choice.end; ++i) {
     sources.push_back(entries_of(runs_[i], 0, runs_[i].pieces.size()));
     drained_smallest = std::min(drained_smallest, std::string(range_of(runs_[i].pieces.front()).smallest));
-    drained_largest = std::max(drained_largest, std::string(range_of(runs_[i].pieces.back()).largest));
   }
   OlderKeys older;
   for (size_t i = choice.end; i < runs_.size(); ++i) {
@@ -273,16 +295,18 @@ MergeOutput ChurnSimulator::merge(const Choice& choice) {
   uint64_t file_bytes = 0;
   for (Entry& entry : entries) {
     if (!choice.to.empty() && entry.key >= choice.to) {
-      output.next = entry.key;
+      output.next = drained_from(choice, sources, entry.key);
       break;
     }
     if (file_bytes >= choice.file_bytes) {
       file_bytes = 0;
       output.files.push_back(add_file(std::move(file)));
       file.clear();
-      if (into_last && entry.key > drained_smallest && entry.key <= drained_largest) {
-        output.next = entry.key;
-        output.stopped = true;
+      const std::string drained = drained_from(choice, sources, entry.key);
+      if (into_last && entry.key > drained_smallest && !drained.empty() &&
+          are_together(choice, entry.key, drained)) {
+        output.next = drained;
+        output.last_from = entry.key;
         break;
       }
     }

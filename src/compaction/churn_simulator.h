@@ -93,6 +93,9 @@ class ChurnSimulator {
   Shape shape() const;
   bool execute(const Choice& choice, const Shape& shape);
   MergeOutput merge(const Choice& choice);
+  static std::string drained_from(const Choice& choice, const std::vector<std::vector<Entry>>& sources,
+                                  const std::string& key);
+  bool are_together(const Choice& choice, const std::string& key, const std::string& later) const;
   std::vector<Entry> entries_of(const SortedRunInfo& run, size_t first, size_t end) const;
   RunFileInfo add_file(std::vector<Entry> entries);
   static std::vector<Entry> merged(const std::vector<std::vector<Entry>>& sources);

@@ -123,6 +123,42 @@ TEST_F(Churn, SettlesWhenNobodyWrites) {
   EXPECT_LE(simulator.space(), 1.15);
 }
 
+TEST_F(Churn, WhatASnapshotMadeFilesKeepGoesAfterIt) {
+  overwrite(2 * kKeys);
+  simulator.take_snapshot();
+  overwrite(2 * kKeys);
+  simulator.compact();
+  EXPECT_GT(simulator.space(), 1.6);
+  simulator.settle();
+  EXPECT_GT(simulator.space(), 1.6) << "somebody reads it";
+  simulator.release_snapshot();
+  simulator.settle();
+  EXPECT_LE(simulator.space(), 1.1);
+  EXPECT_EQ(simulator.entries() * 116, simulator.live_bytes());
+}
+
+// Of a file of the last level that a step came to the middle of, no rest is left over which the drain does
+// not go on: the next step would be drawn into it, and from file to file through all that lie between.
+TEST_F(Churn, ADrainPassesFilesThatItHasNoKeyFor) {
+  std::vector<uint64_t> keys(4 * kKeys);
+  std::iota(keys.begin(), keys.end(), 0);
+  std::shuffle(keys.begin(), keys.end(), random);
+  for (const uint64_t key : keys) simulator.put(2 * key);
+  simulator.compact();
+  ASSERT_GT(simulator.levels().back().pieces.size(), 16u);
+  const uint64_t before = simulator.totals.merge_bytes;
+  // Between all keys of three files, and of the first of another, so that what is left of that is small.
+  const std::string begin = simulator.levels().back().pieces[3].file.smallest.substr(1);
+  const uint64_t inserted = std::stoull(begin) / 2 + kBufferPuts / 8;
+  for (uint64_t i = 0; i < inserted; ++i) simulator.put(2 * i + 1);
+  simulator.put(8 * kKeys - 1);
+  simulator.flush();
+  simulator.settle();
+  ASSERT_EQ(simulator.runs(), 1u);
+  for (const RunPiece& piece : simulator.levels().back().pieces) EXPECT_EQ(piece.from, "");
+  EXPECT_LE(simulator.totals.merge_bytes - before, 4 * kKeys * 116 * 2 / 3);
+}
+
 TEST_F(Churn, OverwritesOfAFewKeysTouchLittle) {
   for (uint64_t i = 0; i < kKeys; ++i) simulator.put(i);
   const uint64_t before = simulator.totals.merge_bytes;

@@ -135,8 +135,8 @@ void apply_choice(const Choice& choice, size_t runs_then, const MergeOutput& out
     }
     Pieces& last = last_of(runs).pieces;
     [[maybe_unused]] size_t left = 0;  // by an invariant
-    if (output.stopped) {
-      left = keep_from(output.next, choice.file_first, choice.file_end, &last);
+    if (!output.last_from.empty()) {
+      left = keep_from(output.last_from, choice.file_first, choice.file_end, &last);
     } else {
       last.erase(last.begin() + static_cast<ptrdiff_t>(choice.file_first),
                  last.begin() + static_cast<ptrdiff_t>(choice.file_end));

@@ -19,8 +19,8 @@ struct MergeOutput {
   std::vector<RunFileInfo> files;
   /// The first key of its runs that it did not come to; empty: none is left.
   std::string next;
-  /// It ended before Choice::to, and no key below `next` is left in the files of the last level either.
-  bool stopped = false;
+  /// It ended before Choice::to: from here on files of the last level stay as they are; empty: it did not.
+  std::string last_from;
 };
 
 /// `choice` was made of a View of `runs_then` runs; those that flushes added since stand in front.

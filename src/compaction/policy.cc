@@ -232,11 +232,19 @@ class Chooser {
     return file.expired >= (goal_ == Goal::settle ? Expired::quarter : Expired::half);
   }
 
-  /// Files of the last level that stand side by side, or a run of a tier, whose entries have expired. A
-  /// rewrite leaves none that has, so that it is not chosen again.
+  /// In what a reader made the last level keep and none needs any more, as much garbage as tiers may hide.
+  bool is_stale(const FileShape& file) const {
+    const uint64_t percent = goal_ == Goal::settle ? kHiddenPercentSettled : kHiddenPercentUnderLoad;
+    return file.old_bytes * 100 > (file.bytes - file.old_bytes) * percent;
+  }
+
+  /// Files of the last level that stand side by side, or a run of a tier, whose entries have expired, or hold
+  /// what gone readers needed. A rewrite leaves none that has, so that it is not chosen again.
   std::optional<Choice> rewrite_expired() const {
     const size_t files = last_ == nullptr ? 0 : last_->files.size();
-    const auto due = [&](const FileShape& file) { return is_expired(file) || file.overdue; };
+    const auto due = [&](const FileShape& file) {
+      return is_expired(file) || is_stale(file) || file.overdue;
+    };
     for (size_t at = 0; at < files; ++at) {
       if (!due(last_->files[at])) continue;
       size_t end = at + 1;

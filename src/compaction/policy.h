@@ -37,7 +37,8 @@
 // While a drain is under way tiers are not merged, unless they are twelve runs: the next one takes them all.
 //
 // A file of the last level, or a run of a tier, of which half has expired (a quarter when nobody writes) is
-// rewritten in its place; so is a file of the last level that kept for readers what may not stay any longer.
+// rewritten in its place; so is a file of the last level that kept for readers what may not stay any longer,
+// or of which, after the last of them is gone, as large a part is garbage as tiers may hide.
 //
 // Invariant I8: a Choice takes with a run every older run above its target, and of the last level every file
 // that overlaps; check_choice() holds each one against it.
@@ -72,6 +73,7 @@ struct FileShape {
   KeyRange range;            // range removals included; of a file that is cut, bytes and counts are estimates
   uint64_t bytes = 0;        // of the file and of the values that it has in value files
   uint64_t value_bytes = 0;  // of these values
+  uint64_t old_bytes = 0;    // of a file of the last level: what no reader needs any more
   uint64_t entries = 0;
   uint64_t removals = 0;
   Expired expired = Expired::none;

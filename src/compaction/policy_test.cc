@@ -323,7 +323,8 @@ TEST(Outcome, AMergeOfTiersStandsWhereTheyStood) {
                                      run_info(1, {{"a", "z"}}, 3), run_info(kLastLevel, {{"a", "z"}}, 4)};
   runs.insert(runs.begin(), run_info(0, {{"a", "z"}}, 9));  // flushed since
   const std::vector<SortedRunInfo> before = runs;
-  const MergeOutput output{.files = {run_info(0, {{"a", "z"}}, 5).pieces[0].file}, .next = {}};
+  const MergeOutput output{
+      .files = {run_info(0, {{"a", "z"}}, 5).pieces[0].file}, .next = {}, .last_from = {}};
   apply_choice({.kind = Choice::Kind::merge, .first = 0, .end = 2, .level = 1}, 4, output, &runs);
   EXPECT_EQ(words(runs), "0: 9 | 1: 5 | 1: 3 | 7: 4");
   EXPECT_EQ(files_gone(before, runs), (std::vector<uint64_t>{1, 2}));
@@ -333,13 +334,13 @@ TEST(Outcome, AStepOfADrainCutsWhatItMerged) {
   std::vector<SortedRunInfo> runs = {run_info(kDrainLevel, {{"b", "d"}, {"e", "t"}}, 1),
                                      run_info(kDrainLevel, {{"m", "z"}}, 3),
                                      run_info(kLastLevel, {{"a", "c"}, {"g", "k"}, {"n", "y"}}, 4)};
-  MergeOutput output{.files = {run_info(0, {{"b", "g"}}, 8).pieces[0].file}, .next = "h", .stopped = true};
+  MergeOutput output{.files = {run_info(0, {{"b", "g"}}, 8).pieces[0].file}, .next = "i", .last_from = "h"};
   Choice choice{.kind = Choice::Kind::merge, .first = 0, .end = 2, .level = kLastLevel, .file_end = 2};
   choice.to = "n";
   apply_choice(choice, 3, output, &runs);
-  EXPECT_EQ(words(runs), "6: 2 from h | 6: 3 | 7: 8 5 from h 6");
+  EXPECT_EQ(words(runs), "6: 2 from i | 6: 3 | 7: 8 5 from h 6");
   // The next one comes to its end; the first run's next key is p.
-  output = {.files = {run_info(0, {{"h", "k"}}, 9).pieces[0].file}, .next = "p"};
+  output = {.files = {run_info(0, {{"h", "k"}}, 9).pieces[0].file}, .next = "p", .last_from = {}};
   choice.file_first = 1;
   apply_choice(choice, 3, output, &runs);
   EXPECT_EQ(words(runs), "6: 2 from p | 6: 3 from p | 7: 8 9 6");
@@ -530,7 +531,7 @@ class NoProbe final : public RunProbe {
  public:
   double share(size_t, size_t) const override { return 0.25; }
   bool first_key_from(size_t, std::string_view key, std::string* found) const override {
-    *found = key < "q" ? "qq" : "zz";
+    *found = key == "h" ? "hh" : key < "q" ? "qq" : "zz";
     return true;
   }
   uint64_t covered_bytes(size_t, size_t) const override { return 77; }
@@ -544,11 +545,11 @@ TEST(Shape, SaysWhatAPieceStillAnswersFor) {
   last.pieces[0].file.plain = true;
   last.pieces[1].file.plain = true;
   const std::vector<const SortedRunInfo*> runs = {&upper, &last};
-  const Shape shape = shape_of(runs, std::vector<uint32_t>{'h'}, NoProbe(), [] { return uint64_t{0}; });
+  const Shape shape = shape_of(runs, std::vector<uint32_t>{'d', 'h'}, NoProbe(), [] { return uint64_t{0}; });
   EXPECT_EQ(shape.runs[0].smallest(), "d");
   EXPECT_EQ(shape.runs[0].files[0].bytes, 100u);
   EXPECT_EQ(shape.runs[0].touched, (std::vector<uint32_t>{0, 2}));
-  EXPECT_TRUE(shape.runs[1].files[0].plain);
+  EXPECT_TRUE(shape.runs[1].files[0].plain);   // nothing is left of a dropped keyspace
   EXPECT_FALSE(shape.runs[1].files[1].plain);  // holds a dropped keyspace
   EXPECT_EQ(shape.place("a"), 0u);
   EXPECT_EQ(shape.place("f"), 1u);

@@ -12,13 +12,22 @@ uint64_t part_of(uint64_t whole, double share) {
   return static_cast<uint64_t>(static_cast<double>(whole) * share);
 }
 
-/// May entries of dropped keyspaces stand between these keys?
-bool holds_dropped(const KeyRange& range, std::span<const uint32_t> dropped) {
-  return std::any_of(dropped.begin(), dropped.end(), [&](uint32_t id) {
+/// Are there entries of dropped keyspaces between these keys of a run? At a bound of a piece one may be.
+bool holds_dropped(size_t run, const KeyRange& range, std::span<const uint32_t> dropped,
+                   const RunProbe& probe) {
+  std::string key(range.smallest);
+  for (auto next = dropped.begin(); next != dropped.end();) {
+    uint32_t id = 0;
+    (void)parse_keyspace_prefix(key, &id);
+    next = std::lower_bound(next, dropped.end(), id);
+    if (next == dropped.end()) return false;
+    if (*next == id) return true;
     char bytes[kKeyspaceIdBytesMax];
-    const std::string_view prefix(bytes, static_cast<size_t>(put_keyspace_prefix(bytes, id) - bytes));
-    return range.smallest.substr(0, prefix.size()) <= prefix && range.largest >= prefix;
-  });
+    const std::string_view prefix(bytes, static_cast<size_t>(put_keyspace_prefix(bytes, *next) - bytes));
+    if (range.ends_before(prefix) || !probe.first_key_from(run, prefix, &key)) return false;
+    if (range.ends_before(key)) return false;
+  }
+  return false;
 }
 
 /// Of a file that is cut, what is true of the whole.
@@ -36,6 +45,15 @@ bool is_overdue(uint32_t level, const RunFileInfo& file, bool clipped, uint64_t 
   const uint64_t expired_us = file.expiry.first_us;
   return ((!file.plain || clipped) && file.since_us < due_before) ||
          (expired_us != 0 && expired_us < due_before);
+}
+
+/// What a reader made the last level keep stays as long as one reads below any version of the file. In bytes
+/// of the file, which may be compressed.
+uint64_t old_bytes_of(uint32_t level, const RunFileInfo& file, double share, uint64_t first_reader) {
+  if (level != kLastLevel || file.old_bytes == 0 || first_reader < file.lsn_max) return 0;
+  const auto old = static_cast<double>(file.old_bytes);
+  const auto all = static_cast<double>(std::max(file.raw_bytes, file.old_bytes));
+  return part_of(file.size + file.value_bytes, share * old / all);
 }
 
 /// Keys of the run that fall behind the last file of all touch none.
@@ -59,6 +77,7 @@ Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint3
   Shape shape;
   uint64_t time = 0;  // not asked for yet
   const uint64_t due_before = probe.due_before();
+  const uint64_t first_reader = probe.first_reader();
   for (size_t i = 0; i < runs.size(); ++i) {
     RunShape& run = shape.runs.emplace_back();
     run.level = runs[i]->level;
@@ -66,11 +85,12 @@ Shape shape_of(std::span<const SortedRunInfo* const> runs, std::span<const uint3
       const RunFileInfo& file = runs[i]->pieces[p].file;
       const KeyRange range = range_of(runs[i]->pieces[p]);
       if (file.expiry.expiring != 0 && time == 0) time = purge_time();
-      const bool plain = file.plain && !range.clipped && !holds_dropped(range, dropped);
+      const bool plain = file.plain && !range.clipped && !holds_dropped(i, range, dropped, probe);
       const double share = range.clipped ? std::clamp(probe.share(i, p), 0.0, 1.0) : 1.0;
       run.files.push_back({.range = range,
                            .bytes = part_of(file.size + file.value_bytes, share),
                            .value_bytes = part_of(file.value_bytes, share),
+                           .old_bytes = old_bytes_of(run.level, file, share, first_reader),
                            .entries = part_of(file.entries, share),
                            .removals = part_of(file.removals, share),
                            .expired = expired_by(time, file.expiry),

@@ -34,6 +34,8 @@ class RunProbe {
   virtual uint64_t extra_seeks(size_t /*run*/, size_t /*piece*/) const { return 0; }
   /// What was written before this time, in microseconds since 1970, may not stay garbage; 0: anything may.
   virtual uint64_t due_before() const { return 0; }
+  /// The lowest registered read LSN, UINT64_MAX where nobody reads.
+  virtual uint64_t first_reader() const { return UINT64_MAX; }
   /// How many bytes of run `under` the range removals of a run are over that every reader sees.
   virtual uint64_t covered_bytes(size_t run, size_t under) const = 0;
 };

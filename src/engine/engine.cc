@@ -121,7 +121,13 @@ void Engine::install_view(const std::function<void(View&)>& change, ViewRoom roo
 
 void Engine::reclaim_later() {
   background_.run_after(Lane::quick, kReclaimDelayNs, [this] {
-    if (epoch_reclaim() != 0) reclaim_later();
+    bool left = true;
+    try {
+      left = epoch_reclaim() != 0;
+    } catch (const std::bad_alloc&) {
+      // What is retired waits for the next try.
+    }
+    if (left) reclaim_later();
     memory_freed_.notify_all();
   });
 }

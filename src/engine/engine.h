@@ -562,9 +562,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   /// What was written before is to go from the tiers; 0: nothing is.
   uint64_t garbage_due_before() const;
   bool removals_in_memory_hide_much() const;
-  /// How long it takes until a file of the View holds so much that has expired that it is worth a rewrite;
-  /// UINT64_MAX: no file ever will.
-  uint64_t next_purge_ns(const View& view) const;
+  /// How long it takes until a file of the View may hold so much that has expired, or that no reader needs
+  /// now, that it is worth a rewrite; UINT64_MAX: no file ever will.
+  uint64_t next_look_ns(const View& view) const;
   /// What has expired by it would be given up by a merge that begins now.
   uint64_t purge_time() const;
   /// Into a state that is to be durable (T2).

@@ -268,8 +268,8 @@ Result<IndexRecord> Engine::add_index(uint32_t keyspace, std::string_view name, 
 }
 
 Status Engine::change_index(uint32_t entries, std::string_view definition) {
-  if (Status status = refused(); !status.ok()) return status;
   MutexLock lock(catalogue_mutex_);
+  if (Status status = refused(); !status.ok()) return status;  // behind a close, which waits for the lock
   IndexRecord record;
   Catalogue::Indexes indexes = catalogue_.indexes_with(
       [&](std::vector<IndexRecord>& all) {

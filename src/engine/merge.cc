@@ -31,6 +31,7 @@ constexpr uint64_t kDamageDelayNs = 60'000'000'000;
 // Nobody writes: less than this part of the runs is not worth a flush.
 constexpr uint64_t kHiddenShareSettled = 10;
 constexpr uint64_t kExpiryWatchNs = 60'000'000'000;
+constexpr uint64_t kOldWatchUs = 5'000'000;
 constexpr uint64_t kNanosPerMicro = 1000;
 
 /// The part of the file that counts.
@@ -72,6 +73,7 @@ class ViewProbe final : public RunProbe {
     return view_.runs[run]->files()[piece]->extra_seeks();
   }
   uint64_t due_before() const override { return due_before_; }
+  uint64_t first_reader() const override { return first_reader_; }
   // What cannot be read is taken for touched.
   bool first_key_from(size_t run, std::string_view key, std::string* found) const override {
     std::unique_ptr<SourceCursor>& cursor = cursors_[run];
@@ -255,7 +257,7 @@ void Engine::settle_when_idle() {
   const std::shared_ptr<const View> now = view();
   const bool tiers = !now->runs.empty() && now->runs.front()->info().level != kLastLevel;
   const bool removals = now->active != nullptr && removals_since(*now->active) != 0;
-  const uint64_t purge_ns = tiers || removals ? kIdleNs : next_purge_ns(*now);
+  const uint64_t purge_ns = tiers || removals ? kIdleNs : next_look_ns(*now);
   if (purge_ns != UINT64_MAX) watch_runs(purge_ns);
 }
 
@@ -270,7 +272,7 @@ void Engine::look_at_runs() {
   idle_watch_.store(false, std::memory_order_release);
   if (!compactions_.empty()) return schedule_merge();
   const bool idle = counters_.commits.sum() == idle_commits_.load(std::memory_order_relaxed);
-  const uint64_t purge_ns = next_purge_ns(*view());
+  const uint64_t purge_ns = next_look_ns(*view());
   if (!idle && purge_ns > kIdleNs) return settle_when_idle();
   if (idle && removals_in_memory_hide_much()) return flush_early();
   const Result<Step> step = guarded_step(idle ? Goal::settle : Goal::keep_up);
@@ -283,7 +285,7 @@ void Engine::look_at_runs() {
   }
   if (!step || *step == Step::made) return schedule_merge();
   if (!idle) return settle_when_idle();
-  if (const uint64_t next_ns = next_purge_ns(*view()); next_ns != UINT64_MAX) watch_runs(next_ns);
+  if (const uint64_t next_ns = next_look_ns(*view()); next_ns != UINT64_MAX) watch_runs(next_ns);
 }
 
 bool Engine::removals_in_memory_hide_much() const {
@@ -295,11 +297,13 @@ bool Engine::removals_in_memory_hide_much() const {
          debt.last_bytes + debt.upper_bytes;
 }
 
-uint64_t Engine::next_purge_ns(const View& view) const {
+uint64_t Engine::next_look_ns(const View& view) const {
   uint64_t now = 0;
   uint64_t next = UINT64_MAX;
   for (const auto& run : view.runs) {
     for (const auto& file : run->files()) {
+      // Who made it keep more may be gone at any time.
+      if (run->info().level == kLastLevel && file->info().old_bytes != 0) next = std::min(next, kOldWatchUs);
       const RunExpiry& expiry = file->info().expiry;
       if (expiry.quarter_us == 0) continue;
       if (now == 0) now = purge_time();

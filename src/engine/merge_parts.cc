@@ -103,6 +103,10 @@ class Engine::Merge {
   void run_part(Part& part);
   Status write(Part& part);
   bool ends_at(std::string_view key, Part& part);
+  /// The first key at or above this one of the runs that come down, range removals included; empty: none.
+  std::string drained_from(std::string_view key) const;
+  /// Does no file of the last level end between these keys?
+  bool are_together(std::string_view key, std::string_view later) const;
 
   Engine& engine_;
   const Choice& choice_;
@@ -220,8 +224,9 @@ void Engine::Merge::run_part(Part& part) {
 }
 
 // The last part of a merge into the last level ends with the first file that is full, if its runs go on
-// behind it: what was merged is then given back. It takes one key of theirs at least, so that steps come to
-// an end.
+// behind it, in the same file of the last level: what was merged is then given back. Of a file in which they
+// do not go on no rest is left, which the next step would have to rewrite. It takes one key of theirs at
+// least, so that steps come to an end.
 bool Engine::Merge::ends_at(std::string_view key, Part& part) {
   if (failed_.load(std::memory_order_relaxed)) return true;
   const bool last = &part == parts_.back().get();
@@ -230,9 +235,33 @@ bool Engine::Merge::ends_at(std::string_view key, Part& part) {
     return true;
   }
   if (!last || !into_last() || !part.writer.full() || key <= smallest_ || key > largest_) return false;
-  output_.next = key;
-  output_.stopped = true;
+  std::string drained = drained_from(key);
+  if (drained.empty() || !are_together(key, drained)) return false;
+  output_.next = std::move(drained);
+  output_.last_from = key;
   return true;
+}
+
+// What cannot be read is taken for one.
+std::string Engine::Merge::drained_from(std::string_view key) const {
+  std::string first;
+  for (size_t i = choice_.first; i < choice_.end; ++i) {
+    const std::unique_ptr<SourceCursor> cursor = view_.runs[i]->cursor(kReadAllLsn);
+    if (cursor == nullptr) throw std::bad_alloc();
+    cursor->seek(key);
+    if (!cursor->status().ok()) return std::string(key);
+    if (cursor->valid() && (first.empty() || cursor->key() < first)) first = cursor->key();
+  }
+  return next_from(view_, choice_.first, choice_.end, key, first);
+}
+
+bool Engine::Merge::are_together(std::string_view key, std::string_view later) const {
+  if (choice_.file_first == choice_.file_end) return true;
+  const std::vector<KeyRange>& ranges = view_.runs.back()->ranges();
+  const auto begin = ranges.begin() + static_cast<ptrdiff_t>(choice_.file_first);
+  return std::none_of(
+      begin, ranges.begin() + static_cast<ptrdiff_t>(choice_.file_end),
+      [&](const KeyRange& range) { return !range.ends_before(key) && range.ends_before(later); });
 }
 
 Status Engine::Merge::write(Part& part) {
@@ -256,7 +285,8 @@ Status Engine::Merge::write(Part& part) {
   const bool last = &part == parts_.back().get();
   if (last && output_.next.empty() && !part.to.empty())
     output_.next = next_from(view_, choice_.first, choice_.end, part.to, {});
-  const std::string_view end = last ? output_.next : part.to;
+  const std::string_view rest = output_.last_from.empty() ? output_.next : output_.last_from;
+  const std::string_view end = last ? rest : part.to;
   for (const auto& run : inputs_) {
     for (const auto& file : run->files())
       part.bytes_read += file->approximate_bytes(first, end.empty() ? file->info().largest : end);

@@ -39,14 +39,18 @@ bool heavy_barrier_available() {
   return available;
 }
 
+void full_barrier() {
+#ifdef LIGHTNING_RACE_DETECTOR
+  static std::atomic<int> word{0};  // it knows no fences
+  word.fetch_add(1, std::memory_order_seq_cst);
+#else
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+#endif
+}
+
 void heavy_barrier() {
   if (!heavy_barrier_available()) {
-#ifdef LIGHTNING_RACE_DETECTOR
-    static std::atomic<int> word{0};  // it knows no fences
-    word.fetch_add(1, std::memory_order_seq_cst);
-#else
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-#endif
+    full_barrier();
     return;
   }
   // A registered process is refused only while the kernel lacks memory for a set of processors.

@@ -85,10 +85,10 @@ class PosixFile final : public File {
     uint64_t done = 0;
     while (done < size) {
       const uint64_t part = std::min(size - done, kTransferBytesMax);
+      const bool direct = direct_.load(std::memory_order_relaxed);  // another thread may end it meanwhile
       const ssize_t count = retry_interrupted([&] {
         return pread(descriptor(), static_cast<char*>(to) + done, part, static_cast<off_t>(offset + done));
       });
-      const bool direct = direct_.load(std::memory_order_relaxed);
       if (count < 0 && errno == EINVAL && direct) {
         // The file system took the flag, and wants more than we keep to.
         if (!set_direct(false)) return failure("read", offset + done);

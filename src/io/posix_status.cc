@@ -1,5 +1,6 @@
 #include "io/posix_status.h"
 
+#include <cstdio>
 #include <cstring>
 
 namespace lightning {
@@ -28,11 +29,17 @@ StatusCode code_of_errno(int error) {
 
 }  // namespace
 
+// Asks for no memory beyond the Status's own, which does without: a failure of a sync must not become an
+// exception, which says that nothing was tried.
 Status status_of_errno(int error, std::string_view verb, std::string_view file, uint64_t offset) {
-  const char* reason = strerrordesc_np(error);
-  std::string message = "cannot ";
-  message.append(verb).append(": ");
-  message.append(reason != nullptr ? std::string(reason) : "error " + std::to_string(error));
+  char message[160];
+  const char* const reason = strerrordesc_np(error);
+  const int verb_size = static_cast<int>(verb.size());
+  if (reason != nullptr) {
+    std::snprintf(message, sizeof(message), "cannot %.*s: %s", verb_size, verb.data(), reason);
+  } else {
+    std::snprintf(message, sizeof(message), "cannot %.*s: error %d", verb_size, verb.data(), error);
+  }
   return Status(code_of_errno(error), message, file, offset);
 }
 

@@ -1,5 +1,6 @@
 #include "io/process_word.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -9,14 +10,21 @@ namespace lightning {
 
 namespace {
 
+constinit std::atomic<uint32_t> g_unwiped{1};
+
+// Where the kernel has no pages that a fork wipes. A child that was not made by fork() is not told.
+std::atomic<uint32_t>* word_of_fork_handlers() {
+  (void)pthread_atfork(nullptr, nullptr, [] { g_unwiped.store(0, std::memory_order_relaxed); });
+  return &g_unwiped;
+}
+
 std::atomic<uint32_t>* make_word() {
-  static std::atomic<uint32_t> unwiped{1};
   const size_t page_size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   void* page = mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) return &unwiped;
+  if (page == MAP_FAILED) return word_of_fork_handlers();
   if (madvise(page, page_size, MADV_WIPEONFORK) != 0) {
     munmap(page, page_size);
-    return &unwiped;
+    return word_of_fork_handlers();
   }
   return new (page) std::atomic<uint32_t>(1);
 }

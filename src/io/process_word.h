@@ -11,8 +11,8 @@
 
 namespace lightning {
 
-/// Lives in a MADV_WIPEONFORK page, made at the first call; always 1 where the kernel has no such pages
-/// (before 4.14).
+/// Lives in a MADV_WIPEONFORK page, made at the first call; where the kernel has no such pages (before 4.14),
+/// a handler of fork() changes it.
 const std::atomic<uint32_t>& process_word();
 
 inline bool in_forked_child() { return process_word().load(std::memory_order_relaxed) == 0; }

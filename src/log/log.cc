@@ -190,10 +190,13 @@ Status Log::wait_durable(uint64_t lsn) {
     flush_mutex_.unlock();
     Status status;
     bool refused_memory = false;
+    bool syncs = false;
     try {
-      status = flush_once();
+      status = flush_once(&syncs);
     } catch (const std::bad_alloc&) {
-      refused_memory = true;
+      // What a sync did that did not come to say so is not known.
+      refused_memory = !syncs;
+      if (syncs) status = no_memory();
     }
     flush_mutex_.lock();
     flushing_ = false;
@@ -204,7 +207,8 @@ Status Log::wait_durable(uint64_t lsn) {
   return {};
 }
 
-Status Log::flush_once() {
+// `*syncs` becomes true where a sync may have been asked for.
+Status Log::flush_once(bool* syncs) {
   const uint64_t from = durable();
   const uint64_t to = published();
   if (from == to) return {};
@@ -213,7 +217,9 @@ Status Log::flush_once() {
     if (Status status = write_to(to); !status.ok()) return status;
   }
   INTERLEAVE("flush.before_sync");
-  for (const std::shared_ptr<Segment>& segment : segments_in(from, to)) {
+  const std::vector<std::shared_ptr<Segment>> segments = segments_in(from, to);
+  *syncs = true;
+  for (const std::shared_ptr<Segment>& segment : segments) {
     if (Status status = segment->sync(); !status.ok()) return status;
     durable_.store(std::min(to, segment->end_lsn()), std::memory_order_release);
   }

@@ -93,7 +93,7 @@ class Log {
   bool complete_at(uint64_t lsn, uint64_t* end) EXCLUDES(mutex_);
   std::vector<std::shared_ptr<Segment>> segments_in(uint64_t from, uint64_t to) EXCLUDES(mutex_);
   Status write_to(uint64_t lsn) REQUIRES(write_mutex_);
-  Status flush_once() EXCLUDES(flush_mutex_);
+  Status flush_once(bool* syncs) EXCLUDES(flush_mutex_);
   void fail(const Status& status) REQUIRES(flush_mutex_);
 
   // Written by every put, on a line of its own.

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/interleave.h"
+#include "format/file_number.h"
 
 namespace lightning {
 
@@ -42,7 +43,7 @@ bool parse_segment_file_name(const std::string& name, uint64_t* number) {
     value = value * 10 + static_cast<uint64_t>(c - '0');
   }
   *number = value;
-  return value != 0 && segment_file_name(value) == name;
+  return value != 0 && value <= kFileNumberMax && segment_file_name(value) == name;
 }
 
 Result<std::shared_ptr<Segment>> Segment::create(Directory& directory, const SegmentIdentity& identity,

@@ -24,6 +24,7 @@ struct RunFileInfo {
   uint64_t removals = 0;     // keys whose newest version is a removal
   uint64_t raw_bytes = 0;    // keys and values
   uint64_t value_bytes = 0;  // of these, values that stand in value files
+  uint64_t old_bytes = 0;    // of raw_bytes, what is there for readers of older versions alone
   uint64_t lsn_min = 0;      // the log range [lsn_min, lsn_max) that the versions came from
   uint64_t lsn_max = 0;
   RunExpiry expiry;

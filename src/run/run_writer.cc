@@ -101,7 +101,9 @@ Status RunWriter::add_checked(std::string_view key, std::span<const Version> ver
   for (const Version& version : versions) {
     info_.raw_bytes += version.value_size();
     if (stands_here(version)) outside_bytes += align_up(version.value.size(), kValueAlignment);
+    if (&version != versions.data()) info_.old_bytes += version.value_size();
   }
+  if (versions.size() > 1 && versions.front().kind == EntryKind::remove) info_.old_bytes += key.size();
   info_.raw_bytes += key.size();
   info_.entries += 1;
   info_.removals += versions.front().kind == EntryKind::remove ? 1 : 0;

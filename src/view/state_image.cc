@@ -46,7 +46,8 @@ enum PieceFlag : uint32_t {
   kLargestExcluded = 64,
   kHasValueBytes = 128,
   kHasSince = 256,
-  kAllPieceFlags = 511,
+  kHasOldBytes = 512,
+  kAllPieceFlags = 1023,
 };
 
 constexpr uint64_t RunExpiry::* kExpiryNumbers[] = {&RunExpiry::expiring, &RunExpiry::first_us,
@@ -127,6 +128,7 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   if (file.largest_excluded) flags |= kLargestExcluded;
   if (file.value_bytes != 0) flags |= kHasValueBytes;
   if (file.since_us != 0) flags |= kHasSince;
+  if (file.old_bytes != 0) flags |= kHasOldBytes;
   std::string item;
   put_number(&item, flags);
   if ((flags & kBeginsRun) != 0) put_number(&item, run.level);
@@ -142,6 +144,7 @@ std::string piece_item(const SortedRunInfo& run, const RunPiece& piece) {
   if (file.range_removals != 0) put_number(&item, file.range_removals);
   if (file.value_bytes != 0) put_number(&item, file.value_bytes);
   if (file.since_us != 0) put_number(&item, file.since_us);
+  if (file.old_bytes != 0) put_number(&item, file.old_bytes);
   put_bytes(&item, file.smallest);
   put_bytes(&item, file.largest);
   if (!piece.from.empty()) put_bytes(&item, piece.from);
@@ -176,6 +179,7 @@ Status read_item(std::string_view item, std::vector<SortedRunInfo>* runs) {
   if ((flags & kHasRangeRemovals) != 0) reader.number(&file.range_removals);
   if ((flags & kHasValueBytes) != 0) reader.number(&file.value_bytes);
   if ((flags & kHasSince) != 0) reader.number(&file.since_us);
+  if ((flags & kHasOldBytes) != 0) reader.number(&file.old_bytes);
   reader.bytes(&file.smallest);
   reader.bytes(&file.largest);
   if ((flags & kHasFrom) != 0) reader.bytes(&piece.from);

@@ -14,8 +14,8 @@
 // next manifest is without it. Log segments: for each number, base LSN, end LSN + 1 (0: open). Value files:
 // for each how much its number is above that before, and its size. An item: varint flags (PieceFlag), level
 // if it begins a run, id, size, u64 footer hash, entries, removals, raw bytes, lsn_min, lsn_max, where the
-// flags say so the numbers of RunExpiry, that of range removals, bytes in value files and since_us, then with
-// a varint length each: smallest, largest, and `from` and `to` where the flags say so.
+// flags say so the numbers of RunExpiry, that of range removals, bytes in value files, since_us and
+// old_bytes, then with a varint length each: smallest, largest, and `from` and `to` where the flags say so.
 //
 // Bytes are hostile: every length and count is checked before it is used.
 // Thread safety: values.

@@ -6,6 +6,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "format/file_number.h"
+
 namespace lightning {
 
 namespace {
@@ -76,10 +78,10 @@ Status raise_counters(Directory& directory, DurableState* state) {
   if (!files) return files.status();
   for (const FileInfo& file : *files) {
     const NumberedName name = parse_numbered_name(file.name);
-    if (name.kind.empty() || name.number == UINT64_MAX) continue;
-    state->next_file_id = std::max(state->next_file_id, name.number + 1);
-    state->next_segment_number = std::max(state->next_segment_number, name.number + 1);
+    if (!name.kind.empty()) state->next_file_id = std::max(state->next_file_id, name.number + 1);
   }
+  // Later segments stand above the floor, too: below, nothing would ever remove them.
+  state->next_segment_number = std::max(state->next_segment_number, state->next_file_id);
   state->removal_floor = state->next_file_id;
   return Status();
 }
@@ -138,6 +140,23 @@ Status write_file(Directory& directory, const std::string& name, OpenMode mode, 
   return (*file)->sync();
 }
 
+/// Removes a manifest that SUPER never came to name.
+class UnnamedManifest {
+ public:
+  UnnamedManifest(Directory& directory, std::string name) : directory_(directory), name_(std::move(name)) {}
+  ~UnnamedManifest() {
+    if (!stays_) (void)directory_.remove(name_).ok();
+  }
+  UnnamedManifest(const UnnamedManifest&) = delete;
+  UnnamedManifest& operator=(const UnnamedManifest&) = delete;
+  void stays() { stays_ = true; }
+
+ private:
+  Directory& directory_;
+  const std::string name_;
+  bool stays_ = false;
+};
+
 /// Two names for a while: of a rename a power cut may leave neither, as of a database that lost its SUPER.
 Status name_super(Directory& directory) {
   Status status = directory.link(kUnfinishedSuperName, directory, kSuperFileName);
@@ -157,7 +176,8 @@ NumberedName parse_numbered_name(std::string_view name) {
   NumberedName parsed;
   const char* const end = name.data() + name.size();
   const auto [stop, error] = std::from_chars(name.data(), end, parsed.number);
-  if (error != std::errc() || stop - name.data() < kDigitsMin || parsed.number == 0) return {};
+  if (error != std::errc() || stop - name.data() < kDigitsMin) return {};
+  if (parsed.number == 0 || parsed.number > kFileNumberMax) return {};
   const std::string_view kind(stop, static_cast<size_t>(end - stop));
   const auto* const known = std::find(std::begin(kNumberedKinds), std::end(kNumberedKinds), kind);
   if (known != std::end(kNumberedKinds)) parsed.kind = *known;
@@ -199,7 +219,8 @@ Result<std::unique_ptr<StateStore>> StateStore::create(Directory& directory, con
   return open(directory, StoreAccess::read_write);
 }
 
-Result<std::unique_ptr<StateStore>> StateStore::open(Directory& directory, StoreAccess access) {
+Result<std::unique_ptr<StateStore>> StateStore::open(Directory& directory, StoreAccess access,
+                                                     uint64_t manifest_bytes_max) {
   const OpenMode mode = access == StoreAccess::read ? OpenMode::read : OpenMode::read_write;
   Result<std::unique_ptr<File>> file = directory.open(kSuperFileName, mode);
   if (file.status().is(StatusCode::not_found)) {
@@ -226,7 +247,7 @@ Result<std::unique_ptr<StateStore>> StateStore::open(Directory& directory, Store
     if (Status status = directory.sync(); !status.ok()) return status;
     if (Status status = write_super_again(**file, *contents); !status.ok()) return status;
   }
-  std::unique_ptr<StateStore> store(new StateStore(directory, access));
+  std::unique_ptr<StateStore> store(new StateStore(directory, access, manifest_bytes_max));
   const MutexLock lock(store->mutex_);
   store->damage_ = std::move(contents->damage);
   store->first_file_id_ = state->next_file_id;
@@ -302,9 +323,10 @@ Status StateStore::commit_locked(const std::function<void(DurableState&)>& edit)
   try {
     return make_durable(edit);
   } catch (const std::bad_alloc&) {
-    // Before SUPER was touched, and from then on nobody asks for memory: what a manifest holds beyond what
-    // SUPER says counts for nothing.
-    return Status(StatusCode::out_of_memory, "a change of the database's state");
+    // What a manifest holds beyond what SUPER says counts for nothing; but what a sync did that did not come
+    // to say so is not known.
+    Status refused(StatusCode::out_of_memory, "a change of the database's state");
+    return syncs_ ? fail(std::move(refused)) : refused;
   }
 }
 
@@ -316,7 +338,7 @@ Status StateStore::make_durable(const std::function<void(DurableState&)>& edit) 
   if (std::string_view wrong = check_state(next); !wrong.empty()) return invalid(wrong);
   if (std::string_view wrong = check_transition(state_, next); !wrong.empty()) return invalid(wrong);
   const uint64_t length_max =
-      std::min(kManifestBytesMax / 2, std::max(kRewriteBytesMin, kRewriteFactor * snapshot_bytes_));
+      std::min(manifest_bytes_max_ / 2, std::max(kRewriteBytesMin, kRewriteFactor * snapshot_bytes_));
   const bool anew = manifest_file_ == nullptr || super_.manifest_length > length_max;
   return anew ? rewrite(std::move(next)) : append(std::move(next));
 }
@@ -325,14 +347,19 @@ Status StateStore::append(DurableState next) {
   Image image = image_of(next);
   ManifestEnd end{.length = super_.manifest_length, .hash = super_.manifest_hash};
   const std::string record = encode_manifest_record(edit_between(image_, image), &end);
+  if (end.length > manifest_bytes_max_) return rewrite(std::move(next));
   const SuperRecord super = super_of(next, super_.generation + 1, super_.manifest_id, end);
 
+  syncs_ = true;
   if (Status status = directory_.sync(); !status.ok()) return fail(std::move(status));
+  syncs_ = false;
   if (Status status = manifest_file_->write(super_.manifest_length, record); !status.ok()) {
     return status.is(StatusCode::no_space) ? status : fail(std::move(status));
   }
+  syncs_ = true;
   if (Status status = manifest_file_->sync(); !status.ok()) return fail(std::move(status));
   if (Status status = write_super(*super_file_, super); !status.ok()) return fail(std::move(status));
+  syncs_ = false;
   super_ = super;
   image_ = std::move(image);
   state_ = std::move(next);
@@ -343,23 +370,26 @@ Status StateStore::rewrite(DurableState next) {
   uint64_t id = 0;
   Result<std::unique_ptr<File>> file = make_manifest(&id);
   if (!file) return file.status();
+  UnnamedManifest unnamed(directory_, manifest_file_name(id));
   next.next_file_id = next_file_id_ + kFileIdReserve;
   Image image = image_of(next);
   ManifestEnd end;
   const std::string manifest = encode_manifest(next.database_id, id, edit_between(Image(), image), &end);
+  if (end.length > manifest_bytes_max_)
+    return Status(StatusCode::out_of_memory, "a manifest cannot hold the database's state");
   SuperRecord super = super_of(next, super_.generation + 1, id, end);
   const std::string former = manifest_file_name(super_.manifest_id);
 
-  if (Status status = (*file)->write(0, manifest); !status.ok()) {
-    if (!status.is(StatusCode::no_space)) return fail(std::move(status));
-    (void)directory_.remove(manifest_file_name(id)).ok();
-    return status;
-  }
+  if (Status status = (*file)->write(0, manifest); !status.ok())
+    return status.is(StatusCode::no_space) ? status : fail(std::move(status));
+  syncs_ = true;
   if (Status status = (*file)->sync(); !status.ok()) return fail(std::move(status));
   if (Status status = directory_.sync(); !status.ok()) return fail(std::move(status));
+  unnamed.stays();
   if (Status status = write_super(*super_file_, super); !status.ok()) return fail(std::move(status));
   ++super.generation;
   if (Status status = write_super(*super_file_, super); !status.ok()) return fail(std::move(status));
+  syncs_ = false;
   // A former manifest that stays is an orphan of the next open.
   if (damage_.empty()) (void)directory_.remove(former).ok();
   manifest_file_ = *std::move(file);
@@ -372,12 +402,15 @@ Status StateStore::rewrite(DurableState next) {
 
 Result<std::unique_ptr<File>> StateStore::make_manifest(uint64_t* id) {
   Status status;
-  for (uint64_t attempt = 0; attempt < kManifestAttempts; ++attempt) {
+  for (uint64_t attempt = 0; attempt <= kManifestAttempts; ++attempt) {
     *id = next_file_id_++;
-    Result<std::unique_ptr<File>> file = directory_.open(manifest_file_name(*id), OpenMode::create);
-    // A crash may have left one behind whose id was not yet set aside.
+    const std::string name = manifest_file_name(*id);
+    Result<std::unique_ptr<File>> file = directory_.open(name, OpenMode::create);
     if (file || !file.status().is(StatusCode::already_exists)) return file;
     status = file.status();
+    // A crash left it behind, whose id was not yet set aside. It goes, or there would be one more after each;
+    // its name is not used again, since who looked for orphans before may yet remove it.
+    if (damage_.empty()) (void)directory_.remove(name).ok();
   }
   return status;
 }

@@ -23,8 +23,8 @@
 //     open writes another file.
 //   - in 4: each slot of the pair is as it was or new. One new one is enough: it is the highest generation,
 //     and what it names is durable. None: the other pair is untouched.
-//   - in a rewrite before SUPER: a manifest that nothing names is left behind; between the pairs: either
-//     manifest is whole, and the former one is not yet removed.
+//   - in a rewrite before SUPER: a crash leaves a manifest behind that nothing names, a failure removes it;
+//     between the pairs: either manifest is whole, and the former one is not yet removed.
 // A failure ends all commits of this store: state() stays what it was, the disk may hold the next state, and
 // the caller removes neither what the former nor what the next state names. It is never `no_space`: not final
 // are `no_space`, `out_of_memory` or a file that cannot be made, before anything but unnamed manifest bytes
@@ -46,7 +46,8 @@
 //
 // File ids are given out by new_file_id() and set aside in the manifest a thousand at a time, so that a file
 // of an id at or above the recorded next_file_id is not ours; but for manifests of the next ids, which first
-// commits after an open made, and were cut, before they set any aside.
+// commits after an open made, and were cut, before they set any aside: the next such commit removes those
+// in its way, and takes the id behind them.
 //
 // Thread safety: internally synchronised; state() waits for a commit that is being written.
 // Ownership: the Directory must outlive the store.
@@ -94,12 +95,14 @@ class StateStore {
 
   /// Reads the state; writes nothing. `not_found`: no database, or one whose creation was cut.
   /// `not_supported`: of a newer format. `corruption`.
-  static Result<std::unique_ptr<StateStore>> open(Directory& directory, StoreAccess access);
+  /// A test may have it refuse smaller manifests.
+  static Result<std::unique_ptr<StateStore>> open(Directory& directory, StoreAccess access,
+                                                  uint64_t manifest_bytes_max = kManifestBytesMax);
 
   DurableState state() const;
 
   /// Makes durable what `edit` makes of the present state. `invalid_argument` and no change when the outcome
-  /// breaks D1 to D3.
+  /// breaks D1 to D3; `out_of_memory` and no change when a manifest cannot hold it.
   Status commit(const std::function<void(DurableState&)>& edit);
 
   /// An id for a file to come, never given out before. May commit.
@@ -127,7 +130,8 @@ class StateStore {
   uint64_t generation() const;
 
  private:
-  StateStore(Directory& directory, StoreAccess access) : directory_(directory), access_(access) {}
+  StateStore(Directory& directory, StoreAccess access, uint64_t manifest_bytes_max)
+      : directory_(directory), access_(access), manifest_bytes_max_(manifest_bytes_max) {}
   Status commit_locked(const std::function<void(DurableState&)>& edit) REQUIRES(mutex_);
   Status make_durable(const std::function<void(DurableState&)>& edit) REQUIRES(mutex_);
   Status append(DurableState next) REQUIRES(mutex_);
@@ -137,11 +141,13 @@ class StateStore {
 
   Directory& directory_;
   const StoreAccess access_;
+  const uint64_t manifest_bytes_max_;
   std::string damage_;
   uint64_t first_file_id_ = 0;  // of this session
 
   mutable Mutex mutex_;
-  Status failed_ GUARDED_BY(mutex_);  // sticky
+  Status failed_ GUARDED_BY(mutex_);       // sticky
+  bool syncs_ GUARDED_BY(mutex_) = false;  // what a sync that goes on does is not known
   DurableState state_ GUARDED_BY(mutex_);
   Image image_ GUARDED_BY(mutex_);  // of state_, once this session has written a manifest
   SuperRecord super_ GUARDED_BY(mutex_);

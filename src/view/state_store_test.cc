@@ -2,76 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/coding.h"
 #include "testing/crash_images.h"
 #include "testing/sim_env.h"
+#include "view/state_history_test_util.h"
 #include "view/state_test_util.h"
 
 namespace lightning {
 namespace {
-
-using StorePtr = std::unique_ptr<StateStore>;
-
-std::unique_ptr<Directory> directory_of(Env& env) {
-  Result<std::unique_ptr<Directory>> directory = env.files().open_directory("db", true);
-  return directory ? *std::move(directory) : nullptr;
-}
-
-std::vector<std::string> files_of(SimEnv& env) { return env.disk().file_paths(); }
-
-/// A state that commits lead through history, each with the files that it names, as an engine would.
-class History {
- public:
-  explicit History(uint64_t seed) : random_(seed), states_{sample_initial_state(random_)} {}
-
-  const DurableState& initial() const { return states_.front(); }
-  const std::vector<DurableState>& states() const { return states_; }
-  const DurableState& last() const { return states_.back(); }
-
-  /// One more state, made durable in `store`. The state is part of the history whatever comes of it.
-  Status advance(StateStore& store, Directory& directory) {
-    Status failure;
-    DurableState next = states_.back();
-    sample_edit(random_, &next, [&] {
-      Result<uint64_t> id = store.new_file_id();
-      if (!id) failure = id.status();
-      if (!id) return uint64_t{1};
-      if (!used_.insert(*id).second) ADD_FAILURE() << "file id " << *id << " given out twice";
-      if (failure.ok()) failure = make_run(directory, *id);
-      return *id;
-    });
-    if (!failure.ok()) return failure;
-    states_.push_back(next);
-    return store.commit([&](DurableState& state) { state = next; });
-  }
-
-  /// The number of the state in the history, -1 if it is none of them.
-  int find(const DurableState& state) const {
-    for (int i = static_cast<int>(states_.size()) - 1; i >= 0; --i) {
-      if (same_state(states_[i], state)) return i;
-    }
-    return -1;
-  }
-  uint64_t file_id_max() const { return used_.empty() ? 0 : *used_.rbegin(); }
-  int attempted() const { return static_cast<int>(states_.size()) - 1; }
-  /// A crash took back what came behind them.
-  void forget_after(int index) { states_.resize(index + 1); }
-  void forget_file_ids_after(uint64_t id) { used_.erase(used_.upper_bound(id), used_.end()); }
-
- private:
-  static Status make_run(Directory& directory, uint64_t id) {
-    Result<std::unique_ptr<File>> file = directory.open(run_file_name(id), OpenMode::create);
-    if (!file) return file.status();
-    if (Status status = (*file)->write(0, "run"); !status.ok()) return status;
-    return (*file)->sync();
-  }
-
-  Random random_;
-  std::vector<DurableState> states_;
-  std::set<uint64_t> used_;
-};
 
 /// Every file that the state names is there.
 void expect_files(SimEnv& env, const DurableState& state) {
@@ -271,6 +212,61 @@ TEST(StateStore, Orphans) {
             (std::vector<std::string>{orphan, manifest, later, cut, again}));
   ASSERT_TRUE(store->commit([](DurableState&) {}).ok());
   EXPECT_EQ(store->manifest_id(), parse_numbered_name(again).number + 1);
+  EXPECT_FALSE(env.disk().has_file("db/" + cut) || env.disk().has_file("db/" + again));
+  // No number of ours is so large.
+  EXPECT_TRUE(parse_numbered_name("4611686018427387905.run").kind.empty());
+  EXPECT_EQ(parse_numbered_name("4611686018427387904.run").kind, ".run");
+}
+
+// Whatever fails or is killed before SUPER names it: an open that finds a thousand of them cannot write.
+TEST(StateStore, AManifestThatSuperDoesNotNameGoes) {
+  for (const SimCall call : {SimCall::write, SimCall::sync, SimCall::sync_directory}) {
+    SimEnv env({.keeps_unsynced = false});
+    const auto directory = directory_of(env);
+    ASSERT_TRUE(StateStore::create(*directory, History(1).initial()).ok());
+    for (int i = 0; i < 3; ++i) {
+      StorePtr store = *StateStore::open(*directory, StoreAccess::read_write);
+      env.faults().add({.call = call, .name_part = call == SimCall::sync_directory ? "" : ".manifest"});
+      EXPECT_FALSE(store->commit([](DurableState&) {}).ok());
+      EXPECT_EQ(manifests_of(env), 1u);
+    }
+  }
+  SimEnv env({.keeps_unsynced = false});
+  const auto directory = directory_of(env);
+  ASSERT_TRUE(StateStore::create(*directory, History(1).initial()).ok());
+  const uint64_t next = (*StateStore::open(*directory, StoreAccess::read))->state().next_file_id;
+  for (uint64_t id = next; id < next + 1000; ++id)
+    env.disk().put_file("db/" + manifest_file_name(id), "killed");
+  StorePtr store = *StateStore::open(*directory, StoreAccess::read_write);
+  EXPECT_EQ(store->commit([](DurableState&) {}).to_string(), "ok");
+}
+
+TEST(StateStore, AStateThatNoOpenWouldAcceptIsRefused) {
+  constexpr uint64_t kBytesMax = 8192;
+  SimEnv env({.keeps_unsynced = false});
+  const auto directory = directory_of(env);
+  ASSERT_TRUE(StateStore::create(*directory, History(1).initial()).ok());
+  StorePtr store = *StateStore::open(*directory, StoreAccess::read_write, kBytesMax);
+  Random random(1);
+  const auto add_runs = [&](size_t count) {
+    std::vector<uint64_t> ids(count);
+    for (uint64_t& id : ids) id = *store->new_file_id();
+    return store->commit([&](DurableState& state) {
+      for (const uint64_t id : ids)
+        state.runs.insert(state.runs.begin(), {.level = 0, .pieces = {sample_piece(random, id, 1, 2)}});
+    });
+  };
+  ASSERT_TRUE(add_runs(5).ok());
+  const DurableState before = store->state();
+  EXPECT_EQ(add_runs(500).code(), StatusCode::out_of_memory);
+  EXPECT_TRUE(store->failure().ok());
+  EXPECT_TRUE(same_state(store->state(), before));
+  EXPECT_EQ(manifests_of(env), 1u);
+  ASSERT_TRUE(add_runs(1).ok());
+  EXPECT_LE(env.disk().file_bytes("db/" + manifest_file_name(store->manifest_id())).size(), kBytesMax);
+  const DurableState last = store->state();
+  store = *StateStore::open(*directory, StoreAccess::read_write);
+  EXPECT_TRUE(same_state(store->state(), last));
 }
 
 TEST(StateStore, LostSuperIsNoFreshDirectory) {
@@ -314,148 +310,6 @@ TEST(StateStore, NoSpaceIsNotFinal) {
     ASSERT_TRUE(store->commit([](DurableState& state) { state.time_max_us += 10; }).ok());
     EXPECT_TRUE(same_state((*StateStore::open(*directory, StoreAccess::read))->state(), store->state()));
   }
-}
-
-// Damage.
-
-class DamageTest : public testing::Test {
- protected:
-  DamageTest() : directory_(directory_of(env_)), history_(5) {
-    StorePtr store = *StateStore::create(*directory_, history_.initial());
-    while (history_.last().runs.size() < 2 || history_.states().size() < 4) {
-      EXPECT_TRUE(history_.advance(*store, *directory_).ok());
-    }
-    manifest_ = "db/" + manifest_file_name(store->manifest_id());
-    generation_ = store->generation();
-  }
-  std::string& damaged(const std::string& path) {
-    bytes_ = env_.disk().file_bytes(path);
-    return bytes_;
-  }
-  void spoil_pair(uint64_t generation) {
-    damaged("db/SUPER");
-    for (const uint64_t slot : {generation % 2 * 2, generation % 2 * 2 + 1}) bytes_[slot * 4096 + 50] ^= 1;
-    env_.disk().put_file("db/SUPER", bytes_);
-  }
-
-  SimEnv env_;
-  std::unique_ptr<Directory> directory_;
-  History history_;
-  std::string manifest_;
-  std::string bytes_;
-  uint64_t generation_ = 0;
-};
-
-TEST_F(DamageTest, OfTheManifestIsCorruption) {
-  const std::string whole = env_.disk().file_bytes(manifest_);
-  for (size_t offset = 0; offset < whole.size(); ++offset) {
-    for (int bit = 0; bit < 8; ++bit) {
-      bytes_ = whole;
-      bytes_[offset] = static_cast<char>(bytes_[offset] ^ (1 << bit));
-      env_.disk().put_file(manifest_, bytes_);
-      const Result<StorePtr> store = StateStore::open(*directory_, StoreAccess::read_write);
-      ASSERT_TRUE(store.status().is(StatusCode::corruption)) << offset;
-      ASSERT_EQ("db/" + std::string(store.status().file()), manifest_);
-    }
-    env_.disk().put_file(manifest_, whole.substr(0, offset));
-    ASSERT_TRUE(StateStore::open(*directory_, StoreAccess::read).status().is(StatusCode::corruption))
-        << offset;
-  }
-  env_.disk().remove_file(manifest_);
-  EXPECT_TRUE(StateStore::open(*directory_, StoreAccess::read).status().is(StatusCode::corruption));
-}
-
-TEST_F(DamageTest, OfOneSlotIsReportedAndMended) {
-  for (uint64_t slot = 0; slot < 4; ++slot) {
-    damaged("db/SUPER")[slot * 4096 + 100] ^= 1;
-    env_.disk().put_file("db/SUPER", bytes_);
-    env_.disk().put_file("db/0000000001.manifest", "a leftover");
-    StorePtr store = *StateStore::open(*directory_, StoreAccess::read_write);
-    EXPECT_NE(store->damage(), "");
-    EXPECT_TRUE(same_state(store->state(), history_.last()));
-    EXPECT_TRUE(store->orphans(*directory_->list()).empty());
-    const uint64_t manifest = store->manifest_id();
-    ASSERT_TRUE(store->commit([](DurableState&) {}).ok());
-    EXPECT_TRUE(env_.disk().has_file("db/" + manifest_file_name(manifest))) << "removed in spite of damage";
-    store = *StateStore::open(*directory_, StoreAccess::read_write);
-    EXPECT_EQ(store->damage(), "");
-    EXPECT_FALSE(store->orphans(*directory_->list()).empty());
-    EXPECT_EQ(store->state().removal_floor, 0u);
-  }
-}
-
-TEST_F(DamageTest, OfTheNewestPairIsMadeGoodByTheManifest) {
-  spoil_pair(generation_);
-  StorePtr store = *StateStore::open(*directory_, StoreAccess::read_write);
-  EXPECT_NE(store->damage(), "");
-  EXPECT_TRUE(same_state(store->state(), history_.last()));
-  EXPECT_EQ(store->state().removal_floor, 0u);
-  ASSERT_TRUE(history_.advance(*store, *directory_).ok());
-  EXPECT_GT(store->generation(), generation_ + 1);
-  store = *StateStore::open(*directory_, StoreAccess::read_write);
-  EXPECT_EQ(store->damage(), "");
-  EXPECT_TRUE(same_state(store->state(), history_.last()));
-}
-
-// Of a record that was appended and never synced, since then the process was killed.
-TEST_F(DamageTest, WhatTheManifestMakesGoodIsDurableBehindTheOpen) {
-  StorePtr store = *StateStore::open(*directory_, StoreAccess::read_write);
-  ASSERT_TRUE(history_.advance(*store, *directory_).ok());
-  const uint64_t generation = store->generation();
-  env_.faults().add({.call = SimCall::sync, .name_part = ".manifest", .effect = FaultEffect::pages_clean});
-  ASSERT_FALSE(history_.advance(*store, *directory_).ok());
-  spoil_pair(generation + 1);
-  store = *StateStore::open(*directory_, StoreAccess::read_write);
-  ASSERT_TRUE(same_state(store->state(), history_.last()));
-  SimDisk moment = env_.disk().kill_image();
-  for_each_crash_image(moment, {}, [&](CrashImage image) {
-    image.disk.evict_lost_pages();
-    SimEnv later({}, std::move(image.disk));
-    const auto again = directory_of(later);
-    EXPECT_TRUE(same_state((*StateStore::open(*again, StoreAccess::read))->state(), history_.last()));
-  });
-}
-
-TEST_F(DamageTest, OfTheOlderPairLosesNothing) {
-  spoil_pair(generation_ - 1);
-  env_.disk().put_file("db/0000123456.run", "x");
-  StorePtr store = *StateStore::open(*directory_, StoreAccess::read_write);
-  EXPECT_NE(store->damage(), "");
-  DurableState expected = history_.last();
-  expected.next_segment_number = 123'457;
-  EXPECT_TRUE(same_state(store->state(), expected));
-  EXPECT_EQ(store->state().removal_floor, 123'457u) << "nobody can tell whether there was a newer state";
-}
-
-TEST_F(DamageTest, ThatLosesAStateRemovesNothing) {
-  spoil_pair(generation_);
-  const std::string whole = env_.disk().file_bytes(manifest_);
-  env_.disk().put_file(manifest_, whole.substr(0, whole.size() - 1));
-  env_.disk().put_file("db/0000005000.run", "of the lost state");
-  env_.disk().put_file("db/0000006000.log", "of the lost state");
-  StorePtr store = *StateStore::open(*directory_, StoreAccess::read_write);
-  DurableState expected = history_.states()[history_.states().size() - 2];
-  expected.next_segment_number = 6001;
-  EXPECT_TRUE(same_state(store->state(), expected));
-  EXPECT_EQ(store->state().removal_floor, 6001u);
-  EXPECT_GT(*store->new_file_id(), 6000u);
-  for (int i = 0; i < 2; ++i) {  // also when the damage itself is gone
-    ASSERT_TRUE(store->commit([](DurableState&) {}).ok());
-    EXPECT_TRUE(store->orphans(*directory_->list()).empty());
-    store = *StateStore::open(*directory_, StoreAccess::read_write);
-    EXPECT_EQ(store->damage(), "");
-  }
-}
-
-TEST_F(DamageTest, ManifestOfAnotherState) {
-  damaged("db/SUPER");
-  for (uint64_t slot = 0; slot < 4; ++slot) {
-    char* const at = bytes_.data() + slot * 4096;
-    store<uint64_t>(at + 56, 12345);  // the log floor
-    store(at, checksum(at + 8, 4096 - 8, slot));
-  }
-  env_.disk().put_file("db/SUPER", bytes_);
-  EXPECT_TRUE(StateStore::open(*directory_, StoreAccess::read).status().is(StatusCode::corruption));
 }
 
 // Faults.

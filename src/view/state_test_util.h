@@ -35,6 +35,7 @@ inline RunPiece sample_piece(Random& random, uint64_t id, uint64_t from, uint64_
                 .removals = random.below(5),
                 .raw_bytes = random.next() >> 30,
                 .value_bytes = random.chance(0.3) ? random.next() >> 31 : 0,
+                .old_bytes = random.chance(0.3) ? random.next() >> 31 : 0,
                 .lsn_min = lsn_min,
                 .lsn_max = lsn_min + random.below(1000),
                 .expiry = random.chance(0.5) ? RunExpiry() : sample_expiry(random),
@@ -118,10 +119,10 @@ inline DurableState sample_initial_state(Random& random) {
 inline bool same_piece(const RunPiece& a, const RunPiece& b) {
   const auto all = [](const RunPiece& p) {
     const RunFileInfo& f = p.file;
-    return std::tie(f.id, f.size, f.footer_hash, f.entries, f.removals, f.raw_bytes, f.value_bytes, f.lsn_min,
-                    f.lsn_max, f.expiry.expiring, f.expiry.first_us, f.expiry.quarter_us, f.expiry.half_us,
-                    f.since_us, f.range_removals, f.plain, f.largest_excluded, f.smallest, f.largest, p.from,
-                    p.to);
+    return std::tie(f.id, f.size, f.footer_hash, f.entries, f.removals, f.raw_bytes, f.value_bytes,
+                    f.old_bytes, f.lsn_min, f.lsn_max, f.expiry.expiring, f.expiry.first_us,
+                    f.expiry.quarter_us, f.expiry.half_us, f.since_us, f.range_removals, f.plain,
+                    f.largest_excluded, f.smallest, f.largest, p.from, p.to);
   };
   return all(a) == all(b);
 }
