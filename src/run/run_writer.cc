@@ -130,8 +130,9 @@ Status RunWriter::add_before_values(std::string_view key, std::span<const Versio
     if (Status s = write_leaf(); !s.ok()) return s;
   }
   const bool jumbo = leaf_.size_with(key, body.value_size, body.bytes.size()) > leaf_bytes_;
-  const uint64_t jumbo_bytes = LeafBuilder::jumbo_size(key.size(), body.value_size, body.bytes.size());
-  uint64_t values_at = next_leaf_start() + (jumbo ? align_up(jumbo_bytes, kUnitBytes) : leaf_bytes_);
+  const uint64_t page_bytes =
+      jumbo ? jumbo_bytes(key.size(), body.value_size, body.bytes.size()) : leaf_bytes_;
+  uint64_t values_at = next_leaf_start() + page_bytes;
   if (Status s = encode(versions, &values_at, &body); !s.ok()) return s;
   leaf_.add(key, hash_key(key), body.flags, body.value_size, body.bytes);
   if (Status s = write_leaf(); !s.ok()) return s;
@@ -249,13 +250,17 @@ Status RunWriter::write_leaf() {
   return Status();
 }
 
-// Units of the leaf in hand, or of its jumbo page: without a prefix that may need no more than a leaf has,
-// and is larger all the same.
+// Of a jumbo page: without a prefix its entry may need no more than a leaf has, and it is larger all the same.
+uint64_t RunWriter::jumbo_bytes(uint64_t key_size, uint32_t value_size, uint64_t body_size) const {
+  const uint64_t size = LeafBuilder::jumbo_size(key_size, value_size, body_size);
+  return std::max(align_up(size, kUnitBytes), leaf_bytes_ + kUnitBytes);
+}
+
+// Of the leaf in hand, or of its jumbo page.
 uint64_t RunWriter::leaf_units() const {
   if (leaf_.size() <= leaf_bytes_) return leaf_bytes_ / kUnitBytes;
   const LeafBuilder::Entry& entry = leaf_.entries().front();
-  const uint64_t size = LeafBuilder::jumbo_size(entry.key_size, entry.value_size, entry.body_size);
-  return std::max(align_up(size, kUnitBytes), leaf_bytes_ + kUnitBytes) / kUnitBytes;
+  return jumbo_bytes(entry.key_size, entry.value_size, entry.body_size) / kUnitBytes;
 }
 
 Status RunWriter::write_page(uint64_t page_number) {

@@ -100,6 +100,7 @@ class RunWriter {
   Status write_packed(uint64_t page_number);
   void choose_leaf_bytes(uint64_t next_bytes);
   uint64_t leaf_room() const { return leaf_bytes_ == 0 ? kLargeLeafBytes : leaf_bytes_; }
+  uint64_t jumbo_bytes(uint64_t key_size, uint32_t value_size, uint64_t body_size) const;
   uint64_t leaf_units() const;
   uint64_t next_leaf_start() const;
   Status add_first_removal();

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "run/leaf_builder.h"
 #include "run/run_test_support.h"
 
 namespace lightning {
@@ -116,6 +117,30 @@ TEST(RunWriter, ValuesBeyondTheReachOfLocators) {
     EXPECT_TRUE(found_text(*run, last_key, 9) == model_text(model, last_key, 9));
     EXPECT_TRUE(found_text(*run, "key24", 9) == model_text(model, "key24", 9));
   }
+}
+
+// Of a key whose entry is too large for a leaf with a prefix, and not without one, as in a jumbo page.
+TEST(RunWriter, ValuesBeyondThePageOfALongKey) {
+  const std::string value(16 << 20, 'v');
+  const std::string last_value(17 << 20, 'w');
+  const auto value_size = static_cast<uint32_t>(last_value.size());
+  std::string last_key = "last";
+  while (LeafBuilder().size_with(last_key, value_size, sizeof(ValueRef)) <= kSmallLeafBytes) last_key += 'k';
+  ASSERT_LE(LeafBuilder::jumbo_size(last_key.size(), value_size, sizeof(ValueRef)), kSmallLeafBytes);
+  MemoryDirectory directory;
+  const std::unique_ptr<RunWriter> writer = writer_in(directory, {});
+  directory.bytes(run_file_name(kTestRunId)).reserve(300u << 20);
+  for (int i = 0; i < 15; ++i) {
+    ASSERT_TRUE(add(*writer, "key" + std::to_string(10 + i), {{0, EntryKind::put, value}}).ok());
+  }
+  ASSERT_TRUE(add(*writer, last_key, {{0, EntryKind::put, last_value}}).ok());
+  const RunFileInfo info = *writer->finish(1, 10);
+  EXPECT_GT(info.size, kLeafStartMax);
+  const std::shared_ptr<const RunFile> run = *open_run(directory, info, true);
+  const Status verified = run->verify();
+  EXPECT_TRUE(verified.ok()) << verified.to_string();
+  const RunModel model = {{last_key, {put_of(last_value)}}};
+  EXPECT_TRUE(found_text(*run, last_key, 10) == model_text(model, last_key, 10));
 }
 
 // Small entries to the last leaf that a locator reaches.
