@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <lightning/database.h>
+#include <lightning/index.h>
 
 #include <atomic>
 #include <chrono>
@@ -310,6 +311,42 @@ TEST_F(PageSources, ManyReadsGoTogether) {
 }
 
 // Gets, get_many, scans and cursors go on while runs change their source, again and again.
+// A chain of keys, each of which is the value of the one before: short ones, and such that a Value refers to.
+TEST_F(PageSources, AKeyMayBeAViewOfTheValueThatIsReused) {
+  for (const PageSource source : {PageSource::mapped, PageSource::pooled}) {
+    for (const size_t size : {size_t{20}, size_t{3000}}) {
+      Options options = small();
+      options.page_source = source;
+      open(options);
+      const auto key = [&](uint64_t number) { return value_of(number, 0, size); };
+      for (uint64_t i = 0; i < 5; ++i) ASSERT_TRUE(database_.put(key(i), key(i + 1), kProcess).ok());
+      ASSERT_TRUE(database_.flush().ok());
+      IndexDefinition whole{.name = "whole" + std::to_string(size),
+                            .key = {IndexField::whole_value(KeyType::text)}};
+      if (size < 100) {
+        ASSERT_TRUE(database_.create_index(whole).ok() && database_.wait_for_index(whole.name).ok());
+      }
+      Transaction tx = database_.begin();
+      Value value;
+      const auto follow = [&](const char* what, auto&& get) {
+        ASSERT_TRUE(value.copy(key(0)).ok());
+        for (uint64_t i = 0; i < 5; ++i) {
+          ASSERT_TRUE(get(value.view())) << what;
+          ASSERT_EQ(value.view(), key(i + 1)) << what;
+        }
+      };
+      follow("get", [&](std::string_view at) { return bool(database_.get(at, value)); });
+      follow("transaction", [&](std::string_view at) { return bool(tx.get(at, value)); });
+      follow("lock", [&](std::string_view at) { return bool(tx.get_for_update(at, value)); });
+      if (size > 100) continue;
+      ASSERT_TRUE(value.copy(ordered_key(key(1))).ok());
+      ASSERT_TRUE(database_.index(whole.name).get(value.view(), value));
+      ASSERT_EQ(value.view(), key(1));
+      ASSERT_TRUE(database_.drop_index(whole.name).ok());
+    }
+  }
+}
+
 TEST_F(PageSources, ChangeUnderReaders) {
   open(small());
   constexpr uint64_t kKept = 5'000;

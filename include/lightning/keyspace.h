@@ -81,12 +81,12 @@ class LIGHTNING_EXPORT Keyspace {
   Result<IngestReport> ingest(IngestSource& source);
 
   Lookup get(std::string_view key, const ReadOptions& options = {}) const;
-  /// Fills `reused`; the Lookup refers to it.
+  /// Fills `reused`; the Lookup refers to it. The key may be a view of what it held.
   Lookup get(std::string_view key, Value& reused, const ReadOptions& options = {}) const;
   /// True when the key is there; its value stays empty.
   Lookup contains(std::string_view key, const ReadOptions& options = {}) const;
   /// Reads all keys as of one moment; values[i].present() says whether keys[i] was found. Sizes must be
-  /// equal.
+  /// equal; no key may be a view of one of the Values.
   Status get_many(std::span<const std::string_view> keys, std::span<Value> values,
                   const ReadOptions& options = {}) const;
 

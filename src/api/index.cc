@@ -3,6 +3,7 @@
 #include <lightning/keyspace.h>
 
 #include "api/guarded.h"
+#include "api/reused_key.h"
 #include "index/index_scan.h"
 #include "query/join_state.h"
 #include "txn/transaction_state.h"
@@ -90,16 +91,17 @@ Lookup Index::get(std::string_view key, const ReadOptions& options, std::string*
 
 Lookup Index::get(std::string_view key, Value& reused, const ReadOptions& options,
                   std::string* primary_key) const {
-  return guarded([&]() -> Lookup {
+  const auto read = [&](std::string_view apart) -> Lookup {
     reused.clear();
     if (transaction_ == nullptr && engine_ != nullptr) {
       if (std::optional<Lookup> found =
-              get_at_once(*engine_, keyspace_, name_, key, options, &reused, primary_key))
+              get_at_once(*engine_, keyspace_, name_, apart, options, &reused, primary_key))
         return *std::move(found);
     }
-    return get_by_index(place_of(engine_, transaction_, options), keyspace_, name_, key, &reused,
+    return get_by_index(place_of(engine_, transaction_, options), keyspace_, name_, apart, &reused,
                         primary_key);
-  });
+  };
+  return guarded([&] { return read_beside(key, reused, read); });
 }
 
 IndexScan Index::find(std::string_view key, const ReadOptions& options) const {

@@ -2,6 +2,7 @@
 
 #include "api/guarded.h"
 #include "api/make_scan.h"
+#include "api/reused_key.h"
 #include "api/with_indexes.h"
 #include "engine/cursor_state.h"
 #include "engine/engine.h"
@@ -59,7 +60,9 @@ Lookup Keyspace::get(std::string_view key, const ReadOptions& options) const {
 Lookup Keyspace::get(std::string_view key, Value& reused, const ReadOptions& options) const {
   if (engine_ == nullptr) [[unlikely]]
     return closed_handle();
-  return guarded([&] { return engine_->get(id_, key, options, &reused); });
+  return guarded([&] {
+    return read_beside(key, reused, [&](auto apart) { return engine_->get(id_, apart, options, &reused); });
+  });
 }
 
 Lookup Keyspace::contains(std::string_view key, const ReadOptions& options) const {

@@ -2,6 +2,7 @@
 
 #include "api/guarded.h"
 #include "api/make_scan.h"
+#include "api/reused_key.h"
 #include "engine/cursor_state.h"
 #include "index/index_writes.h"
 #include "txn/transaction_state.h"
@@ -72,7 +73,8 @@ Lookup TransactionKeyspace::get(std::string_view key) {
 
 Lookup TransactionKeyspace::get(std::string_view key, Value& reused) {
   if (state_ == nullptr) return no_transaction();
-  return guarded([&] { return state_->get(id_, key, &reused); });
+  return guarded(
+      [&] { return read_beside(key, reused, [&](auto apart) { return state_->get(id_, apart, &reused); }); });
 }
 
 Lookup TransactionKeyspace::contains(std::string_view key) {
@@ -93,7 +95,9 @@ Lookup TransactionKeyspace::get_for_update(std::string_view key) {
 
 Lookup TransactionKeyspace::get_for_update(std::string_view key, Value& reused) {
   if (state_ == nullptr) return no_transaction();
-  return guarded([&] { return state_->get_for_update(id_, key, &reused); });
+  return guarded([&] {
+    return read_beside(key, reused, [&](auto apart) { return state_->get_for_update(id_, apart, &reused); });
+  });
 }
 
 Status TransactionKeyspace::lock(std::string_view key) {

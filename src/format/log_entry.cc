@@ -36,14 +36,13 @@ bool parse_log_entry(const char* p, const char* end, LogEntry* entry) {
   uint32_t value_size = 0;
   p = get_varint(p, end, &key_size);
   if (p != nullptr) p = get_varint(p, end, &value_size);
-  if (p == nullptr || key_size == 0) return false;
+  if (p == nullptr || key_size == 0 || key_size > kInternalKeyBytesMax) return false;  // as in run files
   if (!known_entry_kind(kind, value_size) && entry->kind != EntryKind::remove_range) return false;
   if (static_cast<uint64_t>(end - p) < uint64_t{key_size} + value_size) return false;
   entry->key = {p, key_size};
   entry->value = {p + key_size, value_size};
   if (entry->kind == EntryKind::remove_range) {
-    return key_size <= kInternalKeyBytesMax && value_size <= kInternalKeyBytesMax &&
-           entry->key < entry->value;
+    return value_size <= kInternalKeyBytesMax && entry->key < entry->value;
   }
   return true;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "format/internal_key.h"
 #include "log/scan.h"
 #include "log/segment.h"
 
@@ -45,7 +46,7 @@ bool verifies(const std::vector<uint64_t>& words, uint64_t room, RecordHeader* h
 }
 
 TEST(Record, RoundTripsEntriesOfEveryShape) {
-  const std::string long_key(70'000, 'k');
+  const std::string long_key(kInternalKeyBytesMax, 'k');
   const std::string long_value(300'000, 'v');
   const std::vector<std::vector<LogEntry>> batches = {
       {{EntryKind::put, "k", ""}},
@@ -116,6 +117,24 @@ TEST(Record, EntriesThatDoNotFitAreRefused) {
     EXPECT_FALSE(verify_record_body(record, header, kLsn, kSalt)) << offset << " " << byte;
     record[kFirstEntryOffset + offset] = before;
   }
+}
+
+// A flush could never write them.
+TEST(Record, EntriesThatNoRunFileTakesAreRefused) {
+  const std::string longest(kInternalKeyBytesMax, 'k');
+  const auto accepts = [](const LogEntry& entry) {
+    uint32_t length = 0;
+    RecordHeader header;
+    const std::vector<uint64_t> words = make_record({entry}, &length);
+    return verifies(words, length, &header);
+  };
+  EXPECT_TRUE(accepts({EntryKind::put, longest, "v"}));
+  EXPECT_FALSE(accepts({EntryKind::put, longest + "k", "v"}));
+  EXPECT_TRUE(accepts({EntryKind::remove, longest, ""}));
+  EXPECT_FALSE(accepts({EntryKind::remove, longest + "k", ""}));
+  EXPECT_TRUE(accepts({EntryKind::remove_range, "a", longest}));
+  EXPECT_FALSE(accepts({EntryKind::remove_range, "a", longest + "k"}));
+  EXPECT_FALSE(accepts({EntryKind::remove_range, longest + "k", "l"}));
 }
 
 TEST(Record, StatesWhatIsDurableOrNothing) {

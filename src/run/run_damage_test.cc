@@ -401,6 +401,43 @@ TEST_F(RunDamage, FaultsOfTheMappingAreErrors) {
   EXPECT_EQ(run->faulted().code(), StatusCode::io_error);
 }
 
+// Pages that were read and verified before, and then became zeros, as the guard of mappings has it.
+void expect_errors_of_lost_pages(const RunFile& run, const RunModel& model, std::vector<char>& bytes,
+                                 MemoryDirectory& directory) {
+  const std::vector<char> intact = bytes;
+  for (const auto& [key, versions] : model) {
+    for (const ModelVersion& version : versions) (void)found_text(run, key, version.lsn + 1);
+  }
+  for (size_t page = 0; page < intact.size() / kUnitBytes; ++page) {
+    std::fill_n(bytes.begin() + static_cast<ptrdiff_t>(page * kUnitBytes), kUnitBytes, '\0');
+    directory.set_faulted(true);
+    for (const auto& [key, versions] : model) {
+      for (const bool staged : {false, true}) {
+        for (const ModelVersion& version : versions)
+          EXPECT_EQ(found_text(run, key, version.lsn + 1, staged), "io_error") << page << " " << key;
+      }
+    }
+    const std::unique_ptr<SourceCursor> cursor = run.cursor(kReadAllLsn - 1);
+    for (const bool forward : {true, false}) {
+      forward ? cursor->seek_first() : cursor->seek_last();
+      EXPECT_FALSE(cursor->valid()) << page;
+      EXPECT_EQ(cursor->status().code(), StatusCode::io_error) << page << cursor->status().to_string();
+    }
+    std::ranges::copy(intact, bytes.begin());
+    directory.set_faulted(false);
+  }
+}
+
+TEST_F(RunDamage, LostPages) {
+  const std::shared_ptr<const RunFile> run = *open_run(directory_, info_, true);
+  expect_errors_of_lost_pages(*run, model_, bytes(), directory_);
+}
+
+TEST_F(PackedDamage, LostPages) {
+  const std::shared_ptr<const RunFile> run = *open_run(directory_, info_, true);
+  expect_errors_of_lost_pages(*run, model_, bytes(), directory_);
+}
+
 TEST_F(RunDamage, LaterFormats) {
   const auto change_footer = [this](auto change) {
     bytes() = intact_;

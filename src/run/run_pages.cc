@@ -94,7 +94,7 @@ bool RunPages::verify(const Page& page, Status* status) const {
   if (verified(page.number)) return true;
   const uint64_t sum = checksum(page.data + 8, page.size - 8, page_seed(footer_.file_id, page.number));
   if (sum != load<uint64_t>(page.data)) {
-    *status = faulted() ? fault() : corruption("page checksum", page.number * kUnitBytes);
+    *status = corruption("page checksum", page.number * kUnitBytes);
     return false;
   }
   if (map_ != nullptr) mark_verified(page.number);
@@ -355,7 +355,7 @@ bool RunPages::value(const ValueRef& ref, uint64_t size, std::string_view* value
   Page bytes;
   if (!fetch(ref.offset, size, &bytes, owner, status)) return false;
   if (checksum(bytes.data, size, value_seed(footer_.file_id, ref.offset)) != ref.checksum) {
-    *status = faulted() ? fault() : corruption("value checksum", ref.offset);
+    *status = corruption("value checksum", ref.offset);
     return false;
   }
   *value = {bytes.data, size};
@@ -387,7 +387,7 @@ bool RunPages::unpack_value(const ValueRef& ref, uint64_t size, std::string_view
   Owner stored_owner;
   if (!fetch(offset, bytes, &stored, &stored_owner, status)) return false;
   if (checksum(stored.data, stored.size, value_seed(footer_.file_id, offset)) != ref.checksum) {
-    *status = faulted() ? fault() : corruption("value checksum", offset);
+    *status = corruption("value checksum", offset);
     return false;
   }
   try {

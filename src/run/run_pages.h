@@ -141,8 +141,9 @@ class RunPages {
   /// How many bytes a value outside of its leaf takes in this file.
   bool value_stored_bytes(const ValueRef& ref, uint64_t size, uint64_t* bytes, Status* status) const;
   uint64_t leaf_bytes() const { return leaf_bytes_; }
+  /// Where a page of the mapping was lost what was found there is no damage of the file: fault().
   Status corruption(std::string_view what, uint64_t offset) const {
-    return Status(StatusCode::corruption, what, name_, offset);
+    return faulted() ? fault() : Status(StatusCode::corruption, what, name_, offset);
   }
   Status fault() const;
 
