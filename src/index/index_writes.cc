@@ -187,9 +187,10 @@ class TransactionEntries {
   }
 
  private:
+  // Whose it is, or that it is nobody's, decides what the write answers, and counts as read.
   Status owner(const MadeEntry& entry, std::string* owner) {
     Value value;
-    const Lookup found = transaction_.peek(index_.entries, entry.key, &value);
+    const Lookup found = transaction_.get(index_.entries, entry.key, &value);
     if (found) *owner = primary_key_of(value.view());
     return found.status();
   }
@@ -207,12 +208,7 @@ class TransactionEntries {
     if (index_.unique()) {
       std::string other(key);
       if (Status status = owner(entry, &other); !status.ok()) return status;
-      if (other != key) {
-        // That the key is taken is an answer, and counts as read.
-        if (const Lookup taken = transaction_.get(index_.entries, entry.key, nullptr); !taken.status().ok())
-          return taken.status();
-        return taken_key(index_, entry.key, entry.value, other);
-      }
+      if (other != key) return taken_key(index_, entry.key, entry.value, other);
     }
     return transaction_.put(index_.entries, entry.key, entry.value, ttl_ms_);
   }

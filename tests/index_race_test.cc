@@ -1,0 +1,117 @@
+// Indexes where others write between: what transactions count as read and show, and that writes come to an
+// end and are refused for good reasons alone.
+#include <gtest/gtest.h>
+#include <lightning/database.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "io/scratch_directory.h"
+
+namespace lightning {
+namespace {
+
+constexpr Isolation kLevels[] = {Isolation::read_committed, Isolation::repeatable_read, Isolation::snapshot,
+                                 Isolation::serializable};
+
+bool validates_reads(Isolation level) {
+  return level == Isolation::repeatable_read || level == Isolation::serializable;
+}
+
+// Values are "city,number"; the unique index "city" is kept by a function, between whose calls the test may
+// have another thread write.
+class IndexRaces : public testing::Test {
+ protected:
+  IndexRaces() {
+    Options options;
+    options.durability = Durability::process;
+    options.extractors.push_back(
+        {"city", [this](std::string_view, std::string_view value, std::string_view, FieldValues& out) {
+           out.add(value.substr(0, value.find(',')));
+           if (between_ && std::this_thread::get_id() == writer_) std::thread(between_).join();
+         }});
+    Result<Database> opened = Database::open(scratch_.path() + "/db", options);
+    EXPECT_TRUE(opened) << opened.status().to_string();
+    db_ = *std::move(opened);
+    EXPECT_TRUE(
+        db_.create_index(
+               {.name = "city", .key = {IndexField::by_function("city", "", KeyType::text)}, .unique = true})
+            .ok());
+    EXPECT_EQ(db_.wait_for_index("city").to_string(), "ok");
+  }
+  void put(std::string_view key, std::string_view value) { ASSERT_EQ(db_.put(key, value).to_string(), "ok"); }
+  void put_both(std::string_view a, std::string_view b) {
+    WriteBatch batch;
+    batch.put("a", a);
+    batch.put("b", b);
+    ASSERT_EQ(db_.write(batch).to_string(), "ok");
+  }
+  void clear() { ASSERT_EQ(db_.remove_range("a", "z").to_string(), "ok"); }
+  static std::string text(IndexScan scan) {
+    std::string text;
+    while (scan.advance()) {
+      if (!text.empty()) text += " ";
+      text.append(scan.primary_key()).append("=").append(scan.value());
+    }
+    EXPECT_EQ(scan.status().to_string(), "ok");
+    return text;
+  }
+  std::string all() { return text(db_.index("city").all()); }
+  void expect_sound() {
+    Result<VerifyReport> report = db_.verify();
+    ASSERT_TRUE(report.ok()) << report.status().to_string();
+    for (const Finding& finding : report->findings) ADD_FAILURE() << finding.what;
+  }
+
+  ScratchDirectory scratch_;
+  const std::thread::id writer_ = std::this_thread::get_id();
+  std::function<void()> between_;  // in another thread, whenever the test's thread makes an entry
+  Database db_;
+};
+
+// Each is told that the other's key is free, and takes nothing of what it asked for.
+TEST_F(IndexRaces, CountAKeyThatWasFreeAsRead) {
+  for (const Isolation level : kLevels) {
+    SCOPED_TRACE(isolation_name(level));
+    Transaction one = db_.begin({.isolation = level});
+    Transaction two = db_.begin({.isolation = level});
+    const auto ask = [](Transaction& tx, const std::string& city) {
+      const Savepoint point = tx.set_savepoint();
+      ASSERT_EQ(tx.put("asked", city + ",1").to_string(), "ok");
+      ASSERT_TRUE(tx.rollback_to(point).ok());
+    };
+    ask(one, "Oslo");
+    ask(two, "Rome");
+    ASSERT_EQ(one.put("a", "Rome,1").to_string(), "ok");
+    ASSERT_EQ(two.put("b", "Oslo,1").to_string(), "ok");
+    EXPECT_EQ(one.commit().to_string(), "ok");
+    EXPECT_EQ(two.commit().is(StatusCode::conflict), validates_reads(level));
+    clear();
+  }
+}
+
+// That it is free since the transaction's own row has left it: this row's having had it is what was read.
+TEST_F(IndexRaces, CountAKeyThatARowOfTheTransactionLeftAsRead) {
+  for (const Isolation level : kLevels) {
+    SCOPED_TRACE(isolation_name(level));
+    put("a", "Oslo,1");
+    Transaction tx = db_.begin({.isolation = level});
+    const Savepoint point = tx.set_savepoint();
+    ASSERT_EQ(tx.remove("a").to_string(), "ok");
+    ASSERT_EQ(tx.put("b", "Oslo,1").to_string(), "ok");
+    ASSERT_TRUE(tx.rollback_to(point).ok());
+    ASSERT_EQ(tx.put("c", "Rome,1").to_string(), "ok");
+    ASSERT_TRUE(db_.remove("a").ok());
+    put("d", "Oslo,1");
+    EXPECT_EQ(tx.commit().is(StatusCode::conflict), validates_reads(level));
+    clear();
+  }
+}
+
+}  // namespace
+}  // namespace lightning
