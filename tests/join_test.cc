@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -164,6 +165,21 @@ TEST_F(Joins, AreOfOneMoment) {
   EXPECT_FALSE(people_.index("text").join(cities_.index("text")).advance());
   ASSERT_EQ(db_.sync().to_string(), "ok");
   EXPECT_FALSE(people_.index("text").join(cities_.index("text"), {.level = ReadLevel::durable}).advance());
+}
+
+TEST_F(Joins, OutliveTheSnapshotThatTheyWereGiven) {
+  make(people_, by_text());
+  make(cities_, by_text());
+  ASSERT_EQ(people_.put("1", "a,1").to_string(), "ok");
+  ASSERT_EQ(cities_.put("A", "a,").to_string(), "ok");
+  auto before = std::make_unique<Snapshot>(*db_.snapshot());
+  JoinScan join = people_.index("text").join(cities_.index("text"), {.snapshot = before.get()});
+  before = nullptr;
+  ASSERT_EQ(people_.remove("1").to_string(), "ok");
+  ASSERT_TRUE(join.advance()) << join.status().to_string();
+  EXPECT_EQ(join.left_value(), "a,1");
+  EXPECT_FALSE(join.advance());
+  EXPECT_EQ(join.status().to_string(), "ok");
 }
 
 TEST_F(Joins, SeeATransactionsOwnWrites) {

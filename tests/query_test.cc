@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -412,6 +413,29 @@ TEST_F(Queries, ReadAsOfOneMoment) {
     EXPECT_EQ(scan.value(), "Oslo,7,");
     EXPECT_FALSE(scan.advance());
     EXPECT_EQ(scan.status().to_string(), "ok");
+  }
+}
+
+// They keep what the caller's snapshot stands for, whatever becomes of the caller's.
+TEST_F(Queries, OutliveTheSnapshotThatTheyWereGiven) {
+  make_all();
+  for (int i = 0; i < 50; ++i) put("k" + std::to_string(i), {"Rome", i, true, {}});
+  put("ann", {"Oslo", 31, true, {}});
+  put("bob", {"Oslo", 7, true, {}});
+  for (const char* const text :
+       {"city = 'Oslo'", "city = 'Oslo' order by age desc", "age >= 0 or city = 'a'"}) {
+    SCOPED_TRACE(text);
+    std::vector<std::string> expected = keys_of(*parse_query(text));
+    auto before = std::make_unique<Snapshot>(*db_.snapshot());
+    QueryScan destroyed = run_query(db_, *parse_query(text), {.snapshot = before.get()});
+    before = nullptr;
+    Snapshot kept = *db_.snapshot();
+    QueryScan released = run_query(db_, *parse_query(text), {.snapshot = &kept});
+    kept.release();
+    ASSERT_EQ(db_.put("bob", "Rome,-7,").to_string(), "ok");
+    EXPECT_EQ(keys_of(std::move(destroyed)), expected);
+    EXPECT_EQ(keys_of(std::move(released)), expected);
+    ASSERT_EQ(db_.put("bob", "Oslo,7,").to_string(), "ok");
   }
 }
 

@@ -14,6 +14,7 @@
 // `order by FIELD`, `desc` behind it, and `limit N`. A value is a number or stands in double or single
 // quotes, with \ before a quote or a \.
 // All of it is read as of one moment; in a transaction at its level, with its own writes, and counts as read.
+// A scan shares the snapshot that it was given, which may be released or destroyed before the scan's end.
 // Thread safety: QueryScan one thread at a time; functions any, those in a transaction its thread. Costs:
 // memory for an order that no index gives: the order's keys and the keys of rows, at most a quarter of
 // memory_limit, else `out_of_memory`; with a limit only for so many rows.

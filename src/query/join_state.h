@@ -52,7 +52,7 @@ class JoinState {
 
   Status status_;
   IndexPlace place_;
-  Snapshot moment_;  // unless a transaction or the caller's snapshot says what is seen
+  Snapshot moment_;  // unless a transaction says what is seen
   Side left_;
   Side right_;
   std::string key_;  // of the pair; empty before the first

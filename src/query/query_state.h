@@ -64,7 +64,7 @@ class QueryState {
 
   Status status_;
   IndexPlace place_;
-  Snapshot moment_;  // unless the caller's snapshot is used
+  Snapshot moment_;  // unless a transaction says what is seen
   uint32_t keyspace_ = 0;
   Query query_;
   QueryPlan plan_;
