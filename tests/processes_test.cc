@@ -137,7 +137,9 @@ int use_and_destroy(Handles handles) {
                            database.sync(),
                            database.flush(),
                            database.compact(),
-                           database.stats().status()};
+                           database.stats().status(),
+                           database.transactions().status(),
+                           database.background_error()};
   for (size_t i = 0; i < said.size(); ++i) {
     if (!said[i].is(StatusCode::closed)) return static_cast<int>(i) + 1;
   }

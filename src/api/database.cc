@@ -96,7 +96,11 @@ Transaction Database::begin(const TransactionOptions& options) {
 
 Result<std::vector<TransactionInfo>> Database::transactions() const {
   if (engine_ == nullptr) return closed_handle();
-  return guarded([&]() -> Result<std::vector<TransactionInfo>> { return list_transactions(*engine_); });
+  return guarded([&]() -> Result<std::vector<TransactionInfo>> {
+    // In a forked child the list may be locked for ever.
+    if (Status status = engine_->usable(); !status.ok()) return status;
+    return list_transactions(*engine_);
+  });
 }
 
 Result<Keyspace> Database::keyspace(std::string_view name, bool create) {
@@ -169,7 +173,10 @@ Result<CopyReport> Database::backup(const std::string& directory, const BackupOp
 
 Status Database::background_error() const {
   if (engine_ == nullptr) return closed_handle();
-  return guarded([&] { return engine_->background_error(); });
+  return guarded([&] {
+    Status status = engine_->usable();  // as above
+    return status.ok() ? engine_->background_error() : status;
+  });
 }
 
 uint64_t Snapshot::lsn() const { return state_ == nullptr ? 0 : state_->lsn(); }
