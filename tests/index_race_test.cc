@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <lightning/database.h>
 
+#include <sys/mman.h>
+
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -11,6 +13,10 @@
 #include <thread>
 #include <vector>
 
+#include "engine/engine.h"
+#include "format/batch_codec.h"
+#include "format/internal_key.h"
+#include "index/index_writes.h"
 #include "io/scratch_directory.h"
 
 namespace lightning {
@@ -111,6 +117,40 @@ TEST_F(IndexRaces, CountAKeyThatARowOfTheTransactionLeftAsRead) {
     EXPECT_EQ(tx.commit().is(StatusCode::conflict), validates_reads(level));
     clear();
   }
+}
+
+/// A keyspace's core, of which its own members alone know.
+struct Core : Keyspace {
+  static const std::shared_ptr<Engine>& of(const Keyspace& keyspace) { return keyspace.*(&Core::engine_); }
+};
+
+// Its sizes have 32 bits where batches are walked: what has more is refused before that.
+TEST_F(IndexRaces, RefuseABatchThatIsTooLongUnread) {
+  constexpr size_t kValueBytes = (size_t{4} << 30) + 16;
+  constexpr uint32_t kNoIndexes = kDefaultKeyspaceId + 70;
+  constexpr size_t kPage = 4096;
+  constexpr size_t kBytes = kValueBytes + 2 * kPage;
+  void* const memory =
+      mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  char* const begin = static_cast<char*>(memory);
+  ASSERT_EQ(mprotect(begin + kBytes / kPage * kPage - kPage, kPage, PROT_NONE), 0);
+  char* to = begin;
+  *to++ = static_cast<char>(EntryKind::put);
+  to = put_varint(to, uint64_t{2});
+  to = put_varint(to, uint64_t{kValueBytes});
+  to = put_keyspace_prefix(to, kNoIndexes);
+  *to++ = 'k';
+  const size_t length = static_cast<size_t>(to - begin) + kValueBytes;
+  // Read as an operation, what follows leads far behind the end.
+  to += kValueBytes - (size_t{4} << 30);
+  *to++ = static_cast<char>(EntryKind::put);
+  to = put_varint(to, uint64_t{kPage});
+  to = put_varint(to, uint64_t{UINT32_MAX});
+  to = put_keyspace_prefix(to, kNoIndexes);
+  const Status refused = IndexWriter(*Core::of(db_)).write({begin, length}, 1, {});
+  EXPECT_TRUE(refused.is(StatusCode::invalid_argument)) << refused.to_string();
+  munmap(memory, kBytes);
 }
 
 }  // namespace

@@ -87,6 +87,8 @@ Status IndexWriter::remove_range(uint32_t keyspace, std::string_view from, std::
 
 // What the batch comes to: range removals, then one write for each key.
 Status IndexWriter::write(std::string_view encoded, size_t operations, const WriteOptions& options) {
+  // First of all, since what is too long cannot be walked.
+  if (Status status = check_batch(encoded); !status.ok()) return status;
   const std::shared_ptr<const IndexTable> table = IndexSet::of(engine_).table();
   bool concerned = false;
   LogEntry entry;
@@ -99,7 +101,6 @@ Status IndexWriter::write(std::string_view encoded, size_t operations, const Wri
     Status status = engine_.write(encoded, operations, options);
     if (!status.is(StatusCode::conflict)) return status;
   }
-  if (Status status = check_batch(encoded); !status.ok()) return status;
   WriteSet writes;
   for (BatchReader reader(encoded); reader.next(&entry);) {
     uint64_t ttl_ms = options.ttl_ms;
