@@ -153,5 +153,63 @@ TEST_F(IndexRaces, RefuseABatchThatIsTooLongUnread) {
   munmap(memory, kBytes);
 }
 
+// Another thread writes the row whenever its entries were made.
+TEST_F(IndexRaces, WritesComeToAnEndThoughOthersAreAlwaysFirst) {
+  constexpr int kEnough = 100;
+  const auto one = [&] { return db_.put("a", "Rome,1"); };
+  const auto batch = [&] {
+    WriteBatch both;
+    both.remove_range("a", "c");
+    both.put("b", "Bern,1");
+    return db_.write(both);
+  };
+  const auto transaction = [&] {
+    Transaction tx = db_.begin({.isolation = Isolation::read_committed});
+    Status status = tx.put("a", "Rome,2");
+    return status.ok() ? tx.commit() : status;
+  };
+  const auto one_key = [&] {
+    return db_.update("a", [](auto) { return std::optional<std::string>("Rome,3"); });
+  };
+  const std::vector<std::function<Status()>> writes = {one, batch, transaction, one_key};
+  for (size_t i = 0; i < writes.size(); ++i) {
+    SCOPED_TRACE(i);
+    put("a", "Oslo,0");
+    int first = 0;
+    between_ = [&] {
+      if (first == kEnough) return;
+      const Status status = db_.put("a", "Oslo," + std::to_string(first), {.timeout_ms = 5});
+      first += status.ok() ? 1 : 0;
+    };
+    EXPECT_EQ(writes[i]().to_string(), "ok");
+    between_ = nullptr;
+    EXPECT_GT(first, 0);
+    EXPECT_LT(first, 10);
+  }
+  EXPECT_EQ(all(), "b=Bern,1 a=Rome,3");
+  expect_sound();
+}
+
+// Its key comes and goes whenever its entries were made: that is locked, too, unless the time ends before.
+TEST_F(IndexRaces, WritesComeToAnEndThoughTheirKeysComeAndGo) {
+  constexpr int kEnough = 50;
+  for (const bool in_time : {true, false}) {
+    int times = 0;
+    between_ = [&] {
+      if (++times >= kEnough) return;
+      Status status = db_.put("other", "Rome,1", {.timeout_ms = 5});
+      if (status.ok()) status = db_.remove("other");
+      EXPECT_TRUE(status.ok() || status.is(StatusCode::busy)) << status.to_string();
+      std::this_thread::sleep_for(std::chrono::milliseconds(in_time ? 0 : 10));
+    };
+    const Status status = db_.put("a", "Rome,1", {.timeout_ms = in_time ? uint64_t{60'000} : 5});
+    between_ = nullptr;
+    EXPECT_EQ(status.code(), in_time ? StatusCode::ok : StatusCode::busy) << status.to_string();
+    EXPECT_LT(times, 10);
+    clear();
+  }
+  expect_sound();
+}
+
 }  // namespace
 }  // namespace lightning

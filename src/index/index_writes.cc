@@ -14,7 +14,7 @@ namespace {
 
 Status no_memory_for_key() { return Status(StatusCode::out_of_memory, "the key of a write"); }
 
-// Tried again until no other commit came first, each time with operations of its own.
+// Tried again where another commit came first, each time with operations of its own.
 Status commit_with_entries(Engine& engine, std::span<const Operation> operations, const WriteOptions& options,
                            LockOwner owner = 0) {
   constexpr size_t kEntriesExpected = 4;
@@ -26,8 +26,9 @@ Status commit_with_entries(Engine& engine, std::span<const Operation> operations
   for (;;) {
     if (Status status = retried.begin(); !status.ok()) return status;
     tried.assign(operations.begin(), operations.end());
-    const Status status = retried.commit(tried, options, &extension);
+    Status status = retried.commit(tried, options, &extension);
     if (!RetriedCommit::overtaken(status)) return status;
+    if (status = retried.hold_off(operations, options); !status.ok()) return status;
   }
 }
 

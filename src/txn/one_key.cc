@@ -4,7 +4,6 @@
 #include <charconv>
 #include <string>
 
-#include "engine/scopes.h"
 #include "engine/snapshot_state.h"
 #include "format/internal_key.h"
 
@@ -27,16 +26,12 @@ Status change_key(Engine& engine, uint32_t keyspace, std::string_view key, const
   if (!internal.ok()) return Status(StatusCode::out_of_memory, "the key of a write");
   Value value;
   std::vector<Operation> operations;
-  std::optional<Engine::WriteLocks> locks;
+  const Operation row{.entry = {EntryKind::remove, internal.view(), {}}, .hash = 0, .offset = 0, .expiry = 0};
   RetriedCommit retried(engine);
   for (bool first = true;; first = false) {
-    if (!first && !locks && engine.locks().count() != 0) {
-      // Whoever was first may have held a lock, and others wait for it: from now on nobody is first any more.
-      locks.emplace(engine);
-      const uint64_t deadline = retried.deadline(options);
-      Status status = engine.lock_key(locks->owner(), internal.view(), KeyLock::exclusive, deadline);
-      if (!status.ok()) return status;
-      retried.commit_as(locks->owner());
+    // Whoever was first may have held a lock, and others wait for it. And who makes entries takes long.
+    if (!first && (extension != nullptr || engine.locks().count() != 0)) {
+      if (Status status = retried.hold_off({&row, 1}, options); !status.ok()) return status;
     }
     if (Status status = retried.begin(); !status.ok()) return status;
     const Lookup found = engine.get(keyspace, key, retried.read(), &value);
@@ -63,8 +58,7 @@ Status RetriedCommit::begin() {
   moment_.release();
   read_ = {};
   check_ = {.since = 0, .reader = nullptr, .writes = true, .reads = nullptr, .owner = owner_};
-  if (first_) {
-    first_ = false;
+  if (tries_++ == 0) {
     check_.since = engine_.published_lsn();
     return {};
   }
@@ -77,10 +71,42 @@ Status RetriedCommit::begin() {
   return {};
 }
 
+Status RetriedCommit::hold_off(std::span<const Operation> rows, const WriteOptions& options) {
+  const bool over = engine_.env().clock().monotonic_ns() >= deadline(options);
+  if (over && tries_ > 1)
+    return Status(StatusCode::busy, "others were first to write the same until timeout_ms was over");
+  if (owner_ == 0) owner_ = locks_.emplace(engine_).owner();
+  return lock(rows);
+}
+
+// What would take too much memory stays without locks.
+Status RetriedCommit::lock(std::span<const Operation> operations) {
+  constexpr uint64_t kLockBytes = 400;  // with nodes and queues, about
+  uint64_t bytes = 0;
+  for (const Operation& operation : operations) bytes += kLockBytes + operation.entry.key.size();
+  if (bytes > engine_.options().memory_limit / 4) return {};
+  for (;;) {
+    Status status;
+    for (size_t i = 0; i < operations.size() && status.ok(); ++i) {
+      const LogEntry& entry = operations[i].entry;
+      status = entry.kind == EntryKind::remove_range
+                   ? engine_.lock_range(owner_, entry.key, entry.value, KeyLock::exclusive, deadline_)
+                   : engine_.lock_key(owner_, entry.key, KeyLock::exclusive, deadline_);
+    }
+    // As in Engine::wait_for_lock(): without anything nobody can wait for a write.
+    if (!status.is(StatusCode::deadlock) || !LockTable::is_write(owner_)) return status;
+    engine_.release_locks(owner_);
+  }
+}
+
 Status RetriedCommit::commit(std::vector<Operation>& operations, const WriteOptions& options,
                              CommitExtension* extension) {
   if (extension != nullptr && extension->concerns(operations)) {
+    const size_t rows = operations.size();
     if (Status status = extension->extend(&operations, read_, nullptr); !status.ok()) return status;
+    if (tries_ > 2) {
+      if (Status status = lock(std::span(operations).subspan(rows)); !status.ok()) return status;
+    }
     check_.index_version = extension->index_version();
   }
   check_.deadline = &deadline_;

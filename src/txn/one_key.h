@@ -10,11 +10,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "engine/commit_check.h"
 #include "engine/engine.h"
+#include "engine/scopes.h"
 #include "txn/commit_extension.h"
 
 namespace lightning {
@@ -30,7 +32,8 @@ Status update_key(Engine& engine, uint32_t keyspace, std::string_view key, const
 Result<int64_t> add_to_key(Engine& engine, uint32_t keyspace, std::string_view key, int64_t delta,
                            const WriteOptions& options, CommitExtension* extension = nullptr);
 
-/// What is read and written under one check, again and again until no other write was first.
+/// What is read and written under one check, again and again until no other write was first: with hold_off()
+/// between the tries that comes to an end, at the latest with the write's timeout.
 class RetriedCommit {
  public:
   explicit RetriedCommit(Engine& engine) : engine_(engine) {}
@@ -41,6 +44,10 @@ class RetriedCommit {
   const ReadOptions& read() const { return read_; }
   /// Whose locks do not stop it, from the next begin() on.
   void commit_as(LockOwner owner) { owner_ = owner; }
+  /// Before each further try: locks what `rows` write, for the owner or until the end of this, so that nobody
+  /// else is first any more; from the third try on also what the extension adds. `busy`: another one holds a
+  /// lock, or was first again, until the timeout was over.
+  Status hold_off(std::span<const Operation> rows, const WriteOptions& options);
   /// Of all waits of all tries.
   uint64_t deadline(const WriteOptions& options) {
     if (deadline_ == 0) deadline_ = engine_.deadline_after(options.timeout_ms);
@@ -55,10 +62,13 @@ class RetriedCommit {
   }
 
  private:
+  Status lock(std::span<const Operation> operations);
+
   Engine& engine_;
   LockOwner owner_ = 0;
-  uint64_t deadline_ = 0;  // CommitPlan::deadline
-  bool first_ = true;
+  std::optional<Engine::WriteLocks> locks_;  // unless it is given an owner
+  uint64_t deadline_ = 0;                    // CommitPlan::deadline
+  uint32_t tries_ = 0;
   Snapshot moment_;
   ReadOptions read_;
   CommitCheck check_;

@@ -546,10 +546,12 @@ Status TransactionState::commit_extended(CommitExtension& extension) {
   }
   RetriedCommit retried(*engine_);
   retried.commit_as(active_.id);
-  for (;; operations = this->operations()) {
+  for (;;) {
     if (Status status = retried.begin(); !status.ok()) return status;
-    const Status status = retried.commit(operations, options, &extension);
+    Status status = retried.commit(operations, options, &extension);
     if (!RetriedCommit::overtaken(status)) return status;
+    operations = this->operations();
+    if (status = retried.hold_off(operations, options); !status.ok()) return status;
   }
 }
 
