@@ -501,6 +501,38 @@ TEST_F(Queries, AtReadCommittedGiveARowThatMeetsThemThroughoutOnce) {
   }
 }
 
+// Rows whose turn comes when they no longer meet the query, or are gone, by others or by the transaction.
+TEST_F(Queries, InTransactionsGiveNoRowThatMeetsThemNoMore) {
+  make_all();
+  for (const Isolation isolation : {Isolation::read_committed, Isolation::snapshot}) {
+    for (int i = 0; i < 300; ++i) put("k" + std::to_string(i), {"Rome", i, true, {}});
+    for (const char* const key : {"a", "b", "c", "d", "e", "f"}) put(key, {"Oslo", *key, true, {"x"}});
+    for (const char* const text : {"city = 'Oslo' order by age", "city = 'Oslo' and age > 0 order by age",
+                                   "(city = 'Oslo' and age > 0 or city = 'Bern') order by age"}) {
+      SCOPED_TRACE(text);
+      const bool others = isolation == Isolation::read_committed;
+      Transaction tx = db_.begin({.isolation = isolation});
+      QueryScan scan = run_query(tx, *parse_query(text));
+      ASSERT_TRUE(scan.advance()) << scan.status().to_string();
+      EXPECT_EQ(scan.primary_key(), "a");
+      EXPECT_NE(scan.explain().find("sort"), std::string::npos) << scan.explain();
+      const auto write = [&](const char* key, const char* value) {
+        return others ? db_.put(key, value) : tx.put(key, value);
+      };
+      ASSERT_EQ(write("b", "Rome,98,x;").to_string(), "ok");
+      ASSERT_EQ(write("c", "Oslo,99,y;").to_string(), "ok");
+      ASSERT_EQ(write("d", "Oslo,old,x;").to_string(), "ok");
+      ASSERT_EQ((others ? db_.remove("e") : tx.remove("e")).to_string(), "ok");
+      std::string found;
+      while (scan.advance()) found.append(scan.primary_key()).append("=").append(scan.value()).append(" ");
+      EXPECT_EQ(found, "c=Oslo,99,y; f=Oslo,102,x; ");
+      EXPECT_EQ(scan.status().to_string(), "ok");
+      tx.abort();
+      for (const char* const key : {"b", "c", "d", "e"}) put(key, {"Oslo", *key, true, {"x"}});
+    }
+  }
+}
+
 TEST_F(Queries, InSerializableTransactionsHaveReadWhatTheyDidNotFind) {
   make_all();
   for (int i = 0; i < 300; ++i) put("k" + std::to_string(i), {"c" + std::to_string(i), i, true, {}});

@@ -107,6 +107,16 @@ bool QueryState::meets_rest() {
   return meets_alternatives() && status_.ok();
 }
 
+bool QueryState::still_meets() {
+  const std::vector<QueryAlternative>& all = plan_.alternatives;
+  const bool meets_terms = std::all_of(plan_.terms.begin(), plan_.terms.end(),
+                                       [this](const QueryTerm& term) { return meets(term); });
+  const bool meets_any =
+      all.empty() || std::any_of(all.begin(), all.end(), [this](const auto& one) { return meets_all(one); });
+  std::string key;
+  return meets_terms && meets_any && status_.ok() && order_key(&key);
+}
+
 // Of those within the ranges, in the direction of the walk.
 bool QueryState::is_first_entry(const LiveIndex& index, const QueryTerm* term, std::string_view entry_key) {
   const Status status = make_entries(index, primary_key_, row_.view(), &made_);
@@ -280,7 +290,9 @@ bool QueryState::give() {
     if (!sort_all()) return false;
   }
   while (next_sorted_ < sorted_.size()) {
-    if (read_row(sorted_[next_sorted_++].primary_key)) return true;
+    // In a transaction the row may be another one than that which was sorted.
+    if (read_row(sorted_[next_sorted_++].primary_key) && (place_.transaction == nullptr || still_meets()))
+      return true;
     if (!status_.ok()) return false;
   }
   return false;

@@ -55,6 +55,8 @@ class QueryState {
   bool meets_alternatives();
   /// Does the row meet all conditions but those that the walk has seen to?
   bool meets_rest();
+  /// Does a row that was sorted still meet all conditions, and have a key for the order?
+  bool still_meets();
   bool is_first_entry(const LiveIndex& index, const QueryTerm* term, std::string_view entry_key);
   /// Whose keys count for the order; null: all.
   const QueryTerm* order_term() const;
