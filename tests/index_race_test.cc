@@ -211,5 +211,41 @@ TEST_F(IndexRaces, WritesComeToAnEndThoughTheirKeysComeAndGo) {
   expect_sound();
 }
 
+// What a transaction's own rows have left may be others' since.
+TEST_F(IndexRaces, OfReadCommittedTransactionsShowWhoTookAKeyThatTheyLeft) {
+  put("a", "Oslo,1");
+  put("r", "Nice,1");
+  Transaction tx = db_.begin({.isolation = Isolation::read_committed});
+  ASSERT_TRUE(tx.put("a", "Rome,1").ok());
+  ASSERT_TRUE(tx.put("b", "Kyiv,1").ok());
+  ASSERT_TRUE(tx.put("b", "Lyon,1").ok());
+  ASSERT_TRUE(tx.remove_range("r", "s").ok());
+  EXPECT_EQ(text(tx.index("city").all()), "b=Lyon,1 a=Rome,1");
+  put("a", "Bonn,1");
+  put("r", "Turin,1");
+  put("c", "Oslo,2");
+  put("d", "Kyiv,2");
+  put("e", "Nice,2");
+  EXPECT_EQ(text(tx.index("city").all()), "d=Kyiv,2 b=Lyon,1 e=Nice,2 c=Oslo,2 a=Rome,1");
+  EXPECT_EQ(text(tx.index("city").all().reverse()), "a=Rome,1 c=Oslo,2 e=Nice,2 b=Lyon,1 d=Kyiv,2");
+  std::string primary;
+  EXPECT_TRUE(tx.index("city").get(ordered_key("Oslo"), {}, &primary));
+  EXPECT_EQ(primary, "c");
+  EXPECT_TRUE(tx.index("city").get(ordered_key("Bonn")).absent());
+  EXPECT_TRUE(tx.put("f", "Oslo,3").is(StatusCode::already_exists));
+  // Free, since the row that others gave it is the transaction's.
+  ASSERT_EQ(tx.put("f", "Bonn,3").to_string(), "ok");
+  EXPECT_EQ(text(tx.index("city").find(ordered_key("Bonn"))), "f=Bonn,3");
+  // What was left comes back with a savepoint.
+  const Savepoint point = tx.set_savepoint();
+  ASSERT_EQ(tx.remove("f").to_string(), "ok");
+  EXPECT_EQ(text(tx.index("city").find(ordered_key("Bonn"))), "");
+  ASSERT_TRUE(tx.rollback_to(point).ok());
+  EXPECT_EQ(text(tx.index("city").find(ordered_key("Bonn"))), "f=Bonn,3");
+  ASSERT_EQ(tx.commit().to_string(), "ok");
+  EXPECT_EQ(all(), "f=Bonn,3 d=Kyiv,2 b=Lyon,1 e=Nice,2 c=Oslo,2 a=Rome,1");
+  expect_sound();
+}
+
 }  // namespace
 }  // namespace lightning

@@ -76,11 +76,17 @@ TEST(WriteSet, IsWhatAMapWouldBeWithSavepoints) {
     std::mt19937_64 random(seed);
     WriteSet set;
     Expected expected;
-    std::vector<std::pair<uint64_t, Expected>> points;
+    Expected under;  // what is there where writes are forgotten: range removals
+    struct Point {
+      uint64_t id = 0;
+      Expected expected;
+      Expected under;
+    };
+    std::vector<Point> points;
     for (int step = 0; step < 60; ++step) {
       const int i = static_cast<int>(random() % 12);
       const int j = static_cast<int>(random() % 12);
-      switch (random() % 8) {
+      switch (random() % 9) {
         case 0:
         case 1:
         case 2: {
@@ -96,23 +102,28 @@ TEST(WriteSet, IsWhatAMapWouldBeWithSavepoints) {
         case 4:
           if (i >= j) break;
           set.remove_range(key(i), key(j));
-          for (int k = i; k < j; ++k) expected[key(k)] = std::nullopt;
+          for (int k = i; k < j; ++k) expected[key(k)] = under[key(k)] = std::nullopt;
           break;
         case 5:
-          points.emplace_back(set.set_savepoint(), expected);
+          points.push_back({.id = set.set_savepoint(), .expected = expected, .under = under});
+          break;
+        case 7:
+          set.forget(key(i));
+          under.contains(key(i)) ? void(expected[key(i)] = std::nullopt) : void(expected.erase(key(i)));
           break;
         case 6: {
           if (points.empty()) break;
           const size_t at = random() % points.size();
           points.resize(at + 1);
-          ASSERT_TRUE(set.rollback_to(points[at].first));
-          expected = points[at].second;
+          ASSERT_TRUE(set.rollback_to(points[at].id));
+          expected = points[at].expected;
+          under = points[at].under;
           break;
         }
         default: {
           if (points.empty()) break;
           const size_t at = random() % points.size();
-          const uint64_t id = points[at].first;
+          const uint64_t id = points[at].id;
           ASSERT_TRUE(set.release(id));
           ASSERT_FALSE(set.release(id));
           ASSERT_FALSE(set.rollback_to(id));

@@ -193,8 +193,29 @@ class TransactionEntries {
   Status owner(const MadeEntry& entry, std::string* owner) {
     Value value;
     const Lookup found = transaction_.get(index_.entries, entry.key, &value);
-    if (found) *owner = primary_key_of(value.view());
-    return found.status();
+    if (!found) return found.status();
+    const std::string_view row = primary_key_of(value.view());
+    bool left = false;
+    if (Status status = has_left(row, entry.key, &left); !status.ok()) return status;
+    if (!left) *owner = row;
+    return {};
+  }
+
+  // Is the entry one that somebody committed of a row that the transaction wrote otherwise?
+  Status has_left(std::string_view row, std::string_view entry_key, bool* left) {
+    if (!transaction_.hides(index_.keyspace, row)) return {};
+    Value value;
+    const Lookup own = transaction_.peek(index_.keyspace, row, &value);
+    if (!own) {
+      *left = true;
+      return own.status();
+    }
+    std::vector<MadeEntry> made;
+    Status status = make_entries(index_, row, value.view(), &made);
+    if (!status.ok() && !status.is(StatusCode::invalid_argument)) return status;
+    *left = std::none_of(made.begin(), made.end(),
+                         [&](const MadeEntry& entry) { return entry.key == entry_key; });
+    return {};
   }
 
   Status remove(const MadeEntry& entry, std::string_view key) {
@@ -202,6 +223,9 @@ class TransactionEntries {
       std::string other(key);
       if (Status status = owner(entry, &other); !status.ok()) return status;
       if (other != key) return {};
+      // Where others' commits are seen, a removal would hide who takes the key next; that the row has left it
+      // is told from the row itself (IndexScanState::is_hidden()).
+      if (!transaction_.reads_at_moment()) return transaction_.forget(index_.entries, entry.key);
     }
     return transaction_.remove(index_.entries, entry.key);
   }

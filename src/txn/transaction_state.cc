@@ -179,6 +179,15 @@ Status TransactionState::remove_range(uint32_t keyspace, std::string_view from, 
   return {};
 }
 
+Status TransactionState::forget(uint32_t keyspace, std::string_view key) {
+  const Call call(*this);
+  if (Status status = writable(0); !status.ok()) return status;
+  const InternalKey internal(keyspace, key);
+  if (!internal.ok()) return no_memory_for_key();
+  writes_.forget(internal.view());
+  return {};
+}
+
 std::optional<Lookup> TransactionState::own(std::string_view internal_key, Value* value) {
   std::string_view found;
   switch (writes_.find(internal_key, &found)) {

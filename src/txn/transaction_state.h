@@ -44,6 +44,8 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
   Status put(uint32_t keyspace, std::string_view key, std::string_view value, uint64_t ttl_ms);
   Status remove(uint32_t keyspace, std::string_view key);
   Status remove_range(uint32_t keyspace, std::string_view from, std::string_view to);
+  /// As if it had not written the key: what others commit there shows.
+  Status forget(uint32_t keyspace, std::string_view key);
 
   /// Fills `value`, if it is not null.
   Lookup get(uint32_t keyspace, std::string_view key, Value* value) {
@@ -53,6 +55,7 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
   Lookup get_as(uint32_t keyspace, std::string_view key, const CursorState* cursor, Value* value);
   /// What the transaction sees, which does not count as read.
   Lookup peek(uint32_t keyspace, std::string_view key, Value* value);
+  bool reads_at_moment() const { return options_.isolation != Isolation::read_committed; }
   /// Does its own write of this key stand in front of commits that it sees besides?
   bool hides(uint32_t keyspace, std::string_view key);
   Status get_many(uint32_t keyspace, std::span<const std::string_view> keys, std::span<Value> values);
@@ -90,7 +93,6 @@ class TransactionState final : public CursorOverlay, public std::enable_shared_f
  private:
   /// A call under way: nobody finds the transaction idle.
   class Call;
-  bool reads_at_moment() const { return options_.isolation != Isolation::read_committed; }
   bool notes_keys() const {
     return !options_.read_only && (options_.isolation == Isolation::repeatable_read ||
                                    options_.isolation == Isolation::serializable);

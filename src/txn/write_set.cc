@@ -88,6 +88,19 @@ void WriteSet::remove_range(std::string_view from, std::string_view to) {
   ++sequence_;
 }
 
+void WriteSet::forget(std::string_view key) {
+  const auto found = writes_.find(key);
+  if (found == writes_.end()) return;
+  if (points_.empty()) {
+    writes_.erase(found);
+  } else {
+    if (erased_.size() == erased_.capacity()) erased_.reserve(2 * erased_.size() + 1);
+    undo_.push_back({.range = false, .erased = 1, .key = {}, .write = std::nullopt});
+    erased_.push_back(writes_.extract(found));
+  }
+  ++sequence_;
+}
+
 const RangeMap& WriteSet::range_map() {
   if (range_map_good_) return range_map_;
   std::vector<RangeRemoval> sorted = ranges_;
@@ -154,13 +167,13 @@ bool WriteSet::rollback_to(uint64_t savepoint) {
   const size_t size = points_.back().undo_size;
   for (; undo_.size() > size; undo_.pop_back()) {
     const Undo& undo = undo_.back();
+    for (size_t left = undo.erased; left > 0; --left) {
+      writes_.insert(std::move(erased_.back()));
+      erased_.pop_back();
+    }
     if (undo.range) {
       ranges_.pop_back();
       range_map_good_ = false;
-      for (size_t left = undo.erased; left > 0; --left) {
-        writes_.insert(std::move(erased_.back()));
-        erased_.pop_back();
-      }
     } else if (undo.write) {
       writes_.find(undo.key)->second = *undo.write;
     } else {

@@ -39,6 +39,8 @@ class WriteSet {
   void put(std::string_view key, std::string_view value, uint64_t ttl_ms);
   void remove(std::string_view key);
   void remove_range(std::string_view from, std::string_view to);
+  /// As if `key` had not been written since the last range removal.
+  void forget(std::string_view key);
 
   enum class Own { none, put, removed };
   /// What it holds of `key`.
@@ -64,7 +66,7 @@ class WriteSet {
   /// How to take one change back.
   struct Undo {
     bool range = false;          // the newest range removal, with
-    size_t erased = 0;           // so many of the newest of erased_; or
+    size_t erased = 0;           // so many of the newest of erased_, or one without a range; or
     std::string_view key;        // what a key held
     std::optional<Write> write;  // nothing: no write
   };
@@ -87,7 +89,7 @@ class WriteSet {
   uint64_t bytes_ = 0;
   uint64_t sequence_ = 1;
   std::vector<Undo> undo_;                 // since the first savepoint
-  std::vector<Writes::node_type> erased_;  // by range removals: to put them back takes no memory
+  std::vector<Writes::node_type> erased_;  // to put them back takes no memory
   std::vector<Point> points_;
   uint64_t next_point_ = 1;
 };
