@@ -247,5 +247,45 @@ TEST_F(IndexRaces, OfReadCommittedTransactionsShowWhoTookAKeyThatTheyLeft) {
   expect_sound();
 }
 
+// The rows are exchanged, and back again, between the reads of a batch that exchanges them.
+TEST_F(IndexRaces, LetABatchExchangeKeysWhateverItReadsBetween) {
+  put_both("Oslo,1", "Rome,1");
+  int entries = 0;
+  between_ = [&] {
+    ++entries;
+    if (entries == 1) put_both("Rome,1", "Oslo,1");
+    if (entries == 3) put_both("Oslo,1", "Rome,1");
+  };
+  put_both("Rome,2", "Oslo,2");
+  between_ = nullptr;
+  EXPECT_GE(entries, 3);
+  EXPECT_EQ(all(), "b=Oslo,2 a=Rome,2");
+  expect_sound();
+}
+
+// Another row has a key for as long as the transaction does not write that row.
+TEST_F(IndexRaces, ExplainNoConflictByARowThatTheTransactionWrites) {
+  for (const bool ranges : {false, true}) {
+    for (const Isolation level : kLevels) {
+      SCOPED_TRACE(isolation_name(level));
+      put_both("Bern,1", "Kyiv,1");
+      Transaction tx = db_.begin({.isolation = level});
+      ASSERT_EQ((ranges ? tx.remove_range("b", "c") : Status()).to_string(), "ok");
+      ASSERT_EQ(tx.put("a", "Oslo,1").to_string(), "ok");
+      ASSERT_EQ((ranges ? Status() : tx.put("b", "Bern,1")).to_string(), "ok");
+      put_both("Kyiv,2", "Oslo,2");
+      const Status status = tx.commit();
+      if (level == Isolation::read_committed) {
+        EXPECT_EQ(status.to_string(), "ok");
+        EXPECT_EQ(all(), ranges ? "a=Oslo,1" : "b=Bern,1 a=Oslo,1");
+      } else {
+        EXPECT_TRUE(status.is(StatusCode::conflict)) << status.to_string();
+      }
+      clear();
+    }
+  }
+  expect_sound();
+}
+
 }  // namespace
 }  // namespace lightning

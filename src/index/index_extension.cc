@@ -265,8 +265,15 @@ Status IndexExtension::check_owner(std::string_view entry, Change& change) {
   return {};
 }
 
-// A row that came first with the same key is a better answer than that something came first.
-Status IndexExtension::explain(Status conflict) {
+// A row that came first with the same key is a better answer than that something came first. Not one that the
+// commit writes, too: it would not have the key any more.
+Status IndexExtension::explain(Status conflict, std::span<const Operation> operations) {
+  const auto writes = [operations](std::string_view row) {
+    return std::any_of(operations.begin(), operations.end(), [row](const Operation& operation) {
+      const LogEntry& entry = operation.entry;
+      return entry.kind == EntryKind::remove_range ? entry.key <= row && row < entry.value : entry.key == row;
+    });
+  };
   for (const auto& [entry, change] : changes_) {
     if (!change.added || !change.added->index->unique()) continue;
     StoredRow found;
@@ -276,6 +283,7 @@ Status IndexExtension::explain(Status conflict) {
     if (!there) continue;
     const std::string_view owner = primary_key_of(found.value.view());
     if (owner == change.added->primary_key || (change.removed_of && *change.removed_of == owner)) continue;
+    if (writes(internal_key(change.added->index->keyspace, owner))) continue;
     return taken_key(*change.added->index, user_key_of(entry), change.added->value, owner);
   }
   return conflict;

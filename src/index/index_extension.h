@@ -35,7 +35,7 @@ class IndexExtension final : public CommitExtension {
   Status extend(std::vector<Operation>* operations, const ReadOptions& read, Footprint* reads) override;
   bool is_derived(std::string_view internal_key) const override;
   uint64_t index_version() const override { return table_->version(); }
-  Status explain(Status conflict) override;
+  Status explain(Status conflict, std::span<const Operation> operations) override;
 
  private:
   struct Added {

@@ -31,8 +31,8 @@ class CommitExtension {
   virtual bool is_derived(std::string_view internal_key) const = 0;
   /// For CommitCheck, as of concerns().
   virtual uint64_t index_version() const = 0;
-  /// What to answer for a commit that failed with `conflict`.
-  virtual Status explain(Status conflict) = 0;
+  /// What to answer for the commit of `operations` that failed with `conflict`.
+  virtual Status explain(Status conflict, std::span<const Operation> operations) = 0;
 };
 
 }  // namespace lightning

@@ -103,7 +103,12 @@ Status RetriedCommit::commit(std::vector<Operation>& operations, const WriteOpti
                              CommitExtension* extension) {
   if (extension != nullptr && extension->concerns(operations)) {
     const size_t rows = operations.size();
-    if (Status status = extension->extend(&operations, read_, nullptr); !status.ok()) return status;
+    if (Status status = extension->extend(&operations, read_, nullptr); !status.ok()) {
+      // Without a moment its reads may be of several, between which keys went from row to row.
+      const bool mixed = read_.snapshot == nullptr && engine_.published_lsn() != check_.since;
+      if (!mixed || !status.is(StatusCode::already_exists)) return status;
+      return Status(StatusCode::conflict, "others wrote while a key was found to be taken");
+    }
     if (tries_ > 2) {
       if (Status status = lock(std::span(operations).subspan(rows)); !status.ok()) return status;
     }

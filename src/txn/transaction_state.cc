@@ -517,7 +517,7 @@ Status TransactionState::prepare(std::string_view gid, CommitExtension& extensio
     return status;
   }
   const bool first = status.is(StatusCode::conflict);
-  if (first) status = extension.explain(std::move(status));
+  if (first) status = extension.explain(std::move(status), promise.operations);
   if (first || taken || status.is(StatusCode::deadlock) || status.is(StatusCode::snapshot_too_old)) end();
   return status;
 }
@@ -551,7 +551,7 @@ Status TransactionState::commit_extended(CommitExtension& extension) {
     CommitCheck check = check_for_commit();
     check.index_version = extension.index_version();
     Status status = engine_->commit_checked(operations, check, options);
-    return status.is(StatusCode::conflict) ? extension.explain(std::move(status)) : status;
+    return status.is(StatusCode::conflict) ? extension.explain(std::move(status), operations) : status;
   }
   RetriedCommit retried(*engine_);
   retried.commit_as(active_.id);
