@@ -250,7 +250,7 @@ Status RunWriter::write_leaf() {
   return Status();
 }
 
-// Of a jumbo page: without a prefix its entry may need no more than a leaf has, and it is larger all the same.
+// Of a jumbo page: without a prefix its entry may need no more than a leaf has; it is larger all the same.
 uint64_t RunWriter::jumbo_bytes(uint64_t key_size, uint32_t value_size, uint64_t body_size) const {
   const uint64_t size = LeafBuilder::jumbo_size(key_size, value_size, body_size);
   return std::max(align_up(size, kUnitBytes), leaf_bytes_ + kUnitBytes);
