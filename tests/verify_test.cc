@@ -323,32 +323,36 @@ INSTANTIATE_TEST_SUITE_P(Forms, RepairEach,
 
 // What is said twice is lost only twice.
 TEST(Repair, LosesNothingWhereNothingIsLost) {
-  DamageSet set({});
-  const auto complete = [&](const std::string& path, uint64_t byte, bool expected = true) {
-    SCOPED_TRACE(path + " at " + std::to_string(byte));
-    RepairReport report;
-    EXPECT_EQ(set.check_repair(set.with(path, flipped(set.bytes(path), byte * 8)), &report), "");
-    EXPECT_EQ(report.complete(), expected);
-    EXPECT_GE(report.findings.size(), 1u);
-  };
-  complete("db/SUPER", 100);
-  uint64_t with_ranges = 0;
-  uint64_t with_values = 0;
-  for (const std::string& path : set.paths(".run")) {
-    const std::string bytes = set.bytes(path);
-    const auto footer = load<Footer>(bytes.data() + bytes.size() - kUnitBytes);
-    complete(path, footer.fences_offset + 20);
-    // Range removals are said once, and found by the footer alone.
-    complete(path, bytes.size() - 1, footer.range_removals == 0);
-    with_values += footer.value_bytes != 0 ? 1 : 0;
-    if (footer.range_removals == 0) continue;
-    ++with_ranges;
-    complete(path, footer.ranges_offset, false);
-  }
-  EXPECT_GT(with_ranges, 0u);
-  EXPECT_GT(with_values, 0u);
-  for (const std::string& path : set.paths(".log")) {
-    if (!set.is_value_file(path)) complete(path, 40);  // the salt
+  for (const Compression compression : {Compression::none, Compression::lz4}) {
+    DamageSet set({.compression = compression});
+    const auto complete = [&](const std::string& path, uint64_t byte, bool expected = true) {
+      SCOPED_TRACE(path + " at " + std::to_string(byte));
+      RepairReport report;
+      EXPECT_EQ(set.check_repair(set.with(path, flipped(set.bytes(path), byte * 8)), &report), "");
+      EXPECT_EQ(report.complete(), expected);
+      EXPECT_GE(report.findings.size(), 1u);
+    };
+    complete("db/SUPER", 100);
+    uint64_t with_ranges = 0;
+    uint64_t with_values = 0;
+    for (const std::string& path : set.paths(".run")) {
+      const std::string bytes = set.bytes(path);
+      const auto footer = load<Footer>(bytes.data() + bytes.size() - kUnitBytes);
+      complete(path, footer.fences_offset + 20);
+      // Range removals are said once, and found by the footer alone.
+      complete(path, bytes.size() - 1, footer.range_removals == 0);
+      with_values += footer.value_bytes != 0 ? 1 : 0;
+      if (footer.range_removals == 0) continue;
+      ++with_ranges;
+      complete(path, footer.ranges_offset, false);
+    }
+    EXPECT_GT(with_ranges, 0u);
+    EXPECT_GT(with_values, 0u);
+    for (const std::string& path : set.paths(".log")) {
+      if (set.is_value_file(path)) continue;
+      complete(path, 40);  // the salt
+      complete(path, 48);  // the database's id
+    }
   }
 }
 

@@ -108,19 +108,23 @@ std::string RunSalvage::read_value_list(uint64_t offset, uint64_t bytes) const {
   return section;
 }
 
-// Without the footer: it ends in the unit before that, and says how long it is and how many bytes it names.
+// Without the footer: before that, and before the page table, if there is one. It says how long it is and how
+// many bytes it names; what a wrong one named would not verify.
 void RunSalvage::find_value_list() {
+  constexpr uint64_t kReadings = 4;  // of the whole file: bytes that only look like a list are read, too
+  uint64_t budget = kReadings * size_;
   const uint64_t end = std::min(size_named_, size_) / kUnitBytes * kUnitBytes;
   for (uint64_t offset = end; offset >= 2 * kUnitBytes;) {
     offset -= kUnitBytes;
     ValueListHeader header;
     if (!read(offset, sizeof(header), reinterpret_cast<char*>(&header))) return;
     const uint64_t bytes = value_list_bytes(header);
-    if (align_up(offset + bytes, kUnitBytes) + kUnitBytes != size_named_) continue;
+    if (align_up(offset + bytes, kUnitBytes) + kUnitBytes > size_named_ || bytes > budget) continue;
+    budget -= bytes;
+    const std::string section = read_value_list(offset, bytes);
     ValueList found;
-    if (!found.load(read_value_list(offset, bytes)) || found.value_bytes() != piece_.file.value_bytes)
-      continue;
-    (void)value_list_.load(read_value_list(offset, bytes));
+    if (!found.load(section) || found.value_bytes() != piece_.file.value_bytes) continue;
+    (void)value_list_.load(section);
     return;
   }
 }

@@ -1,6 +1,7 @@
 #include "log/segment.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <new>
 
@@ -16,6 +17,8 @@ constexpr uint64_t kBlockBytes = 4096;
 // A file read in recovery is never larger than the largest commit allows.
 constexpr uint64_t kCapacityMax = kRecordLengthMax + kEndRecordBytesMin + kBlockBytes;
 constexpr size_t kNumberDigits = 10;
+// Ids are random, and two of them differ in about half of their bits.
+constexpr int kDamagedIdBits = 8;
 
 Status damaged(uint64_t number, std::string_view what, uint64_t offset) {
   return Status(StatusCode::corruption, what, segment_file_name(number), offset);
@@ -156,7 +159,7 @@ Result<std::shared_ptr<Segment>> Segment::open_headless(Directory& directory,
   Result<uint64_t> got = segment->file_->read(0, page, sizeof(page));
   if (!got) return got.status();
   if (*got < sizeof(page)) return damaged(expected.number, "log segment shorter than its header", *got);
-  if (load<uint64_t>(page + 48) != expected.database_id)
+  if (std::popcount(load<uint64_t>(page + 48) ^ expected.database_id) > kDamagedIdBits)
     return damaged(expected.number, "log segment header", 0);
   Result<uint64_t> size = segment->file_->size();
   if (!size) return size.status();

@@ -76,7 +76,7 @@ class Segment {
 
   /// Reads one whose header does not verify, for repair: place and database as `expected` says, and the salt
   /// from the first record's mark. Records then verify, or do not, as ever. `corruption` when the header does
-  /// not even name the database.
+  /// not even name the database, but for a few bits.
   static Result<std::shared_ptr<Segment>> open_headless(Directory& directory,
                                                         const SegmentIdentity& expected);
   /// Reads the header of the file of segment `number` alone, as open() does.
