@@ -30,7 +30,8 @@ Status change_key(Engine& engine, uint32_t keyspace, std::string_view key, const
   RetriedCommit retried(engine);
   for (bool first = true;; first = false) {
     // Whoever was first may have held a lock, and others wait for it. And who makes entries takes long.
-    if (!first && (extension != nullptr || engine.locks().count() != 0)) {
+    const bool indexed = !first && extension != nullptr && extension->concerns({&row, 1});
+    if (indexed || (!first && engine.locks().count() != 0)) {
       if (Status status = retried.hold_off({&row, 1}, options); !status.ok()) return status;
     }
     if (Status status = retried.begin(); !status.ok()) return status;
