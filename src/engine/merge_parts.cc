@@ -285,8 +285,8 @@ Status Engine::Merge::write(Part& part) {
   const bool last = &part == parts_.back().get();
   if (last && output_.next.empty() && !part.to.empty())
     output_.next = next_from(view_, choice_.first, choice_.end, part.to, {});
-  const std::string_view rest = output_.last_from.empty() ? output_.next : output_.last_from;
-  const std::string_view end = last ? rest : part.to;
+  std::string_view end = part.to;
+  if (last) end = output_.last_from.empty() ? output_.next : output_.last_from;  // its alone
   for (const auto& run : inputs_) {
     for (const auto& file : run->files())
       part.bytes_read += file->approximate_bytes(first, end.empty() ? file->info().largest : end);
